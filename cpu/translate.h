@@ -1,0 +1,118 @@
+/* Translation of x86 instructions into IR: what the emitters of one instruction family (cpu/emit_*.c)
+ * use. One emitter per mnemonic; operand fetch, LOCK, write-back and faults are generic. */
+#ifndef CPU_TRANSLATE_H
+#define CPU_TRANSLATE_H
+
+#include "cpu/decode.h"
+#include "cpu/flags.h"
+#include "cpu/x86.h"
+#include "tcg/ir.h"
+
+struct translator {
+    struct x86_cpu *cpu;
+    struct ir *ir;
+    const struct x86_insn *insn;
+    uint64_t key;       /* enum x86_key */
+    uint64_t block_pc;  /* rip of the block (for limits and messages only: code is position independent) */
+    uint32_t off;       /* of this instruction from the block's start */
+    uint32_t next_off;  /* of the next one */
+    enum x86_bits bits; /* 16, 32, 64 */
+    bool done;          /* the emitter ended the block */
+    bool end_block;     /* end the block after this instruction with EXIT_LOOP (mode may have changed) */
+    bool end_jump;      /* ... with a linkable EXIT_TB (e.g. after STI shadow, code size limits) */
+    unsigned cc_kind;   /* statically known lazy-flag kind, CC_UNKNOWN when not */
+};
+
+typedef void (*x86_emit_fn)(struct translator *t, const struct x86_insn *i);
+struct x86_emitter {
+    uint16_t mnemonic;
+    x86_emit_fn emit;
+};
+
+/* Each family exports a table ended by {0, NULL}. translate.c joins them. */
+extern const struct x86_emitter x86_emit_data[];    /* mov, push, pop, lea, xchg, cmov, setcc ...: emit_data.c */
+extern const struct x86_emitter x86_emit_arith[];   /* add .. test, inc, mul, div, bcd: emit_arith.c */
+extern const struct x86_emitter x86_emit_shift[];   /* shifts, rotates, bit tests, scans: emit_shift.c */
+extern const struct x86_emitter x86_emit_string[];  /* movs, stos, ... ins, outs: emit_string.c */
+extern const struct x86_emitter x86_emit_control[]; /* jumps, calls, int, loop: emit_control.c */
+extern const struct x86_emitter x86_emit_system[];  /* privileged and segment: emit_system.c */
+extern const struct x86_emitter x86_emit_x87[];     /* emit_x87.c */
+extern const struct x86_emitter x86_emit_mmx[];     /* MMX: emit_mmx.c */
+extern const struct x86_emitter x86_emit_sse[];     /* emit_sse.c */
+extern const struct x86_emitter x86_emit_bmi[];     /* BMI, ADX, MOVBE, CRC32, POPCNT ...: emit_bmi.c */
+
+static inline bool t_code64(const struct translator *t)
+{
+    return t->bits == X86_64;
+}
+static inline unsigned t_cpl(const struct translator *t)
+{
+    return (t->key & KEY_CPL) >> KEY_CPL_SHIFT;
+}
+/* enum ir_width of an operand size in bytes. */
+static inline enum ir_width width_of(unsigned size)
+{
+    return size == 8 ? W64 : W32;
+}
+/* memop of a size in bytes (1..32). */
+static inline unsigned memop_of(unsigned size)
+{
+    return (unsigned)__builtin_ctz(size);
+}
+
+/* -- translate.c: generic operands -- */
+
+/* Value of operand n. A register of 4 or 8 bytes is the guest register itself (no copy: do not write
+ * it, and its upper half counts for nothing with 4 bytes: use W32 ops); 1 and 2 bytes and memory are
+ * zero-extended to 64 bits in a temporary. Memory loads may fault. */
+ir_reg operand_load(struct translator *t, const struct x86_insn *i, unsigned n);
+/* The same, sign-extended to 64 bits, in a temporary. */
+ir_reg operand_load_signed(struct translator *t, const struct x86_insn *i, unsigned n);
+/* Writes operand n: registers by x86's rules (8/16 bits merge, 32 zero-extend); memory: stores. */
+void operand_store(struct translator *t, const struct x86_insn *i, unsigned n, ir_reg value);
+/* Writes a general register of a size with x86's merge rules. */
+void gpr_write(struct translator *t, unsigned reg, unsigned size, bool high8, ir_reg value);
+ir_reg gpr_read(struct translator *t, unsigned reg, unsigned size, bool high8);
+
+/* The instruction's memory operand as an addressing mode for IR LD/ST: segment base added and limits
+ * checked (as far as the key says they are needed) for an access of size bytes. Call it once per
+ * instruction, reuse the result for load and store. */
+struct mem_ref {
+    ir_reg base, index;
+    unsigned memop; /* scale, MO_INDEX, MO_A32 bits to or into the memop */
+    int64_t disp;
+    unsigned size;
+};
+struct mem_ref mem_ref(struct translator *t, const struct x86_insn *i, unsigned size, bool write);
+/* ... with an extra byte displacement; and as one linear address in a register (atomics, helpers). */
+struct mem_ref mem_ref_at(struct translator *t, const struct x86_insn *i, unsigned size, bool write,
+                          int64_t extra);
+ir_reg mem_linear(struct translator *t, const struct x86_insn *i, unsigned size, bool write);
+/* Effective address (offset, no segment), truncated to the address size: LEA. */
+ir_reg effective_address(struct translator *t, const struct x86_insn *i);
+/* Linear address of seg:offset register with limit check; offset already truncated. */
+ir_reg seg_linear(struct translator *t, enum x86_segnum seg, ir_reg offset, unsigned size, bool write);
+ir_reg mem_load(struct translator *t, const struct mem_ref *m, unsigned memop);
+void mem_store(struct translator *t, const struct mem_ref *m, unsigned memop, ir_reg value);
+
+/* -- flags -- */
+/* Records lazy flags: kind is CC_x for the operand size (cpu/flags.h). */
+void flags_set(struct translator *t, unsigned kind, ir_reg a, ir_reg b, ir_reg c);
+ir_reg flags_all(struct translator *t);   /* the six status flags in EFLAGS positions */
+ir_reg flags_carry(struct translator *t); /* 0 or 1 */
+/* Value (0/1) of condition code cc (0..15 as in Jcc), fused with the last flag-setter when possible. */
+ir_reg flags_setcond(struct translator *t, unsigned cc);
+/* Branches to label when cc holds. */
+void flags_branch(struct translator *t, unsigned cc, unsigned label);
+
+/* -- block ends -- */
+void emit_raise(struct translator *t, enum x86_vector vec);          /* #UD, #NM, ...: ends the block */
+void emit_raise_error(struct translator *t, enum x86_vector vec, uint32_t error);
+/* Direct jump to block-relative offset; slot 0 or 1. Wraps and CS limit by mode. */
+void emit_jump(struct translator *t, unsigned slot, int64_t off, unsigned opsize);
+void emit_jump_indirect(struct translator *t, ir_reg target, enum ir_ind hint, unsigned opsize);
+
+/* The CPU model has this feature (cpu/cpuid.h). */
+bool t_has(const struct translator *t, unsigned feature);
+
+#endif

@@ -1,0 +1,64 @@
+/* PCI: configuration space, BARs, INTx routing. PCI Local Bus Specification 3.0. */
+#ifndef HW_PCI_PCI_H
+#define HW_PCI_PCI_H
+
+#include "hw/device.h"
+
+struct pci_bus;
+struct pci_device;
+
+struct pci_info { /* device_type.bus_info */
+    uint16_t vendor, device, subsystem_vendor, subsystem;
+    uint8_t revision, prog_if, subclass, class; /* class code bytes */
+    uint8_t interrupt_pin; /* 0 none, 1 INTA */
+    bool multifunction;
+};
+
+struct pci_bar {
+    uint64_t size; /* 0: absent */
+    bool io, prefetch, is64;
+    const struct mmio_ops *ops;
+    void *opaque;
+    struct ram *ram;          /* memory BAR backed by RAM instead of ops */
+    struct mapping *map;      /* present while decoded */
+    uint64_t addr;            /* where it is mapped now */
+};
+
+struct pci_device {
+    struct device dev; /* must be first */
+    struct pci_bus *bus;
+    uint8_t devfn;           /* device << 3 | function */
+    uint8_t config[256];     /* little endian */
+    uint8_t wmask[256];      /* bits the guest may write */
+    uint8_t w1cmask[256];    /* bits that a written 1 clears */
+    struct pci_bar bar[7];   /* 6: expansion ROM */
+    int irq_level;           /* INTx state asserted by the device */
+    /* After the default effect of a configuration write; may be NULL. */
+    void (*config_written)(struct pci_device *p, unsigned offset, unsigned size);
+};
+
+/* devfn -1: first free slot. Called by pci devices' realize first. */
+bool pci_register(struct pci_device *p, int devfn, struct error *err);
+void pci_set_bar_mmio(struct pci_device *p, unsigned n, uint64_t size, bool io, const struct mmio_ops *ops,
+                      void *opaque);
+void pci_set_bar_ram(struct pci_device *p, unsigned n, struct ram *ram, bool prefetch);
+void pci_set_intx(struct pci_device *p, int level);
+unsigned pci_add_capability(struct pci_device *p, uint8_t id, unsigned size); /* offset */
+void pci_device_reset(struct pci_device *p); /* command, BARs, INTx: called by the bus at reset */
+/* DMA as a bus master; false when bus mastering is off. */
+bool pci_dma_read(struct pci_device *p, uint64_t addr, void *buf, uint64_t len);
+bool pci_dma_write(struct pci_device *p, uint64_t addr, const void *buf, uint64_t len);
+
+/* Boards and host bridges. map_irq: (slot, pin 0..3) -> line number passed to set. */
+struct pci_bus *pci_bus_create(struct machine *m, unsigned number, int (*map_irq)(struct pci_device *p, int pin),
+                               const struct irq *lines, unsigned nlines);
+void pci_bus_destroy(struct pci_bus *b);
+struct pci_bus *pci_root(struct machine *m);
+struct pci_device *pci_find(struct pci_bus *b, uint8_t devfn);
+uint32_t pci_config_read(struct pci_bus *b, uint8_t bus, uint8_t devfn, unsigned offset, unsigned size);
+void pci_config_write(struct pci_bus *b, uint8_t bus, uint8_t devfn, unsigned offset, uint32_t value,
+                      unsigned size);
+void pci_bus_reset(struct pci_bus *b);
+char *pci_describe(struct pci_bus *b); /* `info pci` */
+
+#endif

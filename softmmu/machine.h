@@ -1,0 +1,91 @@
+/* struct machine: everything of one virtual machine hangs off it; nothing is global.
+ *
+ * Threads: each vcpu runs on a thread of its own (vcpu_thread.c). The main loop's thread runs timers
+ * and host input. Devices are called with the machine lock held, by whichever thread. A vcpu thread
+ * holds the lock only while it touches a device. */
+#ifndef SOFTMMU_MACHINE_H
+#define SOFTMMU_MACHINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host/error.h"
+#include "softmmu/clock.h"
+#include "softmmu/memory.h"
+
+struct vcpu;
+struct tcg;
+struct devices; /* hw/device.h: the machine's devices */
+struct log;     /* host/log.h */
+
+enum run_state {
+    RUN_PAUSED,   /* -S, stop */
+    RUN_RUNNING,
+    RUN_SHUTDOWN, /* the guest powered off and -no-shutdown keeps the process */
+};
+
+enum machine_request { /* asked by anyone, carried out by the main loop */
+    REQUEST_RESET = 1,
+    REQUEST_SHUTDOWN = 2, /* guest power-off */
+    REQUEST_EXIT = 4,     /* end the process: debug-exit, Ctrl-A x, signals, quit */
+    REQUEST_POWERDOWN = 8, /* ACPI power button */
+};
+
+struct machine {
+    char name[64];
+    pthread_mutex_t lock;
+    struct clock *clock;
+    struct memory *memory;
+    struct log *log;
+    struct tcg *tcg;
+    struct vcpu **vcpus;
+    unsigned nvcpus;
+    uint64_t ram_size;
+
+    _Atomic enum run_state state;
+    atomic_uint requests; /* enum machine_request */
+    char reset_reason[160]; /* why the last reset or shutdown was asked for */
+    int exit_status;
+    bool no_reboot, no_shutdown;
+
+    void (*wake_main)(void *opaque); /* any thread: makes the main loop look at requests and timers */
+    void *wake_opaque;
+
+    struct devices *devices;
+    void *board; /* the machine type's own (hw/machine) */
+    void (*reset)(struct machine *m); /* resets devices and cpus; locked, vcpus stopped */
+    void (*powerdown)(struct machine *m); /* ACPI power button; locked */
+};
+
+struct machine *machine_create(const char *name, uint64_t ram_size, struct error *err);
+void machine_destroy(struct machine *m); /* stops vcpus first */
+
+void machine_lock(struct machine *m);
+void machine_unlock(struct machine *m);
+bool machine_lock_held(struct machine *m); /* by this thread */
+
+/* Any thread, lock held or not. reason is copied (printf style) and logged. */
+void machine_request(struct machine *m, enum machine_request what, const char *reason, ...)
+    __attribute__((format(printf, 3, 4)));
+void machine_exit(struct machine *m, int status); /* REQUEST_EXIT with this exit status */
+
+/* Main loop only. */
+bool machine_add_vcpu(struct machine *m, struct vcpu *v, struct error *err); /* sets up its MMU part */
+bool machine_start_threads(struct machine *m, struct error *err); /* threads wait until it runs */
+void machine_set_running(struct machine *m, bool running); /* returns when all vcpus are stopped */
+/* Carries out pending requests: reset, shutdown; returns true when the process should end. */
+bool machine_handle_requests(struct machine *m);
+
+/* Asynchronous requests to a vcpu; any thread. Bits are the guest's (cpu/x86.h). */
+void vcpu_request(struct vcpu *v, unsigned bits); /* sets, and wakes or kicks it */
+void vcpu_clear_request(struct vcpu *v, unsigned bits);
+void vcpu_kick(struct vcpu *v); /* makes it leave linked code soon and call ops->poll */
+
+/* Runs fn on every vcpu while none executes guest code (TLB shoot-down, code cache flush). May be
+ * called from a vcpu thread outside of guest code or from the main loop. */
+void machine_exclusive_begin(struct machine *m);
+void machine_exclusive_end(struct machine *m);
+
+#endif

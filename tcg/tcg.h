@@ -1,0 +1,57 @@
+/* The translator's face to the layers above: creation, block look-up, invalidation, statistics. */
+#ifndef TCG_TCG_H
+#define TCG_TCG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "host/error.h"
+#include "tcg/vcpu.h"
+
+struct tcg_options {
+    const char *accel;  /* "interp" or "tcg" (NULL: the best this host has) */
+    uint64_t cache_size; /* bytes for generated code; 0: default */
+    bool one_insn;      /* -singlestep: one guest instruction a block */
+    bool verify;        /* run interpreter and back end in lockstep */
+};
+
+/* What softmmu gives the translator: marking pages as holding code, so that writes are reported. */
+struct tcg_host_ops {
+    /* Guest physical range [phys, phys+len) was translated: writes to it must call tcg_invalidate. */
+    void (*protect_code)(struct machine *m, uint64_t phys, unsigned len);
+    /* No block is left on the page of phys. */
+    void (*unprotect_page)(struct machine *m, uint64_t phys);
+    /* Stop all vcpus outside guest code, and go on. */
+    void (*exclusive_begin)(struct machine *m);
+    void (*exclusive_end)(struct machine *m);
+};
+
+struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
+                       const struct tcg_host_ops *host, struct error *err);
+void tcg_destroy(struct tcg *t);
+bool tcg_attach(struct tcg *t, struct vcpu *v, struct error *err); /* makes v->tcg_cpu, v->exec */
+void tcg_detach(struct vcpu *v);
+
+/* A device, debugger or other vcpu writes guest physical [phys, phys+len): drops the blocks that
+ * overlap it. Any thread. */
+void tcg_invalidate(struct tcg *t, uint64_t phys, uint64_t len);
+/* The same from v's own store slow path, called BEFORE the store is done. When the block being run is
+ * hit and has instructions after the storing one, this unwinds: the storing instruction is run again
+ * as a block of its own, so that what follows is seen as the guest has just written it. */
+void tcg_store_to_code(struct vcpu *v, uint64_t phys, unsigned len);
+/* Drops everything. Any thread outside guest code. */
+void tcg_flush(struct tcg *t);
+
+/* Logging of translations, bits as in control's -d list. */
+enum { TCG_LOG_IN_ASM = 1, TCG_LOG_OP = 2, TCG_LOG_OUT_ASM = 4, TCG_LOG_EXEC = 8, TCG_LOG_CPU = 16 };
+void tcg_set_log(struct tcg *t, unsigned bits, FILE *out);
+
+struct tcg_stats {
+    uint64_t blocks, guest_bytes, host_bytes, insns, translate_ns;
+    uint64_t flushes, invalidated, lookups, lookup_misses, links;
+};
+void tcg_get_stats(struct tcg *t, struct tcg_stats *out);
+char *tcg_describe(struct tcg *t); /* `info jit`; free() it */
+
+#endif

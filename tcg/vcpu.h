@@ -1,0 +1,185 @@
+/* struct vcpu: the part of a virtual CPU that the translator and its executors see.
+ *
+ * It is the first member of the guest architecture's own CPU struct (struct x86_cpu). The integer
+ * register file reg[] IS the register file of the IR: IR register n is reg[n]. The guest names the
+ * first ones (x86: rax..r15), the contract below names pc and the lazy flags, the rest belongs to
+ * the guest (segment bases, ...) or is temporary within one block. vec[] is the same for vectors.
+ *
+ * tcg/ knows nothing of x86: what it needs is in struct guest_ops, filled by cpu/ and softmmu/. */
+#ifndef TCG_VCPU_H
+#define TCG_VCPU_H
+
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tcg/fpenv.h"
+
+enum {
+    TCG_REG_PC = 16,    /* guest pc (rip) of the first instruction of the block being run */
+    TCG_REG_CC_OP = 17, /* lazy flags: kind (guest's own numbering) ... */
+    TCG_REG_CC_A = 18,  /* ... and up to three values it is computed from */
+    TCG_REG_CC_B = 19,
+    TCG_REG_CC_C = 20,
+    TCG_REG_GUEST = 21, /* 21..39: the guest's own */
+    TCG_REG_TEMP = 40,  /* first temporary; temporaries do not live from block to block */
+    TCG_NREGS = 256,
+
+    TCG_VREG_TEMP = 16, /* vec[0..15] are the guest's; 16.. are temporaries */
+    TCG_NVREGS = 64,
+};
+
+union vreg {
+    uint8_t b[32];
+    uint16_t w[16];
+    uint32_t d[8];
+    uint64_t q[4];
+    float f[8];
+    double lf[4];
+} __attribute__((aligned(32)));
+
+/* ---- TLB -------------------------------------------------------------------------------------
+ * One entry per guest page and access context. A tag is the guest virtual address of the page when
+ * that access may go straight to page[], else TLB_NO_TAG. Look-up for an access of `size` bytes:
+ *     e = &v->tlb[ctx][(va >> 12) & TLB_MASK];  t = va ^ e->rtag;
+ *     if (t > 4096 - size) slow path; else the byte is at e->page + t
+ * One compare answers "another page" and "crosses the page". Pages that hold translated code or
+ * are MMIO, ROM or dirty-tracked have no write tag, so that they take the slow path. */
+#define TLB_BITS   12
+#define TLB_SIZE   (1u << TLB_BITS)
+#define TLB_MASK   (TLB_SIZE - 1)
+#define TLB_NO_TAG UINT64_C(0x8000000000000800) /* never within 4096 of a canonical address */
+
+struct tlb_entry {
+    uint64_t rtag, wtag, xtag;
+    uint8_t *page; /* host address of the 4 KiB page */
+};
+
+#define TLB_NCTX 3 /* access contexts (x86: 0 supervisor, 1 user, 2 supervisor with AC set/SMAP off) */
+
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH };
+
+/* Memory operand descriptor: size, sign extension, alignment check. */
+enum memop {
+    MO_8 = 0,
+    MO_16 = 1,
+    MO_32 = 2,
+    MO_64 = 3,
+    MO_128 = 4,
+    MO_256 = 5,
+    MO_SIZE = 7,    /* mask of the log2 size */
+    MO_SIGN = 8,    /* sign-extend the loaded value to the op's width */
+    MO_ALIGN = 16,  /* guest fault (guest_ops.unaligned) when not naturally aligned */
+    MO_A32 = 32,    /* the address sum is truncated to 32 bits */
+    MO_SCALE = 8,   /* shift of the 2-bit index scale: bits 8..9 */
+    MO_INDEX = 0x400, /* the op's c register is an index */
+};
+
+struct vcpu;
+struct ir;
+struct tb;
+struct executor;
+struct machine;
+struct tcg;
+struct tcg_cpu;
+struct softmmu_cpu;
+
+/* What a page walk found; filled by guest_ops.walk, consumed by softmmu's TLB fill. */
+struct walk {
+    uint64_t phys;      /* physical address of the 4 KiB page */
+    uint64_t page_size; /* of the guest's mapping: 4 KiB, 2/4 MiB, 1 GiB */
+    bool read, write, fetch; /* what this context may do with it (write only once dirty is set) */
+    bool global;        /* survives an address space change */
+};
+
+/* What a block is about to be translated for; filled by the caller of translate(). */
+struct translate_request {
+    uint64_t pc;       /* guest pc (rip) */
+    uint64_t linear;   /* linear address of pc */
+    uint64_t flags;    /* key word of mode bits: v->tb_flags */
+    unsigned max_insns;
+};
+
+struct guest_ops {
+    /* -- translation (cpu/) -- */
+
+    /* Linear address of the next instruction to run (x86: cs.base + rip, truncated by mode). */
+    uint64_t (*linear_pc)(struct vcpu *v);
+    /* Translates from req into ir (see ir.h), setting ir->guest_size and ir->ninsns. Bytes are read
+     * with vcpu_fetch_code(). May raise (page fault on the first instruction's bytes). */
+    void (*translate)(struct vcpu *v, const struct translate_request *req, struct ir *ir);
+    /* Makes the guest state that of the instruction at block pc + off, before an exception is
+     * delivered: sets reg[TCG_REG_PC] (with the mode's wrap). Lazy flags are already right. */
+    void (*restore)(struct vcpu *v, uint64_t off, uint64_t meta);
+    /* Delivers the exception that a helper recorded before vcpu_unwind(). May itself raise. */
+    void (*deliver)(struct vcpu *v);
+    /* Called between blocks when v->exit_request is set: accept a pending interrupt, NMI, SMI, INIT.
+     * Returns true when the vcpu must leave to the run loop (halted, reset, stop). */
+    bool (*poll)(struct vcpu *v);
+    /* True when a halted vcpu has something to wake up for. */
+    bool (*has_work)(struct vcpu *v);
+
+    /* -- memory (cpu/: paging; softmmu/ fills the TLB from it) -- */
+
+    /* Translates va for this access and context. On failure records the page fault in v and returns
+     * false; the caller unwinds (or not: probes and debuggers). See struct walk in softmmu/tlb.h. */
+    bool (*walk)(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool probe,
+                 struct walk *out);
+    /* An MO_ALIGN access was not aligned: raises the guest's alignment fault. */
+    void (*unaligned)(struct vcpu *v, uint64_t va);
+    /* Names for dumps: IR register n of the guest ("rax"), key word, lazy-flag kind. */
+    const char *(*reg_name)(unsigned n);
+    const char *(*cc_name)(uint64_t kind);
+};
+
+/* Slow paths behind the inlined TLB look-up; softmmu/slowpath.c. They may unwind. v->ctx is not
+ * looked at: the context is passed. Values are little endian guest values in host order. */
+uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx);
+void softmmu_store(struct vcpu *v, uint64_t va, uint64_t value, unsigned memop, unsigned ctx);
+void softmmu_load_vec(struct vcpu *v, uint64_t va, void *out, unsigned memop, unsigned ctx);
+void softmmu_store_vec(struct vcpu *v, uint64_t va, const void *in, unsigned memop, unsigned ctx);
+/* Host pointer for an atomic read-modify-write of 1 << (memop & MO_SIZE) bytes at va, with write
+ * permission checked, dirty/code tracking done; NULL when the access is MMIO or crosses a page:
+ * then the caller does it under softmmu_exclusive_begin/end with load and store. */
+void *softmmu_atomic_ptr(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx);
+/* Reads len (<= 16) code bytes at linear address va without side effects on devices; raises a page
+ * fault of kind fetch. Returns the guest physical address of the first byte. */
+uint64_t vcpu_fetch_code(struct vcpu *v, uint64_t va, void *out, unsigned len);
+/* Fetch look-up of the page of va: host pointer of the byte and its physical address; raises. NULL
+ * (and *phys set) when the page is not RAM or ROM. */
+const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys);
+
+struct vcpu {
+    uint64_t reg[TCG_NREGS];
+    union vreg vec[TCG_NVREGS];
+
+    struct tlb_entry *tlb[TLB_NCTX]; /* current address space's tables */
+    uint64_t tb_flags;               /* key word of the current mode; the guest keeps it current */
+    atomic_uchar exit_request;       /* leave linked code at the next poll */
+    atomic_uint irq_request;         /* pending asynchronous requests, the guest's own bits */
+    struct fpenv fp;                 /* SIMD rounding, masks, accumulated exception flags (MXCSR) */
+
+    uintptr_t host_pc;  /* executor's own idea of "where": set before anything that may unwind */
+    struct tb *cur_tb;  /* block being run, for the same purpose */
+    sigjmp_buf unwind;  /* vcpu_unwind() lands in tcg_run() */
+    bool in_tcg;        /* unwind is armed */
+
+    const struct guest_ops *ops;
+    const struct executor *exec;
+    struct tcg *tcg;          /* the translator shared by the machine's vcpus */
+    struct tcg_cpu *tcg_cpu;  /* its per-vcpu part (jump cache, ...) */
+    struct softmmu_cpu *mmu;  /* softmmu's per-vcpu part (TLB contexts, ...) */
+    struct machine *machine;
+    unsigned index;
+};
+
+/* Leaves a helper or a slow path: restores the guest state of the faulting instruction, then
+ * delivers the recorded exception (deliver = true) or just returns to the loop. Does not return. */
+void vcpu_unwind(struct vcpu *v, bool deliver) __attribute__((noreturn));
+
+/* Runs guest code on this thread until ops->poll asks to leave. tcg/exec.c */
+void tcg_run(struct vcpu *v);
+
+#endif
