@@ -23,6 +23,10 @@ struct translator {
     unsigned cc_kind;   /* statically known lazy-flag kind, CC_UNKNOWN when not */
 };
 
+/* Declares h_NAME, the IR descriptor of `static uint64_t helper_NAME(struct vcpu *v, ...)`. */
+#define X86_HELPER(name, nargs, flags)                                                             \
+    static const struct ir_helper h_##name = {#name, (void (*)(void))helper_##name, nargs, flags}
+
 typedef void (*x86_emit_fn)(struct translator *t, const struct x86_insn *i);
 struct x86_emitter {
     uint16_t mnemonic;
@@ -34,8 +38,11 @@ extern const struct x86_emitter x86_emit_data[];    /* mov, push, pop, lea, xchg
 extern const struct x86_emitter x86_emit_arith[];   /* add .. test, inc, mul, div, bcd: emit_arith.c */
 extern const struct x86_emitter x86_emit_shift[];   /* shifts, rotates, bit tests, scans: emit_shift.c */
 extern const struct x86_emitter x86_emit_string[];  /* movs, stos, ... ins, outs: emit_string.c */
-extern const struct x86_emitter x86_emit_control[]; /* jumps, calls, int, loop: emit_control.c */
-extern const struct x86_emitter x86_emit_system[];  /* privileged and segment: emit_system.c */
+extern const struct x86_emitter x86_emit_control[]; /* near jumps, calls, returns, loops: emit_control.c */
+extern const struct x86_emitter x86_emit_segment[]; /* segment loads, descriptor tables, far transfers,
+                                                     * interrupts, SYSCALL ..: emit_segment.c */
+extern const struct x86_emitter x86_emit_system[];  /* control registers, MSRs, CPUID, flags, I/O, XSAVE,
+                                                     * HLT, fences, NOP ...: emit_system.c */
 extern const struct x86_emitter x86_emit_x87[];     /* emit_x87.c */
 extern const struct x86_emitter x86_emit_mmx[];     /* MMX: emit_mmx.c */
 extern const struct x86_emitter x86_emit_sse[];     /* emit_sse.c */

@@ -189,6 +189,7 @@ struct x86_cpu {
         uint64_t cr2;
         uint64_t dr6; /* #DB: bits to set */
     } exc;
+    uint64_t pending_dr6; /* data breakpoints hit by the running instruction: #DB at its end */
     int delivering; /* vector being delivered, for #DF and triple fault; -1: none */
 
     const struct x86_model *model;
@@ -209,7 +210,10 @@ uint32_t x86_get_eflags(struct x86_cpu *c);                            /* the wh
 void x86_set_eflags(struct x86_cpu *c, uint32_t value, uint32_t mask); /* bits in mask; calls x86_update_key */
 
 /* ---- mode.c ---- */
-void x86_update_key(struct x86_cpu *c); /* recomputes v.tb_flags after any change of mode state */
+/* Recomputes v.tb_flags after any change of mode state (segments, CR0/4, EFER, EFLAGS system bits, CPL,
+ * shadow, DR7, MXCSR masks, SMM), and sets v.exit_request when something in irq_request (or pending_dr6)
+ * could now be taken. */
+void x86_update_key(struct x86_cpu *c);
 void x86_reset(struct x86_cpu *c, bool init); /* power-on/RESET#, or INIT (keeps FPU, MSRs, cr0.CD/NW) */
 struct x86_cpu *x86_cpu_create(struct machine *m, const struct x86_model *model, unsigned index,
                                const struct x86_platform *platform, struct error *err);
@@ -223,6 +227,11 @@ void x86_raise(struct x86_cpu *c, enum x86_vector vec) __attribute__((noreturn))
 void x86_raise_error(struct x86_cpu *c, enum x86_vector vec, uint32_t error) __attribute__((noreturn));
 void x86_raise_db(struct x86_cpu *c, uint64_t dr6) __attribute__((noreturn));
 void x86_raise_software(struct x86_cpu *c, uint8_t vec, unsigned insn_len) __attribute__((noreturn));
+
+/* ---- io.c: I/O permission (CPL, IOPL, TSS bitmap; raises #GP) and port access with the machine lock ---- */
+void x86_check_io(struct x86_cpu *c, uint16_t port, unsigned size);
+uint64_t x86_port_in(struct x86_cpu *c, uint16_t port, unsigned size);
+void x86_port_out(struct x86_cpu *c, uint16_t port, uint64_t value, unsigned size);
 
 /* ---- memory as seen by system code (descriptor tables, TSS, stacks); linear addresses; they raise.
  * ctx 0 is an implicit supervisor access. ---- */

@@ -30,6 +30,11 @@ unsigned tlb_view(struct vcpu *v);
  * by slow paths. With probe: returns false instead of raising, has no side effects (no A/D). */
 bool tlb_fill(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool probe);
 
+/* Watchpoints: accesses of the kinds in acc_mask (1 << enum access) that touch [va, va+len) call
+ * ops->watch_hit before they are done. Their pages always take the slow path; others cost nothing. */
+void softmmu_watch_add(struct vcpu *v, uint64_t va, uint64_t len, unsigned acc_mask, void *tag);
+void softmmu_watch_remove(struct vcpu *v, void *tag); /* all with this tag */
+
 /* Debugger access to virtual memory: no faults, no A/D bits. False when not mapped. */
 bool vcpu_read_virtual(struct vcpu *v, uint64_t va, void *buf, uint64_t len);
 bool vcpu_write_virtual(struct vcpu *v, uint64_t va, const void *buf, uint64_t len);

@@ -40,6 +40,9 @@ void tcg_invalidate(struct tcg *t, uint64_t phys, uint64_t len);
  * hit and has instructions after the storing one, this unwinds: the storing instruction is run again
  * as a block of its own, so that what follows is seen as the guest has just written it. */
 void tcg_store_to_code(struct vcpu *v, uint64_t phys, unsigned len);
+/* Returns when the block being run holds one instruction only; else unwinds and runs the current
+ * instruction again as a block of its own. */
+void tcg_retry_single(struct vcpu *v);
 /* Drops everything. Any thread outside guest code. */
 void tcg_flush(struct tcg *t);
 

@@ -129,6 +129,8 @@ struct guest_ops {
                  struct walk *out);
     /* An MO_ALIGN access was not aligned: raises the guest's alignment fault. */
     void (*unaligned)(struct vcpu *v, uint64_t va);
+    /* A watched address (softmmu_watch_add) is about to be accessed. May unwind (tcg_retry_single). */
+    void (*watch_hit)(struct vcpu *v, uint64_t va, unsigned size, enum access acc, void *tag);
     /* Names for dumps: IR register n of the guest ("rax"), key word, lazy-flag kind. */
     const char *(*reg_name)(unsigned n);
     const char *(*cc_name)(uint64_t kind);
