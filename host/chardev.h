@@ -11,7 +11,8 @@
 
 #include "host/error.h"
 
-enum chardev_event { CHARDEV_OPENED, CHARDEV_CLOSED, CHARDEV_BREAK, CHARDEV_MUX_IN, CHARDEV_MUX_OUT };
+enum chardev_event { CHARDEV_OPENED, CHARDEV_CLOSED, CHARDEV_BREAK,
+                     CHARDEV_MUX_IN, CHARDEV_MUX_OUT /* input came to, left this front end */ };
 
 struct chardev_frontend {
     void *opaque;
@@ -21,13 +22,26 @@ struct chardev_frontend {
 };
 
 struct chardev;
+struct mainloop;
+
+/* Makes a back end from "-chardev" or "-serial" style text: stdio | null | file:PATH | pipe:PATH | pty.
+ * mux: several front ends may share it; Ctrl-A c moves the input from one to the next. */
+struct chardev *chardev_create(struct mainloop *loop, const char *id, const char *spec, bool mux,
+                               struct error *err);
+void chardev_destroy(struct chardev *c);
 
 /* Writes all bytes, or drops them when the other side is gone; never blocks for long. */
 void chardev_write(struct chardev *c, const uint8_t *buf, size_t len);
+/* fe is copied. A chardev without mux takes one front end. */
 bool chardev_connect(struct chardev *c, const struct chardev_frontend *fe, struct error *err);
-void chardev_disconnect(struct chardev *c, const struct chardev_frontend *fe);
+void chardev_disconnect(struct chardev *c, void *opaque);
 /* The front end can take more again. */
 void chardev_accept_input(struct chardev *c);
 const char *chardev_id(const struct chardev *c);
+/* Text of what it is ("stdio", "pty:/dev/pts/3"). */
+const char *chardev_describe(const struct chardev *c);
+
+/* Called on Ctrl-A x of a mux: ask the program to end. */
+void chardev_set_quit(struct chardev *c, void (*quit)(void *opaque), void *opaque);
 
 #endif
