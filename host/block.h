@@ -10,7 +10,7 @@
 #include "host/error.h"
 
 struct block;
-struct machine;
+struct mainloop;
 
 enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD, BLOCK_WRITE_ZEROES };
 
@@ -31,7 +31,8 @@ struct block_options {
     bool readonly, snapshot;        /* snapshot: writes go to a temporary overlay */
 };
 
-struct block *block_open(struct machine *m, const struct block_options *o, struct error *err);
+/* loop: where completions are delivered. The image is locked against a second writer. */
+struct block *block_open(struct mainloop *loop, const struct block_options *o, struct error *err);
 void block_close(struct block *b); /* waits for requests, flushes */
 uint64_t block_size(const struct block *b); /* bytes */
 bool block_readonly(const struct block *b);
