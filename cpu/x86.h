@@ -133,7 +133,8 @@ struct x86_platform {
     void *opaque;
     /* Vector of the pending external interrupt (8259 or local APIC), acknowledged; -1: none. */
     int (*ack_interrupt)(void *opaque, struct x86_cpu *c);
-    /* Local APIC: CR8, x2APIC MSRs (0x800..0x8ff), IA32_APIC_BASE. wrmsr false: #GP. */
+    /* Local APIC: CR8, x2APIC MSRs (0x800..0x8ff), IA32_APIC_BASE (0x1b, kept in apic_base by the
+     * APIC), IA32_TSC_DEADLINE (0x6e0). False: #GP. */
     uint64_t (*apic_tpr)(void *opaque, struct x86_cpu *c);           /* CR8 value 0..15 */
     void (*apic_set_tpr)(void *opaque, struct x86_cpu *c, uint64_t tpr);
     bool (*apic_rdmsr)(void *opaque, struct x86_cpu *c, uint32_t msr, uint64_t *value);
@@ -258,6 +259,9 @@ void x86_write_cr0(struct x86_cpu *c, uint64_t val); /* checks and raises */
 void x86_write_cr3(struct x86_cpu *c, uint64_t val);
 void x86_write_cr4(struct x86_cpu *c, uint64_t val);
 uint64_t x86_read_tsc(struct x86_cpu *c);
+/* Clock time (ns, rounded up) at which c's TSC reaches tsc; a past one gives a time <= now, one beyond
+ * the clock's range INT64_MAX. For the TSC-deadline timer. Any thread. */
+int64_t x86_tsc_to_clock(struct x86_cpu *c, uint64_t tsc);
 void x86_set_a20(struct x86_cpu *c, bool on);
 
 /* ---- fpu ---- */

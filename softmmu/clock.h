@@ -33,6 +33,10 @@ static inline bool timer_armed(const struct timer *t)
     return t->expire >= 0;
 }
 
+/* While the clock stands still: moves it forward by ns and runs the timers that fall due, each at its
+ * own time (clock_now() in a callback is the timer's expire). Unit tests, replay. Locked. */
+void clock_advance(struct clock *c, int64_t ns);
+
 /* Real (wall) time enters here only: seconds since 1970 in UTC plus nanoseconds. */
 void clock_wall(struct clock *c, int64_t *sec, int64_t *nsec);
 

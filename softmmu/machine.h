@@ -83,6 +83,11 @@ void vcpu_request(struct vcpu *v, unsigned bits); /* sets, and wakes or kicks it
 void vcpu_clear_request(struct vcpu *v, unsigned bits);
 void vcpu_kick(struct vcpu *v); /* makes it leave linked code soon and call ops->poll */
 
+/* The vcpu whose thread is calling, NULL on other threads: per-processor MMIO (local APIC) asks it.
+ * The one thread-local of the program. Set by a vcpu's thread when it starts, and by unit tests. */
+struct vcpu *machine_current_vcpu(struct machine *m);
+void machine_set_current_vcpu(struct vcpu *v);
+
 /* Runs fn on every vcpu while none executes guest code (TLB shoot-down, code cache flush). May be
  * called from a vcpu thread outside of guest code or from the main loop. */
 void machine_exclusive_begin(struct machine *m);
