@@ -8,6 +8,14 @@
 #include "cpu/x86.h"
 #include "tcg/ir.h"
 
+/* A memory operand as an addressing mode for IR LD/ST; see mem_ref() below. */
+struct mem_ref {
+    ir_reg base, index;
+    unsigned memop; /* scale, MO_INDEX, MO_A32 bits to or into the memop */
+    int64_t disp;
+    unsigned size;
+};
+
 struct translator {
     struct x86_cpu *cpu;
     struct ir *ir;
@@ -21,6 +29,12 @@ struct translator {
     bool end_block;     /* end the block after this instruction with EXIT_LOOP (mode may have changed) */
     bool end_jump;      /* ... with a linkable EXIT_TB (e.g. after STI shadow, code size limits) */
     unsigned cc_kind;   /* statically known lazy-flag kind, CC_UNKNOWN when not */
+    struct {            /* operand_load/store: the memory operand of this instruction, once computed */
+        bool valid, write;
+        unsigned size, nops; /* nops: ir->nops when it was computed */
+        struct mem_ref ref;
+        ir_reg offset;       /* for another limit check */
+    } mem;
 };
 
 /* Declares h_NAME, the IR descriptor of `static uint64_t helper_NAME(struct vcpu *v, ...)`. */
@@ -83,13 +97,7 @@ ir_reg gpr_read(struct translator *t, unsigned reg, unsigned size, bool high8);
 
 /* The instruction's memory operand as an addressing mode for IR LD/ST: segment base added and limits
  * checked (as far as the key says they are needed) for an access of size bytes. Call it once per
- * instruction, reuse the result for load and store. */
-struct mem_ref {
-    ir_reg base, index;
-    unsigned memop; /* scale, MO_INDEX, MO_A32 bits to or into the memop */
-    int64_t disp;
-    unsigned size;
-};
+ * instruction, reuse the result for load and store. (operand_load and operand_store do so.) */
 struct mem_ref mem_ref(struct translator *t, const struct x86_insn *i, unsigned size, bool write);
 /* ... with an extra byte displacement; and as one linear address in a register (atomics, helpers). */
 struct mem_ref mem_ref_at(struct translator *t, const struct x86_insn *i, unsigned size, bool write,
@@ -101,6 +109,15 @@ ir_reg effective_address(struct translator *t, const struct x86_insn *i);
 ir_reg seg_linear(struct translator *t, enum x86_segnum seg, ir_reg offset, unsigned size, bool write);
 ir_reg mem_load(struct translator *t, const struct mem_ref *m, unsigned memop);
 void mem_store(struct translator *t, const struct mem_ref *m, unsigned memop, ir_reg value);
+
+/* -- stack: SP, ESP or RSP by mode, SS checked. None of these changes rSP but stack_adjust. -- */
+/* Memory at SS:(reg + disp), reg being X86_RSP or X86_RBP, wrapped to the stack's width. */
+struct mem_ref stack_ref(struct translator *t, ir_reg reg, int64_t disp, unsigned size, bool write);
+void stack_adjust(struct translator *t, int64_t delta); /* rSP += delta */
+/* PUSH of a value of 2, 4, 8 bytes: store, then rSP -= size. */
+void stack_push(struct translator *t, ir_reg value, unsigned size);
+/* Value at the top, zero-extended, in a temporary; follow with stack_adjust(t, size). */
+ir_reg stack_top(struct translator *t, unsigned size);
 
 /* -- flags -- */
 /* Records lazy flags: kind is CC_x for the operand size (cpu/flags.h). */
@@ -115,6 +132,8 @@ void flags_branch(struct translator *t, unsigned cc, unsigned label);
 /* -- block ends -- */
 void emit_raise(struct translator *t, enum x86_vector vec);          /* #UD, #NM, ...: ends the block */
 void emit_raise_error(struct translator *t, enum x86_vector vec, uint32_t error);
+/* (Single step, interrupt shadows and instruction breakpoints are added to every exit of the block
+ * by x86_translate: emitters need not think of them.) */
 /* Direct jump to block-relative offset; slot 0 or 1. Wraps and CS limit by mode. */
 void emit_jump(struct translator *t, unsigned slot, int64_t off, unsigned opsize);
 void emit_jump_indirect(struct translator *t, ir_reg target, enum ir_ind hint, unsigned opsize);

@@ -101,8 +101,9 @@ enum x86_key {
     KEY_IOPL = 3 << 7,
     KEY_LMA = 1 << 9,       /* EFER.LMA (compatibility mode is LMA without CS64) */
     KEY_ZERO_BASES = 1 << 10, /* DS, ES, SS bases are 0 */
-    KEY_FLAT_LIMITS = 1 << 11, /* DS, ES, SS and FS, GS writable data, limit 4 GiB-1, expand up: no
-                                * checks (always set in 64-bit mode) */
+    KEY_FLAT_LIMITS = 1 << 11, /* DS, ES, SS are writable data, limit 4 GiB-1, expand up: no checks
+                                * (always set in 64-bit mode; outside of it FS and GS, which 32-bit
+                                * systems leave null or small, are always checked) */
     KEY_CS_FLAT = 1 << 12,  /* CS limit is 4 GiB-1: jumps need no check */
     KEY_CS_ZERO = 1 << 13,  /* CS base is 0 */
     KEY_TF = 1 << 14,       /* single step: one instruction, then #DB */
@@ -120,6 +121,7 @@ enum x86_key {
     KEY_IOBP = 1 << 27,     /* DR7 has data/I/O breakpoints */
     KEY_AVX = 1 << 28,      /* CR4.OSXSAVE and XCR0 has SSE and AVX */
     KEY_FSGSBASE = 1 << 29,
+    KEY_RF = 1 << 30,       /* EFLAGS.RF is set: one instruction, which clears it (all but IRET) */
 };
 
 /* CPUID feature words, as bit numbers in x86_model.feat[]; cpu/cpuid.h */
