@@ -83,7 +83,8 @@ static inline enum ir_cond ir_cond_not(enum ir_cond c)
     _(MOVCOND, "dabc W")  /* d = (a COND b) ? c : (register number in imm) ; cond in aux */        \
     _(ADDX, "dabc WB")    /* d = a + b + (c & 1) */                                                \
     _(SUBX, "dabc WB")    /* d = a - b - (c & 1) */                                                \
-    _(CC, "abci")         /* lazy flags: CC_OP = imm, CC_A = a, CC_B = b, CC_C = c (NONE: keep) */ \
+    _(CC, "abci B")       /* lazy flags: CC_OP = imm, CC_A = a, CC_B = b, CC_C = c (NONE: keep);   \
+                           * with IR_BIMM CC_B = imm2 */                                           \
     _(LD, "da M X")       /* d = memory [a + c << scale + imm] (aux: memop) */                     \
     _(ST, "ab M X")       /* memory = b (b may be an immediate: imm2 holds it, IR_BIMM) */         \
     _(LDENV, "di")        /* d = *(aux memop *)((char *)vcpu + imm) */                             \
@@ -180,6 +181,18 @@ struct ir_op *ir_append(struct ir *ir, enum ir_opc opc); /* zeroed, registers IR
 /* Fresh temporaries. Those made since ir_temps_mark() are free again after ir_temps_release(). */
 ir_reg ir_temp(struct ir *ir);
 ir_reg ir_vtemp(struct ir *ir);
+struct ir_mark {
+    unsigned ntemps, nvtemps;
+};
+static inline struct ir_mark ir_temps_mark(const struct ir *ir)
+{
+    return (struct ir_mark){ir->ntemps, ir->nvtemps};
+}
+static inline void ir_temps_release(struct ir *ir, struct ir_mark m)
+{
+    ir->ntemps = m.ntemps;
+    ir->nvtemps = m.nvtemps;
+}
 unsigned ir_label_new(struct ir *ir);
 
 /* Builders; thin and unchecked, see tcg/ir.c. d may equal a source. */
@@ -235,6 +248,8 @@ void ir_vstenv(struct ir *ir, ir_reg b, size_t off, unsigned memop);
 
 /* Text of the block, one op a line, with the guest's register names. */
 void ir_dump(const struct ir *ir, const struct guest_ops *ops, FILE *out);
+/* Improves the block in place: constants and copies forward, dead writes backward. Linear. */
+void ir_optimize(struct ir *ir);
 /* Checks the contract (operand ranges, labels, terminators); returns NULL or what is wrong. */
 const char *ir_check(const struct ir *ir);
 

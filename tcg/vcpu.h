@@ -159,6 +159,8 @@ struct vcpu {
 
     struct tlb_entry *tlb[TLB_NCTX]; /* current address space's tables */
     uint64_t tb_flags;               /* key word of the current mode; the guest keeps it current */
+    unsigned fetch_ctx;              /* access context of code fetches; kept with tb_flags (x86: 1 at
+                                      * CPL 3, else 0): index of tlb[] whose xtag linked code checks */
     atomic_uchar exit_request;       /* leave linked code at the next poll */
     atomic_uint irq_request;         /* pending asynchronous requests, the guest's own bits */
     struct fpenv fp;                 /* SIMD rounding, masks, accumulated exception flags (MXCSR) */
