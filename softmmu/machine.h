@@ -31,6 +31,8 @@ enum machine_request { /* asked by anyone, carried out by the main loop */
     REQUEST_SHUTDOWN = 2, /* guest power-off */
     REQUEST_EXIT = 4,     /* end the process: debug-exit, Ctrl-A x, signals, quit */
     REQUEST_POWERDOWN = 8, /* ACPI power button */
+    REQUEST_STOP = 16,     /* pause the processors */
+    REQUEST_CONT = 32,     /* let them run */
 };
 
 struct machine {

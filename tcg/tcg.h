@@ -29,6 +29,7 @@ struct tcg_host_ops {
 
 struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
                        const struct tcg_host_ops *host, struct error *err);
+char *tcg_accel_help(void); /* -accel help: the names with a line each; free() it */
 void tcg_destroy(struct tcg *t);
 bool tcg_attach(struct tcg *t, struct vcpu *v, struct error *err); /* makes v->tcg_cpu, v->exec */
 void tcg_detach(struct vcpu *v);

@@ -1,0 +1,17 @@
+/* The human monitor on a character device: line editing, a table of commands. */
+#ifndef CONTROL_MONITOR_H
+#define CONTROL_MONITOR_H
+
+#include "host/chardev.h"
+#include "host/error.h"
+
+struct machine;
+struct monitor;
+
+struct monitor *monitor_create(struct machine *m, struct chardev *c, struct error *err);
+void monitor_destroy(struct monitor *mon); /* NULL is fine */
+
+/* Runs one command line and returns its output, to be freed. Machine lock held. */
+char *monitor_execute(struct machine *m, const char *line);
+
+#endif

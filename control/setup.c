@@ -1,0 +1,402 @@
+/* From parsed options to a machine: memory, processors, board, -device. */
+#include "control/setup.h"
+#include "control/monitor.h"
+#include "cpu/cpuid.h"
+#include "host/block.h"
+#include "host/chardev.h"
+#include "host/mainloop.h"
+#include "host/nearest.h"
+#include "softmmu/tlb.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_RAM (UINT64_C(512) << 30)
+enum { MAX_CPUS = 255, MIN_RAM = 65536 };
+
+static bool parse_memory(struct program *p, struct error *err)
+{
+    static const char *const known[] = {"size", "slots", "maxmem", NULL};
+    const char *text = p->opt.memory ? p->opt.memory : "512";
+    char *unknown = opt_unknown(text, "size", known);
+    char *size = opt_get(text, "size", "size");
+    bool ok = true;
+
+    if (unknown) {
+        ok = error_set(err, "-m %s: unknown property '%s'", text, unknown);
+    } else if (!size || !opt_size(size, 1 << 20, &p->cfg.ram_size)) {
+        ok = error_set(err, "-m %s: not a size (like 512, 64K or 6G)", text);
+    } else if (p->cfg.ram_size < MIN_RAM) {
+        ok = error_set(err, "-m %s: at least 64K of memory is needed", text);
+    } else if (p->cfg.ram_size > MAX_RAM) {
+        ok = error_set(err, "-m %s: at most 512G of memory is possible", text);
+    }
+    p->cfg.ram_size &= ~UINT64_C(4095);
+    free(unknown);
+    free(size);
+    return ok;
+}
+
+static bool smp_pair(void *opaque, const char *key, const char *value, struct error *err)
+{
+    struct machine_config *c = opaque;
+    struct {
+        const char *name;
+        unsigned *field;
+    } fields[] = {{"cpus", &c->smp}, {"sockets", &c->sockets}, {"cores", &c->cores},
+                  {"threads", &c->threads}, {"maxcpus", NULL}};
+    char *end;
+
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (!strcmp(key, fields[i].name)) {
+            unsigned long n = strtoul(value ? value : "", &end, 10);
+            if (!value || *end || end == value || n < 1 || n > MAX_CPUS) {
+                return error_set(err, "%s=%s is not a number from 1 to %d", key, value ? value : "",
+                                 MAX_CPUS);
+            }
+            if (fields[i].field) {
+                *fields[i].field = (unsigned)n;
+            }
+            return true;
+        }
+    }
+    return error_set(err, "unknown property '%s'", key);
+}
+
+static bool parse_smp(struct program *p, struct error *err)
+{
+    struct machine_config *c = &p->cfg;
+
+    if (p->opt.smp && !opt_foreach(p->opt.smp, "cpus", smp_pair, c, err)) {
+        return error_prefix(err, "-smp %s", p->opt.smp);
+    }
+    unsigned sockets = c->sockets, cores = c->cores, threads = c->threads;
+    threads = threads ? threads : 1;
+    if (!c->smp) {
+        c->smp = (sockets ? sockets : 1) * (cores ? cores : 1) * threads;
+    }
+    if (!cores) {
+        cores = c->smp / ((sockets ? sockets : 1) * threads);
+        cores = cores ? cores : 1;
+    }
+    if (!sockets) {
+        sockets = c->smp / (cores * threads);
+        sockets = sockets ? sockets : 1;
+    }
+    if (sockets * cores * threads != c->smp || c->smp > MAX_CPUS) {
+        return error_set(err, "-smp %s: %u sockets of %u cores of %u threads are not %u processors",
+                         p->opt.smp, sockets, cores, threads, c->smp);
+    }
+    c->sockets = sockets;
+    c->cores = cores;
+    c->threads = threads;
+    return true;
+}
+
+static bool machine_pair(void *opaque, const char *key, const char *value, struct error *err)
+{
+    struct program *p = opaque;
+    static const char *const without_effect[] = {"usb", "vmport", "dump-guest-core", "graphics",
+                                                 "mem-merge", "smm"};
+
+    if (!strcmp(key, "type")) {
+        for (const struct machine_type *const *t = machine_types; *t; t++) {
+            if (value && (!strcmp(value, (*t)->name) ||
+                          (!strcmp((*t)->name, "pc") && !strncmp(value, "pc-i440fx", 9)))) {
+                p->cfg.type = *t;
+                return true;
+            }
+        }
+        return error_set(err, "unknown machine type '%s' (-machine help lists them)", value ? value : "");
+    }
+    if (!strcmp(key, "accel")) {
+        if (!p->opt.accel) {
+            p->opt.accel = strdup(value ? value : "");
+        }
+        return true;
+    }
+    if (!strcmp(key, "hpet") || !strcmp(key, "acpi")) {
+        bool *field = key[0] == 'h' ? &p->cfg.hpet : &p->cfg.acpi;
+        return opt_bool(value, field) || error_set(err, "%s=%s is neither on nor off", key, value);
+    }
+    for (size_t i = 0; i < sizeof(without_effect) / sizeof(without_effect[0]); i++) {
+        if (!strcmp(key, without_effect[i])) {
+            return true;
+        }
+    }
+    return error_set(err, "unknown property '%s'", key);
+}
+
+static bool parse_machine(struct program *p, struct error *err)
+{
+    p->cfg.hpet = p->cfg.acpi = true;
+    p->cfg.type = &machine_pc;
+    if (p->opt.machine && !opt_foreach(p->opt.machine, "type", machine_pair, p, err)) {
+        return error_prefix(err, "-machine %s", p->opt.machine);
+    }
+    return true;
+}
+
+static bool accel_pair(void *opaque, const char *key, const char *value, struct error *err)
+{
+    struct program *p = opaque;
+    uint64_t size;
+
+    if (!strcmp(key, "accel")) {
+        /* "kvm:tcg" means: the first one that there is. */
+        char *list = strdup(value ? value : ""), *save = NULL;
+        for (char *n = strtok_r(list, ":", &save); n && !p->tcg.accel; n = strtok_r(NULL, ":", &save)) {
+            p->tcg.accel = !strcmp(n, "tcg") ? "tcg" : !strcmp(n, "interp") ? "interp" : NULL;
+        }
+        free(list);
+        return p->tcg.accel ||
+               error_set(err, "unknown accelerator '%s' (known: tcg, interp)", value ? value : "");
+    }
+    if (!strcmp(key, "tb-size")) {
+        if (!value || !opt_size(value, 1 << 20, &size) || size < (1 << 20) || size > (UINT64_C(4) << 30)) {
+            return error_set(err, "tb-size=%s is not a size from 1M to 4G", value ? value : "");
+        }
+        p->tcg.cache_size = size;
+        return true;
+    }
+    if (!strcmp(key, "verify")) {
+        return opt_bool(value, &p->tcg.verify) || error_set(err, "verify=%s is neither on nor off", value);
+    }
+    if (!strcmp(key, "one-insn-per-tb")) {
+        return opt_bool(value, &p->tcg.one_insn) || error_set(err, "%s=%s is neither on nor off", key, value);
+    }
+    if (!strcmp(key, "thread")) {
+        return true; /* a processor is always a thread */
+    }
+    return error_set(err, "unknown property '%s'", key);
+}
+
+static bool parse_accel(struct program *p, struct error *err)
+{
+    p->tcg.one_insn = p->opt.one_insn;
+    if (p->opt.accel && !opt_foreach(p->opt.accel, "accel", accel_pair, p, err)) {
+        return error_prefix(err, "-accel %s", p->opt.accel);
+    }
+    return true;
+}
+
+static bool rtc_pair(void *opaque, const char *key, const char *value, struct error *err)
+{
+    struct machine_config *c = opaque;
+
+    if (!strcmp(key, "base")) {
+        c->rtc_localtime = value && !strcmp(value, "localtime");
+        return c->rtc_localtime || (value && !strcmp(value, "utc")) ||
+               error_set(err, "base=%s is neither utc nor localtime", value ? value : "");
+    }
+    if (!strcmp(key, "clock") || !strcmp(key, "driftfix")) {
+        return true; /* time follows the host's whatever is said */
+    }
+    return error_set(err, "unknown property '%s'", key);
+}
+
+static bool boot_pair(void *opaque, const char *key, const char *value, struct error *err)
+{
+    struct machine_config *c = opaque;
+
+    if (!strcmp(key, "order") || !strcmp(key, "once")) {
+        if (!value || strspn(value, "acdn") != strlen(value)) {
+            return error_set(err, "%s=%s: only the letters a, c, d and n are known", key, value ? value : "");
+        }
+        c->boot_order = strdup(value);
+        return true;
+    }
+    if (!strcmp(key, "menu")) {
+        return opt_bool(value, &c->boot_menu) || error_set(err, "menu=%s is neither on nor off", value);
+    }
+    if (!strcmp(key, "strict")) {
+        return true;
+    }
+    return error_set(err, "unknown property '%s'", key);
+}
+
+static bool parse_rest(struct program *p, struct error *err)
+{
+    struct options *o = &p->opt;
+
+    if (o->rtc && !opt_foreach(o->rtc, NULL, rtc_pair, &p->cfg, err)) {
+        return error_prefix(err, "-rtc %s", o->rtc);
+    }
+    if (o->boot && !opt_foreach(o->boot, "order", boot_pair, &p->cfg, err)) {
+        return error_prefix(err, "-boot %s", o->boot);
+    }
+    if (o->display && strcmp(o->display, "none")) {
+        return error_set(err, "-display %s: only 'none' exists in this version", o->display);
+    }
+    if (o->log_file && !log_open(&p->log, o->log_file, err)) {
+        return error_prefix(err, "-D %s", o->log_file);
+    }
+    if (o->log && !log_parse(&p->log, o->log, err)) {
+        return error_prefix(err, "-d %s", o->log);
+    }
+    if ((o->initrd || o->append) && !o->kernel) {
+        return error_set(err, "-%s needs -kernel", o->initrd ? "initrd" : "append");
+    }
+    p->cpu_model = x86_model_parse(o->cpu ? o->cpu : "max", err);
+    if (!p->cpu_model) {
+        return error_prefix(err, "-cpu %s", o->cpu ? o->cpu : "max");
+    }
+    p->cfg.cpu_model = p->cpu_model;
+    p->cfg.bios = o->bios;
+    p->cfg.kernel = o->kernel;
+    p->cfg.initrd = o->initrd;
+    p->cfg.append = o->append;
+    p->cfg.nodefaults = o->nodefaults;
+    return true;
+}
+
+/* ---- -device ---- */
+
+struct device_text {
+    struct program *p;
+    struct device *dev;
+};
+
+static bool device_pair(void *opaque, const char *key, const char *value, struct error *err)
+{
+    struct device_text *t = opaque;
+    const struct property *pr = t->dev->type->props;
+
+    if (!strcmp(key, "driver") || !strcmp(key, "id")) {
+        return true;
+    }
+    for (; pr && pr->name; pr++) {
+        if (strcmp(pr->name, key)) {
+            continue;
+        }
+        if (pr->type == PT_CHARDEV || pr->type == PT_DRIVE) {
+            void *ptr = pr->type == PT_DRIVE ? (void *)setup_find_block(t->p, value ? value : "")
+                                             : (void *)setup_find_chardev(t->p, value ? value : "");
+            if (!ptr) {
+                return error_set(err, "%s=%s: there is no %s with this id", key, value ? value : "",
+                                 pr->type == PT_DRIVE ? "-drive" : "-chardev");
+            }
+            return device_set_ptr(t->dev, key, ptr);
+        }
+    }
+    return device_set(t->dev, key, value ? value : "on", err);
+}
+
+static bool apply_globals(struct program *p, struct device *d, struct error *err)
+{
+    size_t n = strlen(d->type->name);
+
+    for (unsigned i = 0; i < p->opt.globals.n; i++) {
+        const char *g = p->opt.globals.item[i], *eq = strchr(g, '=');
+        char prop[64];
+        if (!strncmp(g, d->type->name, n) && g[n] == '.' && eq && (size_t)(eq - g) - n - 1 < sizeof(prop)) {
+            memcpy(prop, g + n + 1, (size_t)(eq - g) - n - 1);
+            prop[(size_t)(eq - g) - n - 1] = 0;
+            if (!device_set(d, prop, eq + 1, err)) {
+                return error_prefix(err, "-global %s", g);
+            }
+        }
+    }
+    return true;
+}
+
+static bool make_device(struct program *p, const char *text, struct error *err)
+{
+    char *name = opt_get(text, "driver", "driver"), *id = opt_get(text, "driver", "id");
+    const struct device_type *type = name ? device_type_find(name) : NULL;
+    bool ok = false;
+
+    if (!type || !type->user_creatable) {
+        const char *near = name ? device_type_nearest(name) : NULL;
+        if (type) {
+            error_set(err, "device '%s' is part of the machine and cannot be added", name);
+        } else if (near) {
+            error_set(err, "unknown device '%s' (did you mean '%s'?)", name, near);
+        } else {
+            error_set(err, "unknown device '%s' (-device help lists them)", name ? name : "");
+        }
+    } else if (id && device_find(p->machine, id)) {
+        error_set(err, "there is already a device with id '%s'", id);
+    } else {
+        struct device *d = device_create(p->machine, type, id);
+        struct device_text t = {p, d};
+        ok = apply_globals(p, d, err) && opt_foreach(text, "driver", device_pair, &t, err) &&
+             device_realize(d, err);
+    }
+    free(name);
+    free(id);
+    return ok || error_prefix(err, "-device %s", text);
+}
+
+bool program_setup(struct program *p, struct error *err)
+{
+    p->log.out = stderr;
+    if (!parse_memory(p, err) || !parse_smp(p, err) || !parse_machine(p, err) || !parse_accel(p, err) ||
+        !parse_rest(p, err)) {
+        return false;
+    }
+    p->machine = machine_create(p->opt.name ? p->opt.name : "dragoman", p->cfg.ram_size, err);
+    if (!p->machine) {
+        return false;
+    }
+    p->machine->log = &p->log;
+    p->machine->no_reboot = p->opt.no_reboot;
+    p->machine->no_shutdown = p->opt.no_shutdown;
+    p->loop = mainloop_create(p->machine);
+    p->machine->tcg = tcg_create(p->machine, &p->tcg, &softmmu_tcg_ops, err);
+    if (!p->machine->tcg) {
+        return error_prefix(err, "-accel %s", p->opt.accel ? p->opt.accel : p->tcg.accel);
+    }
+    if (!setup_chardevs(p, err) || !setup_drives(p, err)) {
+        return false;
+    }
+    p->board_created = true;
+    if (!p->cfg.type->create(p->machine, &p->cfg, err)) {
+        return false;
+    }
+    for (unsigned i = 0; i < p->opt.devices.n; i++) {
+        if (!make_device(p, p->opt.devices.item[i], err)) {
+            return false;
+        }
+    }
+    if (p->monitor_chardev) {
+        p->monitor = monitor_create(p->machine, p->monitor_chardev, err);
+        if (!p->monitor) {
+            return error_prefix(err, "-monitor");
+        }
+    }
+    return machine_start_threads(p->machine, err);
+}
+
+void program_destroy(struct program *p)
+{
+    struct machine *m = p->machine;
+
+    if (m) {
+        machine_set_running(m, false);
+    }
+    monitor_destroy(p->monitor);
+    if (m && p->board_created) {
+        p->cfg.type->destroy(m);
+    }
+    for (unsigned i = 0; i < p->nblocks; i++) {
+        block_close(p->blocks[i]);
+    }
+    for (unsigned i = 0; i < p->nchardevs; i++) {
+        chardev_destroy(p->chardevs[i]);
+    }
+    if (m) {
+        struct tcg *tcg = m->tcg;
+        machine_destroy(m);
+        if (tcg) {
+            tcg_destroy(tcg);
+        }
+    }
+    if (p->loop) {
+        mainloop_destroy(p->loop);
+    }
+    x86_model_free(p->cpu_model);
+    log_close(&p->log);
+}

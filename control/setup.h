@@ -1,0 +1,43 @@
+/* From parsed options to a machine ready to run. */
+#ifndef CONTROL_SETUP_H
+#define CONTROL_SETUP_H
+
+#include "control/options.h"
+#include "host/log.h"
+#include "hw/machine/machine_type.h"
+#include "tcg/tcg.h"
+
+struct mainloop;
+struct monitor;
+
+enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16 };
+
+struct program {
+    struct options opt;
+    struct log log;
+    struct machine *machine;
+    struct mainloop *loop;
+    struct machine_config cfg;
+    struct tcg_options tcg;
+    struct x86_model *cpu_model;
+    bool board_created;
+    struct chardev *chardevs[SETUP_CHARDEVS];
+    unsigned nchardevs;
+    struct block *blocks[SETUP_BLOCKS];
+    unsigned nblocks;
+    struct chardev *monitor_chardev;
+    struct monitor *monitor;
+};
+
+/* Makes everything that p->opt asks for. On failure the message names the option; call program_destroy in
+ * any case. */
+bool program_setup(struct program *p, struct error *err);
+void program_destroy(struct program *p);
+
+/* setup_io.c: chardevs and drives of the options. */
+bool setup_chardevs(struct program *p, struct error *err);
+bool setup_drives(struct program *p, struct error *err);
+struct chardev *setup_find_chardev(struct program *p, const char *id);
+struct block *setup_find_block(struct program *p, const char *id);
+
+#endif
