@@ -129,6 +129,9 @@ ir_reg flags_setcond(struct translator *t, unsigned cc);
 /* Branches to label when cc holds. */
 void flags_branch(struct translator *t, unsigned cc, unsigned label);
 
+/* d = cc holds ? yes : no, all 64 bits. */
+void flags_select(struct translator *t, unsigned cc, ir_reg d, ir_reg yes, ir_reg no);
+
 /* -- block ends -- */
 void emit_raise(struct translator *t, enum x86_vector vec);          /* #UD, #NM, ...: ends the block */
 void emit_raise_error(struct translator *t, enum x86_vector vec, uint32_t error);

@@ -1,0 +1,48 @@
+/* Joins the emitters of all instruction families into one dispatch array. */
+#include "cpu/isa.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+const struct x86_isa *x86_isa_create(void)
+{
+    static const struct x86_emitter *const families[] = {
+        x86_emit_data,    x86_emit_arith,   x86_emit_shift,  x86_emit_string,
+        x86_emit_control, x86_emit_segment, x86_emit_system, x86_emit_x87,
+        x86_emit_mmx,     x86_emit_sse,     x86_emit_bmi,
+    };
+    struct x86_isa *isa = calloc(1, sizeof *isa);
+
+    if (!isa) {
+        abort();
+    }
+    for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
+        for (const struct x86_emitter *e = families[f]; e->emit; e++) {
+            assert(e->mnemonic < MN_COUNT);
+            assert(!isa->emit[e->mnemonic]); /* two families claim one mnemonic */
+            isa->emit[e->mnemonic] = e->emit;
+        }
+    }
+    return isa;
+}
+
+void x86_isa_free(const struct x86_isa *isa)
+{
+    free((void *)isa);
+}
+
+bool x86_isa_has(const struct x86_isa *isa, enum x86_mnemonic m)
+{
+    return m < MN_COUNT && isa->emit[m];
+}
+
+const char *x86_reg_name(unsigned n)
+{
+    static const char *const names[] = {
+        "rax",     "rcx",     "rdx",     "rbx",     "rsp",     "rbp",     "rsi",
+        "rdi",     "r8",      "r9",      "r10",     "r11",     "r12",     "r13",
+        "r14",     "r15",     "rip",     "cc_op",   "cc_a",    "cc_b",    "cc_c",
+        "es_base", "cs_base", "ss_base", "ds_base", "fs_base", "gs_base", "df",
+    };
+    return n < sizeof names / sizeof names[0] ? names[n] : "?";
+}
