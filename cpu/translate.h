@@ -105,6 +105,8 @@ struct mem_ref mem_ref_at(struct translator *t, const struct x86_insn *i, unsign
 ir_reg mem_linear(struct translator *t, const struct x86_insn *i, unsigned size, bool write);
 /* Effective address (offset, no segment), truncated to the address size: LEA. */
 ir_reg effective_address(struct translator *t, const struct x86_insn *i);
+/* ... into the whole register d, truncated to size (4 or 8) bytes as well. */
+void emit_effective_address(struct translator *t, const struct x86_insn *i, ir_reg d, unsigned size);
 /* Linear address of seg:offset register with limit check; offset already truncated. */
 ir_reg seg_linear(struct translator *t, enum x86_segnum seg, ir_reg offset, unsigned size, bool write);
 ir_reg mem_load(struct translator *t, const struct mem_ref *m, unsigned memop);
@@ -140,6 +142,11 @@ void emit_raise_error(struct translator *t, enum x86_vector vec, uint32_t error)
 /* Direct jump to block-relative offset; slot 0 or 1. Wraps and CS limit by mode. */
 void emit_jump(struct translator *t, unsigned slot, int64_t off, unsigned opsize);
 void emit_jump_indirect(struct translator *t, ir_reg target, enum ir_ind hint, unsigned opsize);
+/* Goes on with the next instruction (not taken branches, ends by size): no limit check. */
+void emit_next(struct translator *t, unsigned slot);
+/* The CS limit checks of the two jumps alone, for emitters that change state before they jump. */
+void check_jump(struct translator *t, int64_t off, unsigned opsize);
+void check_jump_indirect(struct translator *t, ir_reg target, unsigned opsize);
 
 /* The CPU model has this feature (cpu/cpuid.h). */
 bool t_has(const struct translator *t, unsigned feature);

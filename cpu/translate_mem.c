@@ -223,17 +223,17 @@ static struct address address_of(struct translator *t, const struct x86_insn *i,
     return a;
 }
 
-/* Puts the effective address, truncated to the address size, into d. */
+/* Puts the effective address, truncated to size bytes (at most the address size), into d. */
 static void effective_address_into(struct translator *t, const struct x86_insn *i, int64_t extra,
-                                   ir_reg d)
+                                   unsigned size, ir_reg d)
 {
     struct ir *ir = t->ir;
-    enum ir_width w = i->addrsize == 8 ? W64 : W32;
+    enum ir_width w = width_of(size);
 
     if (i->base == X86_NOREG && i->index == X86_NOREG) {
         uint64_t disp = (uint64_t)i->disp + (uint64_t)extra;
-        if (i->addrsize < 8) {
-            disp &= i->addrsize == 4 ? UINT32_MAX : UINT16_MAX;
+        if (size < 8) {
+            disp &= size == 4 ? UINT32_MAX : UINT16_MAX;
         }
         ir_movi(ir, d, disp);
         return;
@@ -251,13 +251,13 @@ static void effective_address_into(struct translator *t, const struct x86_insn *
         }
     } else if (a.disp) {
         ir_bini(ir, IR_ADD, w, d, a.base, a.disp);
-    } else if (i->addrsize > 2) {
+    } else if (size > 2) {
         ir_mov(ir, w, d, a.base);
     } else {
         ir_un(ir, IR_EXT16U, W64, d, a.base);
         return;
     }
-    if (i->addrsize == 2) {
+    if (size == 2) {
         ir_un(ir, IR_EXT16U, W64, d, d);
     }
 }
@@ -266,8 +266,13 @@ ir_reg effective_address(struct translator *t, const struct x86_insn *i)
 {
     ir_reg d = ir_temp(t->ir);
 
-    effective_address_into(t, i, 0, d);
+    effective_address_into(t, i, 0, i->addrsize, d);
     return d;
+}
+
+void emit_effective_address(struct translator *t, const struct x86_insn *i, ir_reg d, unsigned size)
+{
+    effective_address_into(t, i, 0, size < i->addrsize ? size : i->addrsize, d);
 }
 
 /* A reference to an offset that is already truncated and, where needed, checked. */
@@ -294,7 +299,7 @@ static struct mem_ref mem_ref_offset(struct translator *t, const struct x86_insn
      */
     if (check || i->addrsize == 2 || (base && t_code64(t) && i->addrsize == 4)) {
         ir_reg o = ir_temp(t->ir);
-        effective_address_into(t, i, extra, o);
+        effective_address_into(t, i, extra, i->addrsize, o);
         if (check) {
             emit_check(t, seg, o, size, write);
         }

@@ -266,6 +266,10 @@ uint64_t x86_read_tsc(struct x86_cpu *c);
 int64_t x86_tsc_to_clock(struct x86_cpu *c, uint64_t tsc);
 void x86_set_a20(struct x86_cpu *c, bool on);
 
+/* ---- debug.c ---- */
+/* Before an instruction at this linear address (KEY_BP): raises #DB (fault) unless EFLAGS.RF is set. */
+void x86_check_insn_breakpoint(struct x86_cpu *c, uint64_t linear);
+
 /* ---- fpu ---- */
 uint32_t x86_get_mxcsr(struct x86_cpu *c);
 void x86_set_mxcsr(struct x86_cpu *c, uint32_t val); /* no reserved-bit check; updates the key */

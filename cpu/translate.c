@@ -1,0 +1,497 @@
+/* x86_translate(): a block of guest code into IR. The loop over its instructions, what every
+ * instruction is tested for before its emitter is called, and the ends of blocks.
+ *
+ * A block ends at a jump, at the end of the page of its first byte, where an emitter asks for it,
+ * and before an instruction that crosses into the next page (so that a fault of that page's fetch
+ * is taken when the instruction is reached; as first instruction of a block it may cross).
+ *
+ * The rare modes of the key word (single step, interrupt shadow, instruction breakpoints, RF) run
+ * blocks of one instruction; a last pass over the IR puts what they need at every exit, so that no
+ * emitter knows of them (SDM volume 3, 18.3.1.4 and 6.8.3).
+ *
+ * Left out: a jump to a non-canonical address faults at the target, not at the jump. */
+#include "cpu/translate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/cpuid.h"
+#include "cpu/isa.h"
+#include "host/log.h"
+#include "tcg/tcg.h"
+
+enum {
+    INSN_MAX = 15,
+    BLOCK_MAX_OPS = 3000,
+    PAGE = 4096,
+    KEY_ONE_INSN = KEY_TF | KEY_SHADOW | KEY_BP | KEY_RF,
+    DR6_BS = 1 << 14,
+};
+
+bool t_has(const struct translator *t, unsigned feature)
+{
+    return feature <= X86F_I486 || x86_model_has(t->cpu->model, feature);
+}
+
+/* ---- raising ---- */
+
+static uint64_t helper_raise(struct vcpu *v, uint64_t vec)
+{
+    x86_raise(x86_cpu(v), (enum x86_vector)vec);
+}
+X86_HELPER(raise, 0, HELPER_IMM | HELPER_RAISES);
+
+static uint64_t helper_raise_error(struct vcpu *v, uint64_t what)
+{
+    x86_raise_error(x86_cpu(v), (enum x86_vector)(what & 0xff), (uint32_t)(what >> 8));
+}
+X86_HELPER(raise_error, 0, HELPER_IMM | HELPER_RAISES);
+
+static void call_raise_error(struct translator *t, enum x86_vector vec, uint32_t error)
+{
+    ir_call(t->ir, &h_raise_error, IR_NONE, IR_NONE, IR_NONE, IR_NONE,
+            (int64_t)((uint64_t)error << 8 | vec));
+}
+
+void emit_raise(struct translator *t, enum x86_vector vec)
+{
+    ir_call(t->ir, &h_raise, IR_NONE, IR_NONE, IR_NONE, IR_NONE, vec);
+    ir_exit_loop(t->ir, t->off, 0); /* not reached */
+    t->done = true;
+}
+
+void emit_raise_error(struct translator *t, enum x86_vector vec, uint32_t error)
+{
+    call_raise_error(t, vec, error);
+    ir_exit_loop(t->ir, t->off, 0); /* not reached */
+    t->done = true;
+}
+
+/* ---- jumps ---- */
+
+static unsigned wrap_flags(const struct translator *t, unsigned opsize)
+{
+    if (t_code64(t)) {
+        return 0;
+    }
+    return opsize == 2 ? IR_PC16 : IR_PC32;
+}
+
+/* Real and V86 mode have a limit of 64 KiB - 1, which a 16-bit target cannot exceed. */
+static bool checks_targets(const struct translator *t, unsigned opsize)
+{
+    if (t_code64(t) || (t->key & KEY_CS_FLAT)) {
+        return false;
+    }
+    return opsize != 2 || (t->key & (KEY_PE | KEY_VM)) == KEY_PE;
+}
+
+static void check_target(struct translator *t, ir_reg target)
+{
+    ir_reg limit = ir_temp(t->ir);
+    unsigned ok = ir_label_new(t->ir);
+
+    ir_ldenv(t->ir, limit, offsetof(struct x86_cpu, seg[SEG_CS].limit), MO_32);
+    ir_brcond(t->ir, IR_LEU, W64, target, limit, ok);
+    call_raise_error(t, EXC_GP, 0);
+    ir_label(t->ir, ok);
+}
+
+static void wrap_into(struct ir *ir, ir_reg d, ir_reg a, unsigned flags)
+{
+    if (flags & IR_PC16) {
+        ir_un(ir, IR_EXT16U, W64, d, a);
+    } else if (flags & IR_PC32) {
+        ir_un(ir, IR_EXT32U, W64, d, a);
+    } else {
+        ir_mov(ir, W64, d, a);
+    }
+}
+
+void check_jump(struct translator *t, int64_t off, unsigned opsize)
+{
+    if (checks_targets(t, opsize)) {
+        ir_reg target = ir_temp(t->ir);
+        ir_movpc(t->ir, target, off);
+        wrap_into(t->ir, target, target, wrap_flags(t, opsize));
+        check_target(t, target);
+    }
+}
+
+void check_jump_indirect(struct translator *t, ir_reg target, unsigned opsize)
+{
+    if (checks_targets(t, opsize)) {
+        ir_reg wrapped = ir_temp(t->ir);
+        wrap_into(t->ir, wrapped, target, wrap_flags(t, opsize));
+        check_target(t, wrapped);
+    }
+}
+
+void emit_jump(struct translator *t, unsigned slot, int64_t off, unsigned opsize)
+{
+    unsigned flags = wrap_flags(t, opsize);
+
+    check_jump(t, off, opsize);
+    /* A loop must poll somewhere: on each jump that does not go forward, or may wrap to lower
+     * addresses. */
+    if (off <= (int64_t)t->off || (flags & IR_PC16) || off > INT32_MAX / 2) {
+        flags |= IR_POLL;
+    }
+    ir_exit_tb(t->ir, slot, off, flags);
+    t->done = true;
+}
+
+void emit_jump_indirect(struct translator *t, ir_reg target, enum ir_ind hint, unsigned opsize)
+{
+    check_jump_indirect(t, target, opsize);
+    ir_exit_ind(t->ir, target, hint, wrap_flags(t, opsize));
+    t->done = true;
+}
+
+void emit_next(struct translator *t, unsigned slot)
+{
+    ir_exit_tb(t->ir, slot, t->next_off, wrap_flags(t, 4));
+    t->done = true;
+}
+
+/* ---- the rare modes ---- */
+
+static uint64_t helper_begin_rare(struct vcpu *v, uint64_t linear)
+{
+    struct x86_cpu *c = x86_cpu(v);
+
+    if (c->shadow != 2) { /* MOV SS also holds off debug exceptions */
+        x86_check_insn_breakpoint(c, linear);
+    }
+    if (c->shadow) {
+        c->shadow = 0;
+        x86_update_key(c);
+    }
+    return 0;
+}
+X86_HELPER(begin_rare, 1, HELPER_RAISES);
+
+/* The instruction is complete and pc is where the guest goes on. */
+static uint64_t helper_end_rare(struct vcpu *v, uint64_t key)
+{
+    struct x86_cpu *c = x86_cpu(v);
+
+    if ((key & KEY_RF) && (c->eflags & FL_RF)) {
+        c->eflags &= ~(uint32_t)FL_RF;
+        x86_update_key(c);
+    }
+    if ((key & KEY_TF) && c->shadow != 2) {
+        uint64_t dr6 = c->pending_dr6 | DR6_BS;
+        c->pending_dr6 = 0;
+        x86_raise_db(c, dr6);
+    }
+    return 0;
+}
+X86_HELPER(end_rare, 0, HELPER_IMM | HELPER_RAISES);
+
+static uint64_t helper_end_rare_at(struct vcpu *v, uint64_t pc, uint64_t key)
+{
+    v->reg[TCG_REG_PC] = pc;
+    return helper_end_rare(v, key);
+}
+X86_HELPER(end_rare_at, 1, HELPER_IMM | HELPER_RAISES | HELPER_WRITES);
+
+/* Rewrites every exit of a block of one instruction into: set pc, helper, leave to the loop. The
+ * instruction's offset is 0, so that a #DB raised by the helper finds pc + 0. */
+static void rewrite_exits(struct translator *t, uint64_t key)
+{
+    struct ir *ir = t->ir;
+    unsigned n = ir->nops;
+    struct ir_op *old = malloc(n * sizeof *old);
+
+    if (!old) {
+        abort();
+    }
+    memcpy(old, ir->ops, n * sizeof *old);
+    ir->nops = 0;
+    for (unsigned k = 0; k < n; k++) {
+        const struct ir_op *o = &old[k];
+        if (o->opc == IR_EXIT_LOOP && (o->flags & IR_KEEPPC)) {
+            ir_call(ir, &h_end_rare, IR_NONE, IR_NONE, IR_NONE, IR_NONE, (int64_t)key);
+        } else if (o->opc == IR_EXIT_LOOP || o->opc == IR_EXIT_TB || o->opc == IR_EXIT_IND) {
+            ir_reg pc = ir_temp(ir);
+            if (o->opc == IR_EXIT_IND) {
+                wrap_into(ir, pc, o->a, o->flags);
+            } else {
+                ir_movpc(ir, pc, o->imm);
+                wrap_into(ir, pc, pc, o->flags);
+            }
+            ir_call(ir, &h_end_rare_at, IR_NONE, pc, IR_NONE, IR_NONE, (int64_t)key);
+        } else {
+            *ir_append(ir, (enum ir_opc)o->opc) = *o;
+            continue;
+        }
+        ir_exit_loop(ir, 0, IR_KEEPPC);
+    }
+    free(old);
+}
+
+static void emit_rare_start(struct translator *t)
+{
+    ir_reg linear = ir_temp(t->ir);
+
+    ir_movpc(t->ir, linear, t->off);
+    if (!t_code64(t)) {
+        ir_bin(t->ir, IR_ADD, W32, linear, linear, X86_CS_BASE);
+    }
+    ir_call(t->ir, &h_begin_rare, IR_NONE, linear, IR_NONE, IR_NONE, 0);
+}
+
+/* ---- the CS limit ---- */
+
+/* The block's last byte is beyond the limit of CS: the first instruction's may be, or another's. */
+static uint64_t helper_code_limit(struct vcpu *v, uint64_t first_len)
+{
+    struct x86_cpu *c = x86_cpu(v);
+
+    if (v->reg[TCG_REG_PC] + first_len - 1 > c->seg[SEG_CS].limit) {
+        x86_raise_error(c, EXC_GP, 0);
+    }
+    tcg_retry_single(v);
+    return 0;
+}
+X86_HELPER(code_limit, 0, HELPER_IMM | HELPER_RAISES);
+
+/* Blocks are found by physical address: the same one may run at another pc or under another limit.
+ * Returns the index of the operation whose imm finish_code_limit() fills in. */
+static unsigned emit_code_limit(struct translator *t, unsigned first_len)
+{
+    struct ir *ir = t->ir;
+    ir_reg last = ir_temp(ir), limit = ir_temp(ir);
+    unsigned ok = ir_label_new(ir), at = ir->nops;
+
+    ir_movpc(ir, last, 0);
+    ir_ldenv(ir, limit, offsetof(struct x86_cpu, seg[SEG_CS].limit), MO_32);
+    ir_brcond(ir, IR_LEU, W64, last, limit, ok);
+    ir_call(ir, &h_code_limit, IR_NONE, IR_NONE, IR_NONE, IR_NONE, first_len);
+    ir_label(ir, ok);
+    return at;
+}
+
+/* ---- fetch and decode ---- */
+
+enum fetch {
+    FETCH_OK,
+    FETCH_UD,
+    FETCH_LONG,
+    FETCH_END /* ends the block before this instruction */
+};
+
+/* Reads and decodes the instruction at block offset t->off. As the first of the block it may raise;
+ * later ones that would need more than this page or CS limit holds are left to the next block. */
+static enum fetch fetch(struct translator *t, const struct translate_request *req,
+                        struct x86_insn *insn)
+{
+    struct vcpu *v = &t->cpu->v;
+    uint64_t linear = req->linear + t->off, limit_left = UINT64_MAX;
+    uint64_t mask = t_code64(t) ? UINT64_MAX : UINT32_MAX;
+    uint8_t bytes[INSN_MAX + 1] = {0};
+    unsigned n = INSN_MAX;
+    enum x86_decode_result r;
+
+    linear &= mask;
+    if (!t_code64(t) && !(t->key & KEY_CS_FLAT)) {
+        uint64_t pc = req->pc + t->off, limit = t->cpu->seg[SEG_CS].limit;
+        limit_left = pc > limit ? 0 : limit - pc + 1;
+        if (limit_left == 0) {
+            if (t->off) {
+                return FETCH_END;
+            }
+            x86_raise_error(t->cpu, EXC_GP, 0);
+        }
+        if (n > limit_left) {
+            n = (unsigned)limit_left;
+        }
+    }
+    unsigned page_left = PAGE - (unsigned)(linear & (PAGE - 1)), first = n;
+    if (first > page_left) {
+        first = page_left;
+    }
+    vcpu_fetch_code(v, linear, bytes, first);
+    r = x86_decode(bytes, first, t->bits, insn);
+    if (r == X86_DECODE_MORE && first < n) {
+        if (t->off) {
+            return FETCH_END;
+        }
+        vcpu_fetch_code(v, (linear + first) & mask, bytes + first, n - first);
+        r = x86_decode(bytes, n, t->bits, insn);
+    }
+    if (r == X86_DECODE_MORE && n < INSN_MAX) { /* CS ends in the middle of it */
+        if (t->off) {
+            return FETCH_END;
+        }
+        x86_raise_error(t->cpu, EXC_GP, 0);
+    }
+    switch (r) {
+    case X86_DECODE_OK:
+        return FETCH_OK;
+    case X86_DECODE_UD:
+        return FETCH_UD;
+    default:
+        insn->len = INSN_MAX;
+        return FETCH_LONG;
+    }
+}
+
+/* ---- what is tested before the emitter ---- */
+
+/* EM, TS and the enabling bits of the unit that the instruction uses; -1: available. */
+static int unit_fault(const struct translator *t, const struct x86_insn *i)
+{
+    uint32_t attr = i->row->attr;
+    uint64_t key = t->key;
+
+    if (i->mnemonic == MN_FWAIT) {
+        return (key & KEY_MP) && (key & KEY_TS) ? EXC_NM : -1;
+    }
+    if ((attr & AT_AVX) && !(key & KEY_AVX)) {
+        return EXC_UD;
+    }
+    if ((attr & AT_SSE) && !(attr & AT_AVX) && (key & (KEY_EM | KEY_OSFXSR)) != KEY_OSFXSR) {
+        return EXC_UD;
+    }
+    if ((attr & AT_MMX) && (key & KEY_EM)) {
+        return EXC_UD;
+    }
+    if ((attr & AT_FPU) && (key & (KEY_EM | KEY_TS))) {
+        return EXC_NM;
+    }
+    if ((attr & (AT_SSE | AT_AVX | AT_MMX)) && (key & KEY_TS)) {
+        return EXC_NM;
+    }
+    return -1;
+}
+
+/* The fault that the instruction raises whatever its operands are, or -1. *error: with error code
+ * 0. */
+static int static_fault(const struct translator *t, const struct x86_insn *i, bool *error)
+{
+    uint32_t attr = i->row->attr;
+    bool protected_mode = (t->key & (KEY_PE | KEY_VM)) == KEY_PE;
+
+    *error = false;
+    if (!t_has(t, i->row->feature) || (attr & (t_code64(t) ? AT_NO64 : AT_ONLY64)) ||
+        (!protected_mode && ((attr & (AT_PROT | AT_AVX)) || i->vex))) {
+        return EXC_UD;
+    }
+    int unit = unit_fault(t, i);
+    if (unit >= 0) {
+        return unit;
+    }
+    bool iopl_short = (t->key & KEY_VM) && (t->key & KEY_IOPL) != KEY_IOPL;
+    if (((attr & AT_CPL0) && t_cpl(t) != 0) || ((attr & AT_VMIOPL) && iopl_short)) {
+        *error = true;
+        return EXC_GP;
+    }
+    return -1;
+}
+
+static void translate_insn(struct translator *t, const struct x86_insn *i)
+{
+    bool error;
+    int fault = static_fault(t, i, &error);
+
+    if (fault >= 0) {
+        if (error) {
+            emit_raise_error(t, (enum x86_vector)fault, 0);
+        } else {
+            emit_raise(t, (enum x86_vector)fault);
+        }
+        return;
+    }
+    x86_emit_fn emit = t->cpu->isa->emit[i->mnemonic];
+    if (!emit) {
+        struct machine *m = t->cpu->v.machine;
+        log_at(m ? m->log : NULL, LOG_UNIMP, "instruction %s at %#llx is not implemented: #UD\n",
+               x86_mnemonic_name((enum x86_mnemonic)i->mnemonic),
+               (unsigned long long)(t->block_pc + t->off));
+        emit_raise(t, EXC_UD);
+        return;
+    }
+    emit(t, i);
+}
+
+void x86_translate(struct vcpu *v, const struct translate_request *req, struct ir *ir)
+{
+    struct x86_insn insn;
+    struct translator t = {
+        .cpu = x86_cpu(v),
+        .ir = ir,
+        .insn = &insn,
+        .key = req->flags,
+        .block_pc = req->pc,
+        .cc_kind = CC_UNKNOWN,
+        .bits = req->flags & KEY_CS64   ? X86_64
+                : req->flags & KEY_CS32 ? X86_32
+                                        : X86_16,
+    };
+    bool rare = req->flags & KEY_ONE_INSN;
+    bool limited = !(req->flags & (KEY_CS64 | KEY_CS_FLAT));
+    unsigned max = rare ? 1 : req->max_insns, limit_op = 0;
+    unsigned room = PAGE - (unsigned)(req->linear & (PAGE - 1));
+
+    ir_reset(ir);
+    ir->flags = req->flags;
+    ir->ctx = (req->flags >> KEY_CTX_SHIFT) & 3;
+    ir->no_link = rare || max == 1;
+    for (;;) {
+        enum fetch f = fetch(&t, req, &insn);
+        if (f == FETCH_END) {
+            t.next_off = t.off;
+            emit_next(&t, 0);
+            break;
+        }
+        t.next_off = t.off + insn.len;
+        t.mem.valid = false;
+        ir->ntemps = ir->nvtemps = 0; /* nothing temporary outlives an instruction */
+        ir_append(ir, IR_INSN)->imm = t.off;
+        if (limited && t.off == 0) {
+            limit_op = emit_code_limit(&t, insn.len);
+        }
+        if (rare) {
+            emit_rare_start(&t);
+        }
+        if (f == FETCH_OK) {
+            translate_insn(&t, &insn);
+        } else if (f == FETCH_LONG) {
+            emit_raise_error(&t, EXC_GP, 0);
+        } else {
+            emit_raise(&t, EXC_UD);
+        }
+        ir->ninsns++;
+        t.off = t.next_off;
+        if (t.done) {
+            break;
+        }
+        if (t.end_block) {
+            ir_exit_loop(ir, t.off, wrap_flags(&t, 4));
+            break;
+        }
+        if (t.end_jump || ir->ninsns >= max || t.off >= room || ir->nops >= BLOCK_MAX_OPS) {
+            emit_next(&t, 0);
+            break;
+        }
+    }
+    ir->guest_size = t.off;
+    if (limited) {
+        ir->ops[limit_op].imm = (int64_t)t.off - 1;
+    }
+    if (rare) {
+        /* IRET takes RF from the stack. */
+        uint64_t key = insn.mnemonic == MN_IRET ? req->flags & ~(uint64_t)KEY_RF : req->flags;
+        rewrite_exits(&t, key);
+    }
+}
+
+void x86_restore(struct vcpu *v, uint64_t off, uint64_t meta)
+{
+    uint64_t pc = v->reg[TCG_REG_PC] + off;
+
+    (void)meta;
+    v->reg[TCG_REG_PC] = v->tb_flags & KEY_CS64 ? pc : (uint32_t)pc;
+}
