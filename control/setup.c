@@ -378,11 +378,11 @@ void program_destroy(struct program *p)
         machine_set_running(m, false);
     }
     monitor_destroy(p->monitor);
+    for (unsigned i = 0; i < p->nblocks; i++) {
+        block_close(p->blocks[i]); /* before the devices whose buffers its worker fills */
+    }
     if (m && p->board_created) {
         p->cfg.type->destroy(m);
-    }
-    for (unsigned i = 0; i < p->nblocks; i++) {
-        block_close(p->blocks[i]);
     }
     for (unsigned i = 0; i < p->nchardevs; i++) {
         chardev_destroy(p->chardevs[i]);
