@@ -1,0 +1,28 @@
+#!/bin/sh
+# Installs the Debian packages that building and running need; with "test", those of the tests too.
+# As root, or through sudo.
+set -eu
+run="make gcc pkg-config libglib2.0-dev libcapstone-dev seabios"
+guest="busybox-static cpio xz-utils"
+tests="perl clang libclang-rt-14-dev nasm expect gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+ grub-pc-bin grub-common xorriso mtools e2fsprogs fdisk memtest86+ gdb"
+want="$run $guest"
+[ "${1:-}" = test ] && want="$want $tests"
+
+missing=
+for p in $want; do
+    dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+sudo=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || {
+        echo "these packages are missing, and this is neither root nor is sudo there:$missing" >&2
+        exit 1
+    }
+    sudo=sudo
+fi
+echo "installing:$missing"
+$sudo apt-get update -qq
+# shellcheck disable=SC2086
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null

@@ -1,0 +1,57 @@
+#!/bin/sh
+# guest.sh DIR: makes a small Linux guest from Debian packages in DIR: bzImage and initrd.img, whose init
+# mounts the usual file systems and runs commands from the kernel command line (run=...) or a shell.
+set -eu
+dir=${1:?usage: guest.sh DIR}
+mkdir -p "$dir"
+cd "$dir"
+
+if [ ! -f bzImage ]; then
+    [ -n "$(apt-cache show linux-image-cloud-amd64 2>/dev/null)" ] || {
+        if [ "$(id -u)" = 0 ]; then apt-get update -qq; else sudo apt-get update -qq; fi
+    }
+    kernel=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends:/ {print $2; exit}')
+    echo "fetching $kernel"
+    rm -rf unpack
+    mkdir unpack
+    chmod 777 unpack
+    (cd unpack && apt-get download -qq "$kernel" && dpkg-deb -x ./*.deb .)
+    cp unpack/boot/vmlinuz-* bzImage.new
+    rm -rf unpack
+    mv bzImage.new bzImage
+fi
+
+if [ ! -f initrd.img ]; then
+    echo "making the initial RAM disk"
+    rm -rf root
+    mkdir -p root/bin root/dev root/proc root/sys root/tmp root/etc
+    cp "$(command -v busybox)" root/bin/busybox
+    cat >root/init <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/ TERM="${TERM:-linux}" PS1='guest:\w# '
+rm -f /bin/poweroff /bin/reboot /bin/halt
+printf '#!/bin/sh\nexec /bin/busybox poweroff -f\n' >/bin/poweroff
+printf '#!/bin/sh\nexec /bin/busybox reboot -f\n' >/bin/reboot
+chmod +x /bin/poweroff /bin/reboot
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmp /tmp
+for word in $(cat /proc/cmdline); do
+    case $word in run=*) run=${word#run=} ;; esac
+done
+echo "Linux $(uname -r) is up after $(cut -d' ' -f1 /proc/uptime) s. 'poweroff' ends it."
+if [ -n "$run" ]; then
+    sh "/$run" </dev/console >/dev/console 2>&1
+else
+    setsid cttyhack sh
+fi
+poweroff
+INIT
+    chmod +x root/init
+    if [ -d "${GUEST_EXTRA:-/nonexistent}" ]; then cp -r "$GUEST_EXTRA"/. root/; fi
+    (cd root && find . | sort | cpio -o -H newc --quiet) | gzip -1 >initrd.new
+    rm -rf root
+    mv initrd.new initrd.img
+fi
