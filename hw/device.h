@@ -107,6 +107,7 @@ struct device {
     char *id;           /* may be NULL */
     struct device *next;
     struct device *parent; /* bus owner */
+    bool realized;
     uint64_t props_set; /* bit n: property n was given */
 };
 
@@ -118,15 +119,31 @@ struct device *device_create(struct machine *m, const struct device_type *type, 
 bool device_set(struct device *d, const char *prop, const char *value, struct error *err);
 bool device_set_ptr(struct device *d, const char *prop, void *value); /* chardev, drive */
 bool device_realize(struct device *d, struct error *err);
-/* create + "prop=value" pairs ended by NULL + realize, for boards; aborts the machine on error. */
+const struct property *device_type_prop(const struct device_type *t, const char *name); /* NULL: unknown */
+/* create + strings "prop=value" ended by NULL + realize, for boards; NULL on error. */
 struct device *device_make(struct machine *m, const struct device_type *type, struct error *err, ...);
 void devices_reset(struct machine *m);   /* in creation order */
-void devices_destroy(struct machine *m); /* in reverse order */
+void devices_destroy(struct machine *m); /* in reverse order; cancels the timers of their state tables */
 struct device *device_find(struct machine *m, const char *id);
 struct device *device_find_type(struct machine *m, const struct device_type *type);
 void device_foreach(struct machine *m, void (*fn)(struct device *d, void *opaque), void *opaque);
 
-/* registry.c: all types that exist. */
+/* The machine's buses hang here, one slot each; destroy is called by devices_destroy, after the devices. */
+enum device_slot { SLOT_ISA, SLOT_PCI, SLOT_APIC, NSLOTS };
+void *device_slot(struct machine *m, enum device_slot slot); /* NULL: not set */
+void device_slot_set(struct machine *m, enum device_slot slot, void *bus, void (*destroy)(void *bus));
+
+/* Priorities of mappings in the PC's memory map, lowest first. */
+enum map_priority {
+    MAP_PRIO_PCI = 0,      /* BARs */
+    MAP_PRIO_ROM = 4,      /* firmware: at the top of 4 GiB, and under the PAM areas below 1 MiB */
+    MAP_PRIO_RAM = 8,
+    MAP_PRIO_SHADOW = 12,  /* PAM, SMRAM */
+    MAP_PRIO_CHIPSET = 16, /* I/O APIC, HPET */
+    MAP_PRIO_LAPIC = 20,
+};
+
+/* registry.c: all types that exist, ended by NULL. */
 extern const struct device_type *const device_types[];
 const struct device_type *device_type_find(const char *name); /* NULL: unknown */
 const char *device_type_nearest(const char *name);

@@ -33,6 +33,7 @@ struct pci_device {
     uint8_t w1cmask[256];    /* bits that a written 1 clears */
     struct pci_bar bar[7];   /* 6: expansion ROM */
     int irq_level;           /* INTx state asserted by the device */
+    bool intx_driven;        /* what the bus line gets: irq_level unless disabled */
     /* After the default effect of a configuration write; may be NULL. */
     void (*config_written)(struct pci_device *p, unsigned offset, unsigned size);
 };
@@ -45,14 +46,26 @@ void pci_set_bar_ram(struct pci_device *p, unsigned n, struct ram *ram, bool pre
 void pci_set_intx(struct pci_device *p, int level);
 unsigned pci_add_capability(struct pci_device *p, uint8_t id, unsigned size); /* offset */
 void pci_device_reset(struct pci_device *p); /* command, BARs, INTx: called by the bus at reset */
+/* State tables of PCI devices start with STATE_PCI(struct foo, pci); their loaded() (which they must have)
+ * calls pci_device_loaded(). */
+extern const struct state_field pci_state_fields[];
+#define STATE_PCI(st, f)                                                                           \
+    {#f, ST_STRUCT, offsetof(st, f), 1, 1, sizeof(struct pci_device), pci_state_fields}
+void pci_device_loaded(struct pci_device *p); /* maps BARs, drives INTx again */
+/* Little-endian words of the configuration space, without side effects. */
+uint16_t pci_get16(const struct pci_device *p, unsigned offset);
+uint32_t pci_get32(const struct pci_device *p, unsigned offset);
+void pci_set16(struct pci_device *p, unsigned offset, uint16_t value);
+void pci_set32(struct pci_device *p, unsigned offset, uint32_t value);
 /* DMA as a bus master; false when bus mastering is off. */
 bool pci_dma_read(struct pci_device *p, uint64_t addr, void *buf, uint64_t len);
 bool pci_dma_write(struct pci_device *p, uint64_t addr, const void *buf, uint64_t len);
 
 /* Boards and host bridges. map_irq: (slot, pin 0..3) -> line number passed to set. */
 struct pci_bus *pci_bus_create(struct machine *m, unsigned number, int (*map_irq)(struct pci_device *p, int pin),
-                               const struct irq *lines, unsigned nlines);
-void pci_bus_destroy(struct pci_bus *b);
+                               const struct irq *lines, unsigned nlines); /* number 0: becomes pci_root */
+void pci_bus_set_line(struct pci_bus *b, unsigned n, struct irq line);    /* wired later */
+void pci_bus_destroy(struct pci_bus *b); /* the root bus: done by devices_destroy */
 struct pci_bus *pci_root(struct machine *m);
 struct pci_device *pci_find(struct pci_bus *b, uint8_t devfn);
 uint32_t pci_config_read(struct pci_bus *b, uint8_t bus, uint8_t devfn, unsigned offset, unsigned size);

@@ -1,0 +1,29 @@
+/* The list of all device types. A new one is one line here. */
+#include "hw/device.h"
+
+/* clang-format off */
+#define DEVICE_TYPES(_) \
+    _(serial16550_type) \
+    _(i8259_type) \
+    _(lapic_type) \
+    _(ioapic_type) \
+    _(i8254_type) \
+    _(mc146818_type) \
+    _(hpet_type) \
+    _(i8042_type) \
+    _(i8237_type) \
+    _(port92_type) \
+    _(debugcon_type) \
+    _(debug_exit_type) \
+    _(i440fx_type) \
+    _(piix3_type) \
+    _(piix4_pm_type)
+/* clang-format on */
+
+#define DECLARE(t) extern const struct device_type t;
+DEVICE_TYPES(DECLARE)
+#undef DECLARE
+
+#define ENTRY(t) &t,
+const struct device_type *const device_types[] = {DEVICE_TYPES(ENTRY) NULL};
+#undef ENTRY
