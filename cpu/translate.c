@@ -331,6 +331,9 @@ static enum fetch fetch(struct translator *t, const struct translate_request *re
     case X86_DECODE_OK:
         return FETCH_OK;
     case X86_DECODE_UD:
+        if (insn->len == 0 || insn->len > INSN_MAX) {
+            insn->len = 1; /* a block has at least one byte */
+        }
         return FETCH_UD;
     default:
         insn->len = INSN_MAX;
