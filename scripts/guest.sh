@@ -30,10 +30,10 @@ if [ ! -f initrd.img ]; then
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/ TERM="${TERM:-linux}" PS1='guest:\w# '
-rm -f /bin/poweroff /bin/reboot /bin/halt
-printf '#!/bin/sh\nexec /bin/busybox poweroff -f\n' >/bin/poweroff
-printf '#!/bin/sh\nexec /bin/busybox reboot -f\n' >/bin/reboot
-chmod +x /bin/poweroff /bin/reboot
+# What busybox's poweroff, halt and reboot send to init.
+trap '/bin/busybox poweroff -f' USR2
+trap '/bin/busybox halt -f' USR1
+trap '/bin/busybox reboot -f' TERM
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -43,11 +43,12 @@ for word in $(cat /proc/cmdline); do
 done
 echo "Linux $(uname -r) is up after $(cut -d' ' -f1 /proc/uptime) s. 'poweroff' ends it."
 if [ -n "$run" ]; then
-    sh "/$run" </dev/console >/dev/console 2>&1
+    sh "/$run" </dev/console >/dev/console 2>&1 &
 else
-    setsid cttyhack sh
+    setsid cttyhack sh &
 fi
-poweroff
+wait $!
+/bin/busybox poweroff -f
 INIT
     chmod +x root/init
     if [ -d "${GUEST_EXTRA:-/nonexistent}" ]; then cp -r "$GUEST_EXTRA"/. root/; fi

@@ -128,6 +128,8 @@ enum ir_flags {
     IR_PC32 = 16,  /* exits: the new pc wraps at 32 bits */
     IR_PC16 = 32,  /* ... at 16 bits */
     IR_POLL = 64,  /* EXIT_TB: poll exit_request here (backward or self) */
+    IR_CC_MAP = 128, /* CC: set by passes.c: nothing but a fault can see these flags, so the executor
+                      * emits no code and notes the op in the block's fault map instead */
 };
 
 enum ir_atomic { IR_AT_ADD, IR_AT_SUB, IR_AT_AND, IR_AT_OR, IR_AT_XOR, IR_AT_XCHG };
