@@ -347,7 +347,7 @@ void x86_deliver(struct vcpu *v)
         .rip = v->reg[X86_RIP],
         .flags = x86_get_eflags(c),
         .vector = c->exc.vector,
-        .has_error = c->exc.has_error,
+        .has_error = !c->exc.software && in_class(c->exc.vector, HAS_ERROR),
         .error = c->exc.error,
         .ext = 1,
     };

@@ -382,7 +382,8 @@ uint64_t x86_lar(struct x86_cpu *c, uint16_t sel)
     if (!visible(c, sel, x86_long_mode(c) ? LAR_TYPES_LONG : LAR_TYPES, &d)) {
         return 0;
     }
-    return UINT64_C(1) << 32 | (d.hi & 0x00f0ff00);
+    /* Bits 19:16 are "undefined"; processors show the descriptor's. */
+    return UINT64_C(1) << 32 | (d.hi & 0x00ffff00);
 }
 
 uint64_t x86_lsl(struct x86_cpu *c, uint16_t sel)
