@@ -4,6 +4,7 @@
  * switching". Everything that can be found out without changing state is found out first; from the
  * commit point on, faults belong to the new task. */
 #include "cpu/far.h"
+#include "cpu/system.h"
 
 enum { /* byte offsets in a 32-bit TSS ... */
        TSS32_ESP0 = 4,
@@ -269,7 +270,6 @@ void x86_task_switch(struct x86_cpu *c, const struct x86_desc *tss, enum x86_tas
                                 .base = tss->base};
     vm = t.eflags & FL_VM;
     c->cr0 |= CR0_TS;
-    c->dr[7] &= ~(uint64_t)DR7_LOCAL;
     c->v.reg[X86_RIP] = t.eip;
     for (unsigned n = 0; n < 8; n++) {
         c->v.reg[n] = t.gpr[n];
@@ -286,6 +286,10 @@ void x86_task_switch(struct x86_cpu *c, const struct x86_desc *tss, enum x86_tas
         c->pending_dr6 |= DR6_BT;
     }
     x86_set_eflags(c, t.eflags, X86_FLAGS_ALL);
+    if (c->dr[7] & DR7_LOCAL) {
+        c->dr[7] &= ~(uint64_t)DR7_LOCAL;
+        x86_update_watches(c);
+    }
     if (vm) {
         for (unsigned n = 0; n < 6; n++) {
             x86_set_seg_real(c, n, t.seg[n], true);

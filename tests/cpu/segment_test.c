@@ -8,6 +8,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/far.h"
 #include "cpu/flags.h"
+#include "cpu/system.h"
 #include "host/log.h"
 #include "tests/unit/tap.h"
 
@@ -122,6 +123,11 @@ void vcpu_unwind(struct vcpu *v, bool deliver)
 void x86_update_key(struct x86_cpu *c)
 {
     c->v.tb_flags = c->cpl == 3 ? 1 << KEY_CTX_SHIFT : 0;
+}
+
+void x86_update_watches(struct x86_cpu *c)
+{
+    (void)c;
 }
 
 void x86_write_cr3(struct x86_cpu *c, uint64_t val)
