@@ -12,10 +12,13 @@
 
 /* ---- helpers ---- */
 
+/* Returns whether the key word changed. */
 static uint64_t helper_load_seg(struct vcpu *v, uint64_t sel, uint64_t seg)
 {
+    uint64_t key = v->tb_flags;
+
     x86_load_seg(x86_cpu(v), (enum x86_segnum)seg, (uint16_t)sel);
-    return 0;
+    return v->tb_flags != key;
 }
 X86_HELPER(load_seg, 1, HELPER_IMM | HELPER_RAISES | HELPER_READS | HELPER_WRITES);
 
@@ -210,23 +213,62 @@ static void selector_store(struct translator *t, const struct x86_insn *i, unsig
     }
 }
 
+static size_t seg_offset(unsigned seg)
+{
+    return offsetof(struct x86_cpu, seg) + seg * sizeof(struct x86_seg);
+}
+
 static ir_reg selector_of(struct translator *t, unsigned seg)
 {
     ir_reg sel = ir_temp(t->ir);
 
-    ir_ldenv(t->ir, sel,
-             offsetof(struct x86_cpu, seg) + seg * sizeof(struct x86_seg) +
-                 offsetof(struct x86_seg, sel),
-             MO_16);
+    ir_ldenv(t->ir, sel, seg_offset(seg) + offsetof(struct x86_seg, sel), MO_16);
     return sel;
 }
 
-/* Loads a segment register; the last thing of the instruction that may fault. */
-static void segment_load(struct translator *t, unsigned seg, ir_reg sel)
+/* Real and V86 mode, inline. The key word is not looked at again: a block translated for bases that
+ * are not all 0 is right for any. */
+static void real_load(struct translator *t, unsigned seg, ir_reg sel)
 {
-    ir_call(t->ir, &h_load_seg, IR_NONE, sel, IR_NONE, IR_NONE, seg);
-    if (seg == SEG_SS || !t_code64(t)) {
+    size_t attr_at = seg_offset(seg) + offsetof(struct x86_seg, attr);
+    ir_reg attr = ir_temp(t->ir), sel16 = ir_temp(t->ir);
+
+    ir_un(t->ir, IR_EXT16U, W64, sel16, sel);
+    ir_bini(t->ir, IR_SHL, W64, X86_ES_BASE + seg, sel16, 4);
+    ir_stenv(t->ir, sel16, seg_offset(seg) + offsetof(struct x86_seg, sel), MO_16);
+    if (!(t->key & KEY_VM)) {
+        ir_ldenv(t->ir, attr, attr_at, MO_16);
+        ir_bini(t->ir, IR_AND, W32, attr, attr, SEGA_G | SEGA_DB);
+        ir_bini(t->ir, IR_OR, W32, attr, attr, SEGA_P | SEGA_S | SEGA_RW | SEGA_A);
+        ir_stenv(t->ir, attr, attr_at, MO_16);
+    }
+}
+
+/* Loads a segment register; the last thing of the instruction that may fault. Hand the result to
+ * segment_loaded() when the instruction is complete. */
+static ir_reg segment_load(struct translator *t, unsigned seg, ir_reg sel)
+{
+    bool real = (t->key & (KEY_PE | KEY_VM)) != KEY_PE;
+    ir_reg changed = ir_temp(t->ir);
+
+    if (real && seg != SEG_SS && (seg >= SEG_FS || !(t->key & KEY_ZERO_BASES))) {
+        real_load(t, seg, sel);
+        return IR_NONE;
+    }
+    ir_call(t->ir, &h_load_seg, changed, sel, IR_NONE, IR_NONE, seg);
+    return changed;
+}
+
+static void segment_loaded(struct translator *t, unsigned seg, ir_reg changed)
+{
+    if (seg == SEG_SS) {
         t->end_block = true;
+    } else if (changed != IR_NONE && !t_code64(t)) { /* 64-bit mode ignores what could change it */
+        unsigned same = ir_label_new(t->ir);
+
+        ir_brcondi(t->ir, IR_EQ, W64, changed, 0, same);
+        ir_exit_loop(t->ir, t->next_off, IR_PC32);
+        ir_label(t->ir, same);
     }
 }
 
@@ -270,10 +312,11 @@ static void emit_mov_seg(struct translator *t, const struct x86_insn *i)
         selector_store(t, i, 0, selector_of(t, seg));
         return;
     }
-    segment_load(t, seg, selector_load(t, i, 1));
+    ir_reg changed = segment_load(t, seg, selector_load(t, i, 1));
     if (seg == SEG_SS) {
         interrupt_shadow(t);
     }
+    segment_loaded(t, seg, changed);
 }
 
 static void emit_push_seg(struct translator *t, const struct x86_insn *i)
@@ -290,11 +333,12 @@ static void emit_pop_seg(struct translator *t, const struct x86_insn *i)
         emit_raise(t, EXC_UD);
         return;
     }
-    segment_load(t, seg, sel);
+    ir_reg changed = segment_load(t, seg, sel);
     stack_adjust(t, i->opsize);
     if (seg == SEG_SS) {
         interrupt_shadow(t);
     }
+    segment_loaded(t, seg, changed);
 }
 
 /* Loads the far pointer operand n. */
@@ -325,8 +369,9 @@ static void load_far(struct translator *t, const struct x86_insn *i, unsigned se
         return;
     }
     far_pointer(t, i, 1, &off, &sel);
-    segment_load(t, seg, sel);
+    ir_reg changed = segment_load(t, seg, sel);
     gpr_write(t, i->op[0].reg, i->opsize, false, off);
+    segment_loaded(t, seg, changed);
 }
 static void emit_les(struct translator *t, const struct x86_insn *i)
 {
