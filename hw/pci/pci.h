@@ -32,7 +32,8 @@ struct pci_device {
     uint8_t wmask[256];      /* bits the guest may write */
     uint8_t w1cmask[256];    /* bits that a written 1 clears */
     struct pci_bar bar[7];   /* 6: expansion ROM */
-    int irq_level;           /* INTx state asserted by the device */
+    uint16_t cap_end;        /* where the next capability goes; 0: 0x40. Set it to keep a space free */
+    uint32_t irq_level;      /* INTx state asserted by the device */
     bool intx_driven;        /* what the bus line gets: irq_level unless disabled */
     /* After the default effect of a configuration write; may be NULL. */
     void (*config_written)(struct pci_device *p, unsigned offset, unsigned size);
@@ -44,7 +45,7 @@ void pci_set_bar_mmio(struct pci_device *p, unsigned n, uint64_t size, bool io, 
                       void *opaque);
 void pci_set_bar_ram(struct pci_device *p, unsigned n, struct ram *ram, bool prefetch);
 void pci_set_intx(struct pci_device *p, int level);
-unsigned pci_add_capability(struct pci_device *p, uint8_t id, unsigned size); /* offset */
+unsigned pci_add_capability(struct pci_device *p, uint8_t id, unsigned size); /* offset; 0: full */
 void pci_device_reset(struct pci_device *p); /* command, BARs, INTx: called by the bus at reset */
 /* State tables of PCI devices start with STATE_PCI(struct foo, pci); their loaded() (which they must have)
  * calls pci_device_loaded(). */

@@ -1,0 +1,230 @@
+/* Properties of devices from text, the look-up of device types by name, and their help. */
+#include "hw/device.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/nearest.h"
+
+static const char *const type_names[] = {
+    [PT_BOOL] = "bool",  [PT_U8] = "uint8",        [PT_U16] = "uint16",
+    [PT_U32] = "uint32", [PT_U64] = "uint64",      [PT_SIZE] = "size",
+    [PT_STRING] = "str", [PT_CHARDEV] = "chardev", [PT_DRIVE] = "drive",
+};
+
+static const char *const bus_names[] = {
+    [BUS_NONE] = "none", [BUS_ISA] = "ISA",       [BUS_PCI] = "PCI",
+    [BUS_IDE] = "IDE",   [BUS_SYSTEM] = "System",
+};
+
+const struct property *device_type_prop(const struct device_type *t, const char *name)
+{
+    for (const struct property *p = t->props; p && p->type != PT_END; p++) {
+        if (!strcmp(p->name, name)) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static bool parse_bool(const char *s, bool *out)
+{
+    static const char *const words[2][4] = {{"off", "no", "false", "0"},
+                                            {"on", "yes", "true", "1"}};
+
+    for (int v = 0; v < 2; v++) {
+        for (int i = 0; i < 4; i++) {
+            if (!strcmp(s, words[v][i])) {
+                *out = v;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Decimal, 0x or 0 octal; with suffix also K, M, G, T. No sign, no spaces. */
+static bool parse_number(const char *s, bool suffix, uint64_t *out)
+{
+    static const char units[] = "KMGT";
+    char *end;
+
+    if (*s < '0' || *s > '9') {
+        return false;
+    }
+    errno = 0;
+    uint64_t v = strtoull(s, &end, 0);
+    if (errno) {
+        return false;
+    }
+    if (suffix && *end) {
+        const char *u = strchr(units, *end >= 'a' && *end <= 'z' ? *end - 32 : *end);
+        unsigned shift;
+        if (!u || !*u) {
+            return false;
+        }
+        shift = (unsigned)(u - units + 1) * 10;
+        if (v > UINT64_MAX >> shift) {
+            return false;
+        }
+        v <<= shift;
+        end++;
+    }
+    *out = v;
+    return !*end;
+}
+
+static bool unknown_property(struct device *d, const char *prop, struct error *err)
+{
+    const char *near = NULL;
+    size_t n = 0;
+
+    while (d->type->props && d->type->props[n].type != PT_END) {
+        n++;
+    }
+    if (n) {
+        near = nearest_name(prop, &d->type->props[0].name, n, sizeof(struct property));
+    }
+    if (near) {
+        return error_set(err, "device '%s' has no property '%s': did you mean '%s'?", d->type->name,
+                         prop, near);
+    }
+    return error_set(err, "device '%s' has no property '%s' (see -device %s,help)", d->type->name,
+                     prop, d->type->name);
+}
+
+static void mark_set(struct device *d, const struct property *p)
+{
+    size_t n = (size_t)(p - d->type->props);
+
+    if (n < 64) {
+        d->props_set |= UINT64_C(1) << n;
+    }
+}
+
+bool device_set(struct device *d, const char *prop, const char *value, struct error *err)
+{
+    const struct property *p = device_type_prop(d->type, prop);
+    char *field = (char *)d + (p ? p->offset : 0);
+    uint64_t v = 0, max = UINT64_MAX;
+
+    if (!p) {
+        return unknown_property(d, prop, err);
+    }
+    switch (p->type) {
+    case PT_BOOL:
+        if (!parse_bool(value, (bool *)field)) {
+            return error_set(err, "%s.%s: '%s' is not on or off", d->type->name, prop, value);
+        }
+        break;
+    case PT_STRING:
+        free(*(char **)field);
+        *(char **)field = strdup(value);
+        break;
+    case PT_CHARDEV:
+    case PT_DRIVE:
+        return error_set(err, "%s.%s: no %s named '%s'", d->type->name, prop, type_names[p->type],
+                         value);
+    default:
+        max = p->type == PT_U8    ? UINT8_MAX
+              : p->type == PT_U16 ? UINT16_MAX
+              : p->type == PT_U32 ? UINT32_MAX
+                                  : UINT64_MAX;
+        if (!parse_number(value, p->type == PT_SIZE, &v) || v > max) {
+            return error_set(err, "%s.%s: '%s' is not a number from 0 to %#llx", d->type->name,
+                             prop, value, (unsigned long long)max);
+        }
+        if (p->type == PT_U8) {
+            *(uint8_t *)field = (uint8_t)v;
+        } else if (p->type == PT_U16) {
+            *(uint16_t *)field = (uint16_t)v;
+        } else if (p->type == PT_U32) {
+            *(uint32_t *)field = (uint32_t)v;
+        } else {
+            *(uint64_t *)field = v;
+        }
+        break;
+    }
+    mark_set(d, p);
+    return true;
+}
+
+bool device_set_ptr(struct device *d, const char *prop, void *value)
+{
+    const struct property *p = device_type_prop(d->type, prop);
+
+    if (!p || (p->type != PT_CHARDEV && p->type != PT_DRIVE)) {
+        return false;
+    }
+    memcpy((char *)d + p->offset, &value, sizeof(value));
+    mark_set(d, p);
+    return true;
+}
+
+const struct device_type *device_type_find(const char *name)
+{
+    for (const struct device_type *const *t = device_types; *t; t++) {
+        if (!strcmp((*t)->name, name)) {
+            return *t;
+        }
+    }
+    return NULL;
+}
+
+const char *device_type_nearest(const char *name)
+{
+    const char *names[256];
+    size_t n = 0;
+
+    for (const struct device_type *const *t = device_types; *t && n < 256; t++) {
+        if ((*t)->user_creatable) {
+            names[n++] = (*t)->name;
+        }
+    }
+    return n ? nearest_name(name, names, n, sizeof(names[0])) : NULL;
+}
+
+char *device_types_help(void)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    for (int board = 0; board < 2; board++) {
+        fputs(board ? "\nPart of the board, not for -device:\n" : "Devices for -device:\n", f);
+        for (const struct device_type *const *t = device_types; *t; t++) {
+            if ((*t)->user_creatable != board) {
+                fprintf(f, "  %-16s bus %-6s  %s\n", (*t)->name, bus_names[(*t)->bus],
+                        (*t)->summary);
+            }
+        }
+    }
+    fclose(f);
+    return text;
+}
+
+char *device_type_help(const struct device_type *t)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    fprintf(f, "%s: %s (bus %s)\n", t->name, t->summary, bus_names[t->bus]);
+    if (!t->props || t->props->type == PT_END) {
+        fputs("  no properties\n", f);
+    }
+    for (const struct property *p = t->props; p && p->type != PT_END; p++) {
+        fprintf(f, "  %s=<%s>  %s", p->name, type_names[p->type], p->help);
+        if (p->type == PT_BOOL) {
+            fprintf(f, " (default: %s)", p->def ? "on" : "off");
+        } else if (p->type < PT_STRING) {
+            fprintf(f, p->def > 9 ? " (default: %#llx)" : " (default: %llu)",
+                    (unsigned long long)p->def);
+        }
+        fputc('\n', f);
+    }
+    fclose(f);
+    return text;
+}
