@@ -3,8 +3,7 @@
  *
  * What they mean is in segment.c, far.c and task.c; most are a helper call. A transfer's helper
  * sets rip and the mode, so the block ends with EXIT_LOOP. A segment load may change the key word
- * (bases, limits, stack width), so outside of 64-bit mode the block ends after it too. SDM Vol. 2.
- */
+ * (bases, limits, stack width); the block is left when it does. SDM Vol. 2. */
 #include <stddef.h>
 
 #include "cpu/far.h"

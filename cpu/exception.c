@@ -96,7 +96,6 @@ static void enter_handler(struct x86_cpu *c, const struct x86_desc *cs, unsigned
     c->v.reg[X86_RIP] = rip;
     c->shadow = 0;
     x86_set_eflags(c, flags, X86_FLAGS_ALL);
-    x86_update_key(c);
 }
 
 static void deliver_real(struct x86_cpu *c, const struct event *e)
@@ -122,7 +121,6 @@ static void deliver_real(struct x86_cpu *c, const struct event *e)
     c->v.reg[X86_RIP] = vector & 0xffff;
     c->shadow = 0;
     x86_set_eflags(c, 0, FL_IF | FL_TF | FL_AC | FL_RF);
-    x86_update_key(c);
 }
 
 /* The handler's code segment, which a gate of either width names. */

@@ -24,7 +24,7 @@ void x86_check_target(struct x86_cpu *c, const struct x86_desc *cs, uint64_t rip
     }
 }
 
-/* CS and rip of the checked target; the caller updates the key. */
+/* CS and rip of the checked target; the caller updates the key (x86_set_eflags does). */
 static void enter_code(struct x86_cpu *c, const struct x86_desc *cs, unsigned cpl, uint64_t rip)
 {
     x86_set_seg_desc(c, SEG_CS, (uint16_t)((cs->sel & ~3u) | cpl), cs);
@@ -529,8 +529,10 @@ void x86_iret(struct x86_cpu *c, unsigned opsize, uint64_t next)
     } else {
         iret_protected(c, opsize);
     }
-    c->nmi_blocked = false;
-    x86_update_key(c);
+    if (c->nmi_blocked) {
+        c->nmi_blocked = false;
+        x86_update_key(c);
+    }
 }
 
 /* ---- INT n in V86 mode ---- */
@@ -631,7 +633,6 @@ void x86_syscall(struct x86_cpu *c, uint64_t next)
         enter_flat(c, sel, (uint16_t)(sel + 8), 0, false);
         x86_set_eflags(c, 0, FL_VM | FL_IF | FL_RF);
     }
-    x86_update_key(c);
 }
 
 void x86_sysret(struct x86_cpu *c, unsigned opsize)
@@ -653,7 +654,6 @@ void x86_sysret(struct x86_cpu *c, unsigned opsize)
     } else {
         x86_set_eflags(c, FL_IF, FL_IF);
     }
-    x86_update_key(c);
 }
 
 void x86_sysenter(struct x86_cpu *c)
@@ -668,7 +668,6 @@ void x86_sysenter(struct x86_cpu *c)
     c->v.reg[X86_RIP] = lm ? c->sysenter_eip : (uint32_t)c->sysenter_eip;
     enter_flat(c, sel, (uint16_t)(sel + 8), 0, lm);
     x86_set_eflags(c, 0, FL_VM | FL_IF | FL_RF);
-    x86_update_key(c);
 }
 
 void x86_sysexit(struct x86_cpu *c, unsigned opsize)
