@@ -50,10 +50,52 @@ static bool condition_holds(uint32_t fl, unsigned cc)
     return r != (cc & 1);
 }
 
+/* The conditions of a comparison and of a test, the flag-setters that end most blocks whose flags
+ * are looked at again in the next one. Values are moved to the top of the word, where the machine's
+ * own comparisons see their sign. False: not one of the quick ones. */
+static bool quick_condition(const uint64_t *r, unsigned which, bool *holds)
+{
+    uint64_t kind = r[TCG_REG_CC_OP], a, b = 0;
+    unsigned shift = 64 - (8u << (kind & 3));
+
+    if ((kind & ~UINT64_C(3)) == CC_SUB8) {
+        b = r[TCG_REG_CC_B] << shift;
+    } else if ((kind & ~UINT64_C(3)) != CC_LOGIC8) {
+        return false;
+    }
+    a = r[TCG_REG_CC_A] << shift;
+    switch (which) {
+    case COND_B:
+        *holds = a < b;
+        return true;
+    case COND_Z:
+        *holds = a == b;
+        return true;
+    case COND_BE:
+        *holds = a <= b;
+        return true;
+    case COND_S:
+        *holds = (int64_t)(a - b) < 0;
+        return true;
+    case COND_L:
+        *holds = (int64_t)a < (int64_t)b;
+        return true;
+    case COND_LE:
+        *holds = (int64_t)a <= (int64_t)b;
+        return true;
+    default:
+        return false;
+    }
+}
+
 static uint64_t helper_condition(struct vcpu *v, uint64_t cc)
 {
     const uint64_t *r = v->reg;
+    bool holds;
 
+    if (quick_condition(r, cc >> 1 & 7, &holds)) {
+        return holds != (cc & 1);
+    }
     return condition_holds(
         x86_cc_eval(r[TCG_REG_CC_OP], r[TCG_REG_CC_A], r[TCG_REG_CC_B], r[TCG_REG_CC_C]),
         (unsigned)cc);

@@ -164,8 +164,12 @@ int main(void)
     for (unsigned kind = CC_ADD8; kind < CC_COUNT; kind++) {
         test_kind(kind, true);
     }
-    test_kind(CC_SUB32, false);
     test_kind(CC_EFLAGS, false);
+    for (unsigned bytes = 1; bytes <= 8; bytes *= 2) {
+        test_kind(CC_SIZED(SUB, bytes), false);
+        test_kind(CC_SIZED(LOGIC, bytes), false);
+        test_kind(CC_SIZED(SHL, bytes), false);
+    }
     ir_free(&ir);
     return tap_done();
 }
