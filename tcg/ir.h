@@ -83,8 +83,8 @@ static inline enum ir_cond ir_cond_not(enum ir_cond c)
     _(MOVCOND, "dabc W")  /* d = (a COND b) ? c : (register number in imm) ; cond in aux */        \
     _(ADDX, "dabc WB")    /* d = a + b + (c & 1) */                                                \
     _(SUBX, "dabc WB")    /* d = a - b - (c & 1) */                                                \
-    _(CC, "abci B")       /* lazy flags: CC_OP = imm, CC_A = a, CC_B = b, CC_C = c (NONE: keep);   \
-                           * with IR_BIMM CC_B = imm2 */                                           \
+    _(CC, "abci B")       /* lazy flags: CC_OP = imm, CC_A = a, CC_B = b, CC_C = c (NONE: not used \
+                           * by this kind, unspecified after it); with IR_BIMM CC_B = imm2 */      \
     _(LD, "da M X")       /* d = memory [a + c << scale + imm] (aux: memop) */                     \
     _(ST, "ab M X")       /* memory = b (b may be an immediate: imm2 holds it, IR_BIMM) */         \
     _(LDENV, "di")        /* d = *(aux memop *)((char *)vcpu + imm) */                             \

@@ -48,7 +48,10 @@ void tcg_retry_single(struct vcpu *v);
 void tcg_flush(struct tcg *t);
 
 /* Logging of translations, bits as in control's -d list. */
-enum { TCG_LOG_IN_ASM = 1, TCG_LOG_OP = 2, TCG_LOG_OUT_ASM = 4, TCG_LOG_EXEC = 8, TCG_LOG_CPU = 16 };
+enum {
+    TCG_LOG_IN_ASM = 1, TCG_LOG_OP = 2, TCG_LOG_OUT_ASM = 4, TCG_LOG_EXEC = 8, TCG_LOG_CPU = 16,
+    TCG_LOG_OP_OPT = 32, /* after the passes */
+};
 void tcg_set_log(struct tcg *t, unsigned bits, FILE *out);
 
 struct tcg_stats {

@@ -135,6 +135,8 @@ struct guest_ops {
     /* Names for dumps: IR register n of the guest ("rax"), key word, lazy-flag kind. */
     const char *(*reg_name)(unsigned n);
     const char *(*cc_name)(uint64_t kind);
+    /* Width of code with this key word, for the disassembler: 16, 32, 64. May be NULL. */
+    unsigned (*code_bits)(uint64_t flags);
 };
 
 /* Slow paths behind the inlined TLB look-up; softmmu/slowpath.c. They may unwind. v->ctx is not

@@ -1,0 +1,462 @@
+/* The dispatcher: finds or makes the block for the current place, runs it, and catches unwinding.
+ *
+ * Linked code comes back here when an exit is not linked yet, an indirect jump misses the jump
+ * cache, someone polls successfully, or the guest's mode changed (EXIT_LOOP). tcg_cpu.pc_base
+ * (linear address minus pc) is taken anew each time, so whatever changes a code segment base must
+ * leave by EXIT_LOOP or an exception; linked code and the jump cache use it to look at the fetch
+ * TLB. */
+#include "tcg/tb.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- epochs ---- */
+
+/* This vcpu is in no block: it has seen every removal up to now. */
+static void quiesce(struct tcg_cpu *tc, struct tcg *t)
+{
+    uint64_t epoch = atomic_load_explicit(&t->epoch, memory_order_acquire);
+
+    if (unlikely(tc->cache_epoch != epoch)) {
+        memset(tc->jump, 0, sizeof(tc->jump));
+        tc->cache_epoch = epoch;
+        tc->last_exit = NULL;
+    }
+    if (unlikely(atomic_load_explicit(&tc->epoch, memory_order_relaxed) != epoch)) {
+        atomic_store(&tc->epoch, epoch);
+    }
+}
+
+/* ---- translation ---- */
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static unsigned count_exits(const struct ir *ir)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < ir->nops; i++) {
+        n += ir->ops[i].opc == IR_EXIT_TB;
+    }
+    return n;
+}
+
+/* Lays a struct tb at the start of buf; NULL when there is no room. *head: bytes it takes. */
+static struct tb *tb_place(const struct ir *ir, uint8_t *buf, size_t size, size_t *head)
+{
+    struct tb *tb = (struct tb *)buf;
+    size_t need = sizeof(*tb) + count_exits(ir) * sizeof(struct tb_exit);
+
+    need = (need + 15) & ~(size_t)15;
+    if (size < need + 64) {
+        return NULL;
+    }
+    memset(tb, 0, need);
+    tb->size = (uint16_t)ir->guest_size;
+    tb->ninsns = (uint16_t)ir->ninsns;
+    tb->ctx = (uint8_t)ir->ctx;
+    tb->flags = ir->flags;
+    *head = need;
+    return tb;
+}
+
+struct where { /* a place to run, resolved */
+    uint64_t linear;
+    const uint8_t *host; /* NULL: not RAM or ROM */
+    uint64_t phys, phys2;
+    const uint8_t *host2;
+};
+
+/* Asks the guest for IR; may raise. */
+static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns)
+{
+    struct tcg_cpu *tc = v->tcg_cpu;
+    struct tcg *t = v->tcg;
+    struct translate_request req = {v->reg[TCG_REG_PC], w->linear, v->tb_flags, max_insns};
+    struct ir *ir = &tc->ir;
+    unsigned bits = atomic_load_explicit(&t->log_bits, memory_order_relaxed);
+
+    ir_reset(ir);
+    v->ops->translate(v, &req, ir);
+    ir->flags = v->tb_flags;
+#ifndef NDEBUG
+    const char *bad = ir_check(ir);
+    if (bad) {
+        fprintf(stderr, "dragoman: bad IR at pc %#llx: %s\n", (unsigned long long)req.pc, bad);
+        ir_dump(ir, v->ops, stderr);
+        abort();
+    }
+#endif
+    if (unlikely(bits)) {
+        tcg_log_ir(v, &req, ir, false);
+    }
+    ir_optimize(ir);
+    if (unlikely(bits)) {
+        tcg_log_ir(v, &req, ir, true);
+    }
+}
+
+/* A block that is run once from the vcpu's own buffer: one instruction. */
+static struct tb *translate_single(struct vcpu *v, const struct where *w)
+{
+    struct tcg_cpu *tc = v->tcg_cpu;
+    size_t head, used;
+    struct tb *tb;
+
+    make_ir(v, w, 1);
+    tb = tb_place(&tc->ir, tc->scratch, TCG_SCRATCH_SIZE, &head);
+    tc->scratch_tb = tb;
+    tb->host = w->host;
+    tb->phys = w->phys;
+    tc->ir.no_link = true;
+    used = v->exec->compile(v->tcg, &tc->ir, tb, tc->scratch + head, TCG_SCRATCH_SIZE - head);
+    assert(used); /* one instruction always fits */
+    stat_add(&v->tcg->stat.singles, 1);
+    return tb;
+}
+
+static void protect(struct tcg *t, uint64_t phys, unsigned len)
+{
+    if (t->host.protect_code) {
+        t->host.protect_code(t->m, phys, len);
+    }
+}
+
+static uint64_t next_page(uint64_t linear, uint64_t pc_base)
+{
+    uint64_t next = (linear | PAGE_OFFSET_MASK) + 1;
+
+    /* Outside 64-bit mode the linear address wraps; only there may a base be other than zero, but
+     * code at the very end of 4 GiB with base 0 must not be mistaken: nothing follows it. */
+    return pc_base && next == UINT64_C(1) << 32 ? 0 : next;
+}
+
+/* The block for w, made and published. NULL: run it by single instructions this time. */
+static struct tb *translate(struct vcpu *v, struct where *w)
+{
+    struct tcg_cpu *tc = v->tcg_cpu;
+    struct tcg *t = v->tcg;
+    struct ir *ir = &tc->ir;
+    unsigned max_insns = t->max_insns;
+    uint64_t start = now_ns();
+    struct tb *tb = NULL;
+    bool fresh;
+
+    for (unsigned attempt = 0; attempt < 16; attempt++) {
+        uint64_t seen = atomic_load(&t->invalidations);
+        size_t room, head, used = 0;
+        uint8_t *buf;
+
+        /* Protection comes before the bytes are read, so that no write in between is missed. */
+        pthread_mutex_lock(&t->lock);
+        fresh = !tb_page_used(t, w->phys);
+        pthread_mutex_unlock(&t->lock);
+        if (fresh) {
+            protect(t, w->phys, 1);
+        }
+        make_ir(v, w, max_insns);
+        w->host2 = NULL;
+        if ((w->phys & PAGE_OFFSET_MASK) + ir->guest_size > PAGE_SIZE_GUEST) {
+            w->host2 = vcpu_fetch_ptr(v, next_page(w->linear, tc->pc_base), &w->phys2);
+            if (!w->host2) {
+                return NULL;
+            }
+            pthread_mutex_lock(&t->lock);
+            fresh = !tb_page_used(t, w->phys2);
+            pthread_mutex_unlock(&t->lock);
+            if (fresh && attempt == 0) {
+                protect(t, w->phys2, 1);
+                continue;
+            }
+        }
+
+        pthread_mutex_lock(&t->lock);
+        if (atomic_load(&t->invalidations) != seen) {
+            pthread_mutex_unlock(&t->lock);
+            continue;
+        }
+        tb = tb_find(t, w->host, v->tb_flags);
+        if (tb) { /* another vcpu was faster */
+            pthread_mutex_unlock(&t->lock);
+            return tb;
+        }
+        for (unsigned zones = 0; zones < 2 && !used; zones++) {
+            buf = tb_room(t, &room);
+            tb = tb_place(ir, buf, room, &head);
+            if (tb) {
+                tb->host = w->host;
+                tb->phys = w->phys;
+                tb->host2 = w->host2;
+                tb->phys2 = w->phys2;
+                used = t->exec->compile(t, ir, tb, buf + head, room - head);
+            }
+            if (!used && zones == 0 && (room < t->zone[t->current].size / 2 || !tb)) {
+                tb_next_zone(t, tc);
+            } else if (!used) {
+                break; /* too large for the executor */
+            }
+        }
+        if (used) {
+            tb_commit(t, tb, head + used);
+            protect(t, tb->phys,
+                    w->host2 ? (unsigned)(PAGE_SIZE_GUEST - (tb->phys & PAGE_OFFSET_MASK))
+                             : tb->size);
+            if (w->host2) {
+                protect(t, tb->phys2,
+                        tb->size - (unsigned)(PAGE_SIZE_GUEST - (tb->phys & PAGE_OFFSET_MASK)));
+            }
+            tb_insert(t, tb);
+            stat_add(&t->stat.blocks, 1);
+            stat_add(&t->stat.guest_bytes, tb->size);
+            stat_add(&t->stat.insns, tb->ninsns);
+            stat_add(&t->stat.host_bytes, head + used);
+            stat_add(&t->stat.translate_ns, now_ns() - start);
+        }
+        pthread_mutex_unlock(&t->lock);
+        if (used) {
+            tcg_log_code(v, tb);
+            return tb;
+        }
+        if (max_insns == 1) {
+            return NULL;
+        }
+        max_insns = max_insns > 8 ? max_insns / 4 : 1;
+    }
+    return NULL;
+}
+
+/* ---- look-up ---- */
+
+/* tb spans two pages: is the second still where it was? Fills the fetch TLB when it is; does not
+ * raise (the instructions before the last one come first). */
+static bool second_page_ok(struct vcpu *v, const struct tb *tb, uint64_t linear)
+{
+    uint64_t next = next_page(linear, v->tcg_cpu->pc_base), phys;
+    struct tlb_entry *e = &v->tlb[v->fetch_ctx][next >> PAGE_BITS & TLB_MASK];
+    struct walk walk;
+
+    if (e->xtag == next) {
+        return e->page == tb->host2;
+    }
+    if (!v->ops->walk(v, next, ACCESS_FETCH, v->fetch_ctx, true, &walk) || !walk.fetch) {
+        return false;
+    }
+    return vcpu_fetch_ptr(v, next, &phys) == tb->host2;
+}
+
+static struct tb *find_block(struct vcpu *v)
+{
+    struct tcg_cpu *tc = v->tcg_cpu;
+    struct tcg *t = v->tcg;
+    struct where w = {.linear = v->ops->linear_pc(v)};
+    struct tlb_entry *e = &v->tlb[v->fetch_ctx][w.linear >> PAGE_BITS & TLB_MASK];
+    uint64_t off = w.linear ^ e->xtag;
+    struct jump_entry *j;
+    struct tb *tb;
+
+    tc->pc_base = w.linear - v->reg[TCG_REG_PC];
+    if (off < PAGE_SIZE_GUEST && !tc->single) {
+        w.host = e->page + off;
+        j = &tc->jump[jump_hash(w.host)];
+        if (j->host == w.host && j->flags == v->tb_flags && !j->tb->host2 && !j->tb->dead) {
+            return (struct tb *)j->tb;
+        }
+    } else {
+        w.host = vcpu_fetch_ptr(v, w.linear, &w.phys);
+    }
+    if (unlikely(!w.host || tc->single)) {
+        tc->single = false;
+        tc->last_exit = NULL;
+        return translate_single(v, &w);
+    }
+    stat_add(&t->stat.lookups, 1);
+    tb = tb_find(t, w.host, v->tb_flags);
+    if (tb && tb->host2 && !second_page_ok(v, tb, w.linear)) {
+        pthread_mutex_lock(&t->lock);
+        if (!tb->dead) {
+            tb_drop(t, tb);
+        }
+        pthread_mutex_unlock(&t->lock);
+        tb = NULL;
+    }
+    if (!tb) {
+        stat_add(&t->stat.lookup_misses, 1);
+        w.host = vcpu_fetch_ptr(v, w.linear, &w.phys);
+        tb = w.host ? translate(v, &w) : NULL;
+        if (!tb) {
+            tc->last_exit = NULL;
+            return translate_single(v, &w);
+        }
+        quiesce(tc, t); /* a zone may have been emptied */
+    }
+    if (!(atomic_load_explicit(&t->log_bits, memory_order_relaxed) & TCG_LOG_EACH)) {
+        j = &tc->jump[jump_hash(w.host)];
+        *j = (struct jump_entry){w.host, v->tb_flags, tb->code, tb};
+    }
+    return tb;
+}
+
+/* ---- the loop ---- */
+
+static void run_loop(struct vcpu *v)
+{
+    struct tcg_cpu *tc = v->tcg_cpu;
+    struct tcg *t = v->tcg;
+
+    for (;;) {
+        struct tb *tb;
+        unsigned log;
+
+        v->host_pc = 0;
+        quiesce(tc, t);
+        if (atomic_load_explicit(&v->exit_request, memory_order_relaxed)) {
+            tc->last_exit = NULL;
+            atomic_exchange(&v->exit_request, 0);
+            if (v->ops->poll(v)) {
+                return;
+            }
+        }
+        tb = find_block(v);
+        log = atomic_load_explicit(&t->log_bits, memory_order_relaxed);
+        if (unlikely(log & TCG_LOG_EACH)) {
+            tcg_log_exec(v, tb);
+        } else if (tc->last_exit && tb->cached) {
+            pthread_mutex_lock(&t->lock);
+            tb_link(t, tc->last_exit, tb);
+            pthread_mutex_unlock(&t->lock);
+        }
+        tc->last_exit = NULL;
+        v->exec->run(v, tb);
+    }
+}
+
+void vcpu_unwind(struct vcpu *v, bool deliver)
+{
+    assert(v->in_tcg);
+    v->tcg_cpu->deliver = deliver;
+    siglongjmp(v->unwind, 1);
+}
+
+/* After an unwind: the state becomes that of the instruction which was left. */
+static void landed(struct vcpu *v)
+{
+    struct tcg_cpu *tc = v->tcg_cpu;
+    struct tb *tb;
+
+    if (tc->exclusive) {
+        tcg_exclusive_end(v);
+    }
+    tb = tb_containing(v->tcg, tc, v->host_pc);
+    if (tb) {
+        struct exec_place place;
+        v->exec->restore(v, tb, &place);
+        v->ops->restore(v, place.insn_off, place.meta);
+        stat_add(&v->tcg->stat.unwinds, 1);
+    }
+    v->host_pc = 0;
+    v->cur_tb = NULL;
+    tc->last_exit = NULL;
+    if (tc->deliver) {
+        v->ops->deliver(v); /* may unwind again, to here, with host_pc 0 */
+    }
+}
+
+void tcg_run(struct vcpu *v)
+{
+    v->host_pc = 0;
+    v->cur_tb = NULL;
+    v->tcg_cpu->last_exit = NULL;
+    atomic_store(&v->tcg_cpu->epoch, atomic_load(&v->tcg->epoch));
+    v->in_tcg = true;
+    if (sigsetjmp(v->unwind, 0)) {
+        landed(v);
+    }
+    run_loop(v);
+    v->in_tcg = false;
+    atomic_store(&v->tcg_cpu->epoch, UINT64_MAX);
+}
+
+/* ---- for slow paths and helpers ---- */
+
+void tcg_retry_single(struct vcpu *v)
+{
+    struct tb *tb = tb_containing(v->tcg, v->tcg_cpu, v->host_pc);
+
+    if (!tb || tb->ninsns <= 1) {
+        return;
+    }
+    v->tcg_cpu->single = true;
+    vcpu_unwind(v, false);
+}
+
+void tcg_store_to_code(struct vcpu *v, uint64_t phys, unsigned len)
+{
+    struct tcg *t = v->tcg;
+    struct tb *tb = tb_containing(t, v->tcg_cpu, v->host_pc);
+    bool was_dead = tb && tb->dead;
+
+    pthread_mutex_lock(&t->lock);
+    tb_invalidate_range(t, phys, len);
+    pthread_mutex_unlock(&t->lock);
+    if (tb && tb->cached && tb->dead && !was_dead && v->exec->more_insns(v, tb)) {
+        v->tcg_cpu->single = true;
+        vcpu_unwind(v, false);
+    }
+}
+
+void tcg_probe_write(struct vcpu *v, uint64_t va, unsigned size, unsigned ctx)
+{
+    struct walk walk;
+
+    if (!v->ops->walk(v, va, ACCESS_WRITE, ctx, false, &walk)) {
+        vcpu_unwind(v, true);
+    }
+    if ((va & PAGE_OFFSET_MASK) + size > PAGE_SIZE_GUEST &&
+        !v->ops->walk(v, (va | PAGE_OFFSET_MASK) + 1, ACCESS_WRITE, ctx, false, &walk)) {
+        vcpu_unwind(v, true);
+    }
+}
+
+void tcg_exclusive_begin(struct vcpu *v)
+{
+    if (v->tcg->host.exclusive_begin) {
+        v->tcg->host.exclusive_begin(v->machine);
+    }
+    v->tcg_cpu->exclusive = true;
+}
+
+void tcg_exclusive_end(struct vcpu *v)
+{
+    v->tcg_cpu->exclusive = false;
+    if (v->tcg->host.exclusive_end) {
+        v->tcg->host.exclusive_end(v->machine);
+    }
+}
+
+/* ---- invalidation from outside ---- */
+
+void tcg_invalidate(struct tcg *t, uint64_t phys, uint64_t len)
+{
+    if (!len) {
+        return;
+    }
+    pthread_mutex_lock(&t->lock);
+    tb_invalidate_range(t, phys, len);
+    pthread_mutex_unlock(&t->lock);
+}
+
+void tcg_flush(struct tcg *t)
+{
+    pthread_mutex_lock(&t->lock);
+    tb_flush_all(t);
+    stat_add(&t->stat.flushes, 1);
+    pthread_mutex_unlock(&t->lock);
+}

@@ -1,0 +1,303 @@
+/* Handlers that branch, leave the block, or call helpers.
+ *
+ * Helpers are called through a table of thunks by number of arguments: every argument and result is
+ * 64 bits wide, so no libffi is needed (docs/architecture.md has the measurement). */
+#include "tcg/interp/iop.h"
+
+#define COND_EQ(U, S, a, b)    ((U)(a) == (U)(b))
+#define COND_NE(U, S, a, b)    ((U)(a) != (U)(b))
+#define COND_LT(U, S, a, b)    ((S)(a) < (S)(b))
+#define COND_GE(U, S, a, b)    ((S)(a) >= (S)(b))
+#define COND_LE(U, S, a, b)    ((S)(a) <= (S)(b))
+#define COND_GT(U, S, a, b)    ((S)(a) > (S)(b))
+#define COND_LTU(U, S, a, b)   ((U)(a) < (U)(b))
+#define COND_GEU(U, S, a, b)   ((U)(a) >= (U)(b))
+#define COND_LEU(U, S, a, b)   ((U)(a) <= (U)(b))
+#define COND_GTU(U, S, a, b)   ((U)(a) > (U)(b))
+#define COND_TSTNE(U, S, a, b) (((U)(a) & (U)(b)) != 0)
+#define COND_TSTEQ(U, S, a, b) (((U)(a) & (U)(b)) == 0)
+
+#define CONDS(_, ...)                                                                              \
+    _(EQ, __VA_ARGS__)                                                                             \
+    _(NE, __VA_ARGS__)                                                                             \
+    _(LT, __VA_ARGS__)                                                                             \
+    _(GE, __VA_ARGS__)                                                                             \
+    _(LE, __VA_ARGS__)                                                                             \
+    _(GT, __VA_ARGS__)                                                                             \
+    _(LTU, __VA_ARGS__)                                                                            \
+    _(GEU, __VA_ARGS__)                                                                            \
+    _(LEU, __VA_ARGS__)                                                                            \
+    _(GTU, __VA_ARGS__)                                                                            \
+    _(TSTNE, __VA_ARGS__)                                                                          \
+    _(TSTEQ, __VA_ARGS__)
+
+/* ---- inside the block ---- */
+
+HANDLER(br)
+{
+    NEXT((int16_t)ip->d);
+}
+const iop_fn iop_br = br;
+
+#define BRCOND(c, w, U, S)                                                                         \
+    HANDLER(br_##c##w##_rr)                                                                        \
+    {                                                                                              \
+        NEXT(COND_##c(U, S, R(ip->a), R(ip->b)) ? (int16_t)ip->d : 1);                             \
+    }                                                                                              \
+    HANDLER(br_##c##w##_ri)                                                                        \
+    {                                                                                              \
+        NEXT(COND_##c(U, S, R(ip->a), (int64_t)ip->imm) ? (int16_t)ip->d : 1);                     \
+    }
+CONDS(BRCOND, 32, uint32_t, int32_t)
+CONDS(BRCOND, 64, uint64_t, int64_t)
+
+#define BRCOND_ROW(c, w) [IR_##c][W##w] = {br_##c##w##_rr, br_##c##w##_ri},
+const iop_fn iop_brcond[IR_NCOND][2][2] = {CONDS(BRCOND_ROW, 32) CONDS(BRCOND_ROW, 64)};
+
+/* ---- linked exits ---- */
+
+#define WRAP0(pc) (pc)
+#define WRAP1(pc) ((uint32_t)(pc))
+#define WRAP2(pc) ((uint16_t)(pc))
+/* Linear address of the pc; outside 64-bit mode it wraps at 32 bits like the pc, or earlier. */
+#define LINEAR0(pc) ((pc) + v->tcg_cpu->pc_base)
+#define LINEAR1(pc) ((uint32_t)LINEAR0(pc))
+#define LINEAR2(pc) ((uint32_t)LINEAR0(pc))
+
+static inline bool polled(struct vcpu *v)
+{
+    return unlikely(atomic_load_explicit(&v->exit_request, memory_order_relaxed));
+}
+
+static inline const union iop *exit_target(const union iop *exit)
+{
+    return (const union iop *)(uintptr_t)__atomic_load_n(&exit[EXIT_TARGET].q[0], __ATOMIC_ACQUIRE);
+}
+
+/* The fetch TLB says that the page of linear address lin is at host address page. */
+static inline bool page_is(struct vcpu *v, uint64_t lin, uint64_t page)
+{
+    struct tlb_entry *e = tlb_at(v->tlb[v->fetch_ctx], lin);
+    return (lin & ~PAGE_OFFSET_MASK) == e->xtag && (uintptr_t)e->page == page;
+}
+
+#define EXIT(name, wrap, cross, poll)                                                              \
+    HANDLER(name)                                                                                  \
+    {                                                                                              \
+        uint64_t pc = WRAP##wrap(RPC + (uint64_t)(int64_t)ip->imm);                                \
+        const union iop *to = exit_target(ip);                                                     \
+        RPC = pc;                                                                                  \
+        if (poll && polled(v)) {                                                                   \
+            return NULL;                                                                           \
+        }                                                                                          \
+        if (cross && unlikely(!page_is(v, LINEAR##wrap(pc), to[-1].q[0]))) {                       \
+            to = ip + EXIT_STUB;                                                                   \
+        }                                                                                          \
+        GO(to);                                                                                    \
+    }
+#define EXITS(wrap)                                                                                \
+    EXIT(exit_##wrap, wrap, false, false)                                                          \
+    EXIT(exit_##wrap##_poll, wrap, false, true)                                                    \
+    EXIT(exit_##wrap##_cross, wrap, true, false)                                                   \
+    EXIT(exit_##wrap##_cross_poll, wrap, true, true)
+EXITS(0)
+EXITS(1)
+EXITS(2)
+#define EXIT_ROW(w)                                                                                \
+    {                                                                                              \
+        {exit_##w, exit_##w##_poll},                                                               \
+        {                                                                                          \
+            exit_##w##_cross, exit_##w##_cross_poll                                                \
+        }                                                                                          \
+    }
+const iop_fn iop_exit[3][2][2] = {EXIT_ROW(0), EXIT_ROW(1), EXIT_ROW(2)};
+
+/* Where an exit leads that is not linked: to the dispatcher, which may link it. */
+HANDLER(stub)
+{
+    (void)tlb;
+    v->tcg_cpu->last_exit = (struct tb_exit *)(uintptr_t)ip->data;
+    return NULL;
+}
+const iop_fn iop_stub = stub;
+
+/* First slot of a block that is no longer right. */
+HANDLER(poison)
+{
+    (void)v;
+    (void)ip;
+    (void)tlb;
+    return NULL;
+}
+const iop_fn iop_poison = poison;
+
+/* First slot of a block that spans two pages: the second must still be where it was. The dispatcher
+ * checks it itself, with a page walk if need be, and enters behind this. */
+HANDLER(second_page_64)
+{
+    uint64_t next = (LINEAR0(RPC) | PAGE_OFFSET_MASK) + 1;
+    if (!page_is(v, next, ip->data)) {
+        return NULL;
+    }
+    NEXT(1);
+}
+HANDLER(second_page_32)
+{
+    uint64_t next = (uint32_t)((LINEAR0(RPC) | PAGE_OFFSET_MASK) + 1);
+    if (!page_is(v, next, ip->data)) {
+        return NULL;
+    }
+    NEXT(1);
+}
+const iop_fn iop_second_page[2] = {second_page_64, second_page_32};
+
+/* ---- conditional branch between two exits, the usual end of a block ----
+ * [brx] [exit not taken: 3 slots] [exit taken: 3 slots]; optionally stores the lazy flags first. An
+ * exit whose `a` is not zero needs more care than is inlined here. */
+
+#define BRX_TAIL(taken, wrap)                                                                      \
+    do {                                                                                           \
+        ip = (taken) ? ip + 1 + EXIT_SLOTS : ip + 1;                                               \
+        if (unlikely(ip->a)) {                                                                     \
+            GO(ip);                                                                                \
+        }                                                                                          \
+        RPC = WRAP##wrap(RPC + (uint64_t)(int64_t)ip->imm);                                        \
+        if (polled(v)) {                                                                           \
+            return NULL;                                                                           \
+        }                                                                                          \
+        GO(exit_target(ip));                                                                       \
+    } while (0)
+
+#define BRX_ALL(c, w, U, S, wrap)                                                                  \
+    HANDLER(brx_##c##w##_##wrap##_rr)                                                              \
+    {                                                                                              \
+        BRX_TAIL(COND_##c(U, S, R(ip->a), R(ip->b)), wrap);                                        \
+    }                                                                                              \
+    HANDLER(brx_##c##w##_##wrap##_ri)                                                              \
+    {                                                                                              \
+        BRX_TAIL(COND_##c(U, S, R(ip->a), (int64_t)ip->imm), wrap);                                \
+    }                                                                                              \
+    HANDLER(brx_##c##w##_##wrap##_cca_ri)                                                          \
+    {                                                                                              \
+        uint64_t a = R(ip->a);                                                                     \
+        v->reg[TCG_REG_CC_OP] = ip->d;                                                             \
+        v->reg[TCG_REG_CC_A] = a;                                                                  \
+        BRX_TAIL(COND_##c(U, S, a, (int64_t)ip->imm), wrap);                                       \
+    }                                                                                              \
+    HANDLER(brx_##c##w##_##wrap##_ccab_rr)                                                         \
+    {                                                                                              \
+        uint64_t a = R(ip->a), b = R(ip->b);                                                       \
+        v->reg[TCG_REG_CC_OP] = ip->d;                                                             \
+        v->reg[TCG_REG_CC_A] = a;                                                                  \
+        v->reg[TCG_REG_CC_B] = b;                                                                  \
+        BRX_TAIL(COND_##c(U, S, a, b), wrap);                                                      \
+    }                                                                                              \
+    HANDLER(brx_##c##w##_##wrap##_ccai_ri)                                                         \
+    {                                                                                              \
+        uint64_t a = R(ip->a);                                                                     \
+        v->reg[TCG_REG_CC_OP] = ip->d;                                                             \
+        v->reg[TCG_REG_CC_A] = a;                                                                  \
+        v->reg[TCG_REG_CC_B] = (uint64_t)(int64_t)ip->imm;                                         \
+        BRX_TAIL(COND_##c(U, S, a, (int64_t)ip->imm), wrap);                                       \
+    }
+CONDS(BRX_ALL, 32, uint32_t, int32_t, 0)
+CONDS(BRX_ALL, 64, uint64_t, int64_t, 0)
+CONDS(BRX_ALL, 32, uint32_t, int32_t, 1)
+CONDS(BRX_ALL, 64, uint64_t, int64_t, 1)
+
+#define BRX_NAMES(c, w, form)                                                                      \
+    {                                                                                              \
+        brx_##c##w##_0_##form, brx_##c##w##_1_##form                                               \
+    }
+#define BRX_ROW(c, w)                                                                              \
+    [IR_##c][W##w] = {BRX_NAMES(c, w, rr), BRX_NAMES(c, w, ri), BRX_NAMES(c, w, cca_ri),           \
+                      BRX_NAMES(c, w, ccab_rr), BRX_NAMES(c, w, ccai_ri)},
+const iop_fn iop_brx[IR_NCOND][2][NBRX][2] = {CONDS(BRX_ROW, 32) CONDS(BRX_ROW, 64)};
+
+/* ---- exits to places known only now ---- */
+
+#define EXIT_IND(wrap)                                                                             \
+    HANDLER(exit_ind_##wrap)                                                                       \
+    {                                                                                              \
+        uint64_t pc = WRAP##wrap(R(ip->a)), lin, t;                                                \
+        struct tcg_cpu *tc = v->tcg_cpu;                                                           \
+        struct tlb_entry *e;                                                                       \
+        const struct jump_entry *j;                                                                \
+        RPC = pc;                                                                                  \
+        lin = LINEAR##wrap(pc);                                                                    \
+        e = tlb_at(v->tlb[v->fetch_ctx], lin);                                                     \
+        t = lin ^ e->xtag;                                                                         \
+        if (unlikely(t >= PAGE_SIZE_GUEST) || polled(v)) {                                         \
+            return NULL;                                                                           \
+        }                                                                                          \
+        j = &tc->jump[jump_hash(e->page + t)];                                                     \
+        if (unlikely(j->host != e->page + t || j->flags != v->tb_flags)) {                         \
+            return NULL;                                                                           \
+        }                                                                                          \
+        GO((const union iop *)j->code);                                                            \
+    }                                                                                              \
+    HANDLER(exit_stop_##wrap)                                                                      \
+    {                                                                                              \
+        (void)tlb;                                                                                 \
+        RPC = WRAP##wrap(RPC + (uint64_t)(int64_t)ip->imm);                                        \
+        return NULL;                                                                               \
+    }                                                                                              \
+    HANDLER(exit_stop_ind_##wrap)                                                                  \
+    {                                                                                              \
+        (void)tlb;                                                                                 \
+        RPC = WRAP##wrap(R(ip->a));                                                                \
+        return NULL;                                                                               \
+    }
+EXIT_IND(0)
+EXIT_IND(1)
+EXIT_IND(2)
+const iop_fn iop_exit_ind[3] = {exit_ind_0, exit_ind_1, exit_ind_2};
+const iop_fn iop_exit_stop[3] = {exit_stop_0, exit_stop_1, exit_stop_2};
+const iop_fn iop_exit_stop_ind[3] = {exit_stop_ind_0, exit_stop_ind_1, exit_stop_ind_2};
+
+/* REG_PC was set by a helper. */
+const iop_fn iop_exit_keep = poison;
+
+/* ---- helpers ---- */
+
+typedef uint64_t (*helper0)(struct vcpu *);
+typedef uint64_t (*helper1)(struct vcpu *, uint64_t);
+typedef uint64_t (*helper2)(struct vcpu *, uint64_t, uint64_t);
+typedef uint64_t (*helper3)(struct vcpu *, uint64_t, uint64_t, uint64_t);
+typedef uint64_t (*helper4)(struct vcpu *, uint64_t, uint64_t, uint64_t, uint64_t);
+
+/* [d, a, b, c] [function, imm]; arguments are packed into a, b, c */
+#define CALL(name, helper, assign, args)                                                           \
+    HANDLER(name)                                                                                  \
+    {                                                                                              \
+        AT(ip);                                                                                    \
+        assign((helper)(uintptr_t)ip[1].q[0])(v args);                                             \
+        RELOAD_TLB();                                                                              \
+        NEXT(2);                                                                                   \
+    }
+#define COMMA ,
+CALL(call_0, helper0, (void), )
+CALL(call_0_d, helper0, R(ip->d) =, )
+CALL(call_0_i, helper1, (void), COMMA ip[1].q[1])
+CALL(call_0_id, helper1, R(ip->d) =, COMMA ip[1].q[1])
+CALL(call_1, helper1, (void), COMMA R(ip->a))
+CALL(call_1_d, helper1, R(ip->d) =, COMMA R(ip->a))
+CALL(call_1_i, helper2, (void), COMMA R(ip->a) COMMA ip[1].q[1])
+CALL(call_1_id, helper2, R(ip->d) =, COMMA R(ip->a) COMMA ip[1].q[1])
+CALL(call_2, helper2, (void), COMMA R(ip->a) COMMA R(ip->b))
+CALL(call_2_d, helper2, R(ip->d) =, COMMA R(ip->a) COMMA R(ip->b))
+CALL(call_2_i, helper3, (void), COMMA R(ip->a) COMMA R(ip->b) COMMA ip[1].q[1])
+CALL(call_2_id, helper3, R(ip->d) =, COMMA R(ip->a) COMMA R(ip->b) COMMA ip[1].q[1])
+CALL(call_3, helper3, (void), COMMA R(ip->a) COMMA R(ip->b) COMMA R(ip->c))
+CALL(call_3_d, helper3, R(ip->d) =, COMMA R(ip->a) COMMA R(ip->b) COMMA R(ip->c))
+CALL(call_3_i, helper4, (void), COMMA R(ip->a) COMMA R(ip->b) COMMA R(ip->c) COMMA ip[1].q[1])
+CALL(call_3_id, helper4, R(ip->d) =, COMMA R(ip->a) COMMA R(ip->b) COMMA R(ip->c) COMMA ip[1].q[1])
+
+#define CALL_ROW(n)                                                                                \
+    {                                                                                              \
+        {call_##n, call_##n##_d},                                                                  \
+        {                                                                                          \
+            call_##n##_i, call_##n##_id                                                            \
+        }                                                                                          \
+    }
+const iop_fn iop_call[4][2][2] = {CALL_ROW(0), CALL_ROW(1), CALL_ROW(2), CALL_ROW(3)};

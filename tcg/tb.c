@@ -1,0 +1,397 @@
+/* The code cache: where blocks live, how they are found, linked, invalidated and recycled. tb.h
+ * tells the life of a block. */
+#include "tcg/tb.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* ---- memory ---- */
+
+#define DEFAULT_CACHE (UINT64_C(256) << 20)
+#define MIN_CACHE     (UINT64_C(1) << 20)
+#define MAX_CACHE     (UINT64_C(4) << 30)
+
+bool tb_cache_init(struct tcg *t, struct error *err)
+{
+    uint64_t size = t->opt.cache_size ? t->opt.cache_size : DEFAULT_CACHE;
+    size_t each;
+
+    size = size < MIN_CACHE ? MIN_CACHE : size > MAX_CACHE ? MAX_CACHE : size;
+    each = (size_t)(size / TB_ZONES) & ~(size_t)0xfff;
+    t->cache_size = each * TB_ZONES;
+    t->cache = mmap(NULL, t->cache_size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (t->cache == MAP_FAILED) {
+        t->cache = NULL;
+        return error_set(err, "cannot get %zu MiB of memory for the translation cache",
+                         t->cache_size >> 20);
+    }
+    for (unsigned i = 0; i < TB_ZONES; i++) {
+        t->zone[i].base = t->cache + i * each;
+        t->zone[i].size = each;
+    }
+    t->hash_bits = 16;
+    t->page_bits = 12;
+    t->hash = calloc((size_t)1 << t->hash_bits, sizeof(*t->hash));
+    t->pages = calloc((size_t)1 << t->page_bits, sizeof(*t->pages));
+    if (!t->hash || !t->pages) {
+        return error_set(err, "out of memory for the translation tables");
+    }
+    return true;
+}
+
+void tb_cache_free(struct tcg *t)
+{
+    for (unsigned i = 0; i < TB_ZONES; i++) {
+        free(t->zone[i].blocks);
+        if (t->zone[i].base &&
+            (t->zone[i].base < t->cache || t->zone[i].base >= t->cache + t->cache_size)) {
+            munmap(t->zone[i].base, t->zone[i].size);
+        }
+    }
+    if (t->pages) {
+        for (size_t i = 0; i < (size_t)1 << t->page_bits; i++) {
+            for (struct tb_page *p = t->pages[i], *next; p; p = next) {
+                next = p->next;
+                free(p);
+            }
+        }
+    }
+    if (t->cache) {
+        munmap(t->cache, t->cache_size);
+    }
+    free(t->hash);
+    free(t->pages);
+}
+
+uint8_t *tb_room(struct tcg *t, size_t *size)
+{
+    struct tb_zone *z = &t->zone[t->current];
+
+    *size = z->size - z->used;
+    return z->base + z->used;
+}
+
+void tb_commit(struct tcg *t, struct tb *tb, size_t used)
+{
+    struct tb_zone *z = &t->zone[t->current];
+
+    z->used += (used + 63) & ~(size_t)63;
+    if (z->used > z->size) {
+        z->used = z->size;
+    }
+    if (z->nblocks == z->cap) {
+        z->cap = z->cap ? z->cap * 2 : 1024;
+        z->blocks = realloc(z->blocks, z->cap * sizeof(*z->blocks));
+        if (!z->blocks) {
+            abort();
+        }
+    }
+    z->blocks[z->nblocks++] = tb;
+}
+
+/* Every vcpu but `self`, which is at its dispatcher now, has been there since `epoch`, or is not in
+ * guest code. */
+static bool everyone_reached(struct tcg *t, const struct tcg_cpu *self, uint64_t epoch)
+{
+    for (struct tcg_cpu *tc = t->cpus; tc; tc = tc->next) {
+        if (tc != self && atomic_load(&tc->epoch) < epoch) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void empty_zone(struct tcg *t, struct tb_zone *z)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < z->nblocks; i++) {
+        if (!z->blocks[i]->dead) {
+            tb_drop(t, z->blocks[i]);
+            any = true;
+        }
+    }
+    if (z->used && (any || !z->retired)) {
+        z->retired = atomic_fetch_add(&t->epoch, 1) + 1;
+    }
+}
+
+void tb_next_zone(struct tcg *t, const struct tcg_cpu *self)
+{
+    struct tb_zone *z;
+
+    t->current = (t->current + 1) % TB_ZONES;
+    z = &t->zone[t->current];
+    stat_add(&t->stat.flushes, z->used != 0);
+    empty_zone(t, z);
+    /* The one after it goes now, so that everybody will have left it when it is its turn. */
+    empty_zone(t, &t->zone[(t->current + 1) % TB_ZONES]);
+    if (z->used && !everyone_reached(t, self, z->retired)) {
+        /* Somebody still stands in there (a vcpu that waits inside a helper). Its memory stays as
+         * it is until the end; this cannot happen often enough to matter. */
+        void *fresh = mmap(NULL, z->size, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (fresh == MAP_FAILED) {
+            abort();
+        }
+        z->base = fresh;
+    }
+    z->used = 0;
+    z->nblocks = 0;
+    z->retired = 0;
+}
+
+static int contains(const struct tb *tb, uintptr_t pc)
+{
+    uintptr_t code = (uintptr_t)tb->code;
+    return pc < code ? -1 : pc >= code + tb->code_size ? 1 : 0;
+}
+
+struct tb *tb_containing(struct tcg *t, struct tcg_cpu *tc, uintptr_t host_pc)
+{
+    struct tb *found = NULL;
+
+    if (!host_pc) {
+        return NULL;
+    }
+    if (tc->scratch_tb && tc->scratch_tb->code && contains(tc->scratch_tb, host_pc) == 0) {
+        return tc->scratch_tb;
+    }
+    pthread_mutex_lock(&t->lock);
+    for (unsigned i = 0; i < TB_ZONES && !found; i++) {
+        struct tb_zone *z = &t->zone[i];
+        if (host_pc < (uintptr_t)z->base || host_pc >= (uintptr_t)z->base + z->size) {
+            continue;
+        }
+        for (unsigned lo = 0, hi = z->nblocks; lo < hi;) {
+            unsigned mid = (lo + hi) / 2;
+            int side = contains(z->blocks[mid], host_pc);
+            if (side == 0) {
+                found = z->blocks[mid];
+                break;
+            }
+            if (side < 0) {
+                hi = mid;
+            } else {
+                lo = mid + 1;
+            }
+        }
+    }
+    pthread_mutex_unlock(&t->lock);
+    return found;
+}
+
+/* ---- look-up ---- */
+
+static size_t tb_hash(const struct tcg *t, const uint8_t *host, uint64_t flags)
+{
+    uint64_t h = ((uintptr_t)host ^ flags * UINT64_C(0x9e3779b1)) * UINT64_C(0x9e3779b97f4a7c15);
+    return h >> (64 - t->hash_bits);
+}
+
+struct tb *tb_find(struct tcg *t, const uint8_t *host, uint64_t flags)
+{
+    struct tb *tb = atomic_load_explicit(&t->hash[tb_hash(t, host, flags)], memory_order_acquire);
+
+    while (tb && (tb->host != host || tb->flags != flags)) {
+        tb = atomic_load_explicit(&tb->hash_next, memory_order_acquire);
+    }
+    return tb;
+}
+
+static struct tb_page **page_slot(struct tcg *t, uint64_t number)
+{
+    struct tb_page **p = &t->pages[number * UINT64_C(0x9e3779b97f4a7c15) >> (64 - t->page_bits)];
+
+    while (*p && (*p)->number != number) {
+        p = &(*p)->next;
+    }
+    return p;
+}
+
+bool tb_page_used(struct tcg *t, uint64_t phys)
+{
+    struct tb_page *p = *page_slot(t, phys >> PAGE_BITS);
+    return p && p->blocks;
+}
+
+static void page_add(struct tcg *t, struct tb *tb, unsigned which, uint64_t phys)
+{
+    struct tb_page **slot = page_slot(t, phys >> PAGE_BITS);
+
+    if (!*slot) {
+        *slot = calloc(1, sizeof(**slot));
+        if (!*slot) {
+            abort();
+        }
+        (*slot)->number = phys >> PAGE_BITS;
+    }
+    tb->page[which] = *slot;
+    tb->page_next[which] = (*slot)->blocks;
+    (*slot)->blocks = tb;
+}
+
+static void page_remove(struct tcg *t, struct tb *tb, unsigned which)
+{
+    struct tb_page *p = tb->page[which];
+    struct tb **link = &p->blocks;
+
+    while (*link != tb) {
+        link = &(*link)->page_next[(*link)->page[0] == p ? 0 : 1];
+    }
+    *link = tb->page_next[which];
+    tb->page[which] = NULL;
+    if (!p->blocks && t->host.unprotect_page) {
+        t->host.unprotect_page(t->m, p->number << PAGE_BITS);
+    }
+}
+
+void tb_insert(struct tcg *t, struct tb *tb)
+{
+    _Atomic(struct tb *) *head = &t->hash[tb_hash(t, tb->host, tb->flags)];
+
+    tb->cached = true;
+    page_add(t, tb, 0, tb->phys);
+    if (tb->host2 && tb->phys2 >> PAGE_BITS != tb->phys >> PAGE_BITS) {
+        page_add(t, tb, 1, tb->phys2);
+    }
+    atomic_store_explicit(&tb->hash_next, atomic_load_explicit(head, memory_order_relaxed),
+                          memory_order_relaxed);
+    atomic_store_explicit(head, tb, memory_order_release);
+    t->nblocks++;
+}
+
+/* ---- links ---- */
+
+struct tb_exit *tb_add_exit(struct tb *tb, uint32_t code_off, bool cross_page)
+{
+    struct tb_exit *e = &tb->exits[tb->nexits];
+
+    *e = (struct tb_exit){
+        .from = tb, .code_off = code_off, .index = tb->nexits++, .cross_page = cross_page};
+    return e;
+}
+
+static void unlink_exit(struct tcg *t, struct tb_exit *e)
+{
+    struct tb_exit **link = &e->to->incoming;
+
+    while (*link != e) {
+        link = &(*link)->next;
+    }
+    *link = e->next;
+    e->to = NULL;
+    t->exec->unlink(e->from, e->index);
+}
+
+void tb_link(struct tcg *t, struct tb_exit *from, struct tb *to)
+{
+    if (from->from->dead || to->dead || !from->from->cached || !to->cached || from->to == to) {
+        return;
+    }
+    if (from->to) {
+        unlink_exit(t, from);
+    }
+    from->to = to;
+    from->next = to->incoming;
+    to->incoming = from;
+    t->exec->link(from->from, from->index, to, from->cross_page);
+    stat_add(&t->stat.links, 1);
+}
+
+/* ---- removal ---- */
+
+void tb_drop(struct tcg *t, struct tb *tb)
+{
+    _Atomic(struct tb *) *link = &t->hash[tb_hash(t, tb->host, tb->flags)];
+    struct tb *at;
+
+    assert(tb->cached && !tb->dead);
+    tb->dead = true;
+    t->exec->poison(tb);
+    while ((at = atomic_load_explicit(link, memory_order_relaxed)) != tb) {
+        link = &at->hash_next;
+    }
+    atomic_store_explicit(link, atomic_load_explicit(&tb->hash_next, memory_order_relaxed),
+                          memory_order_release);
+    while (tb->incoming) {
+        unlink_exit(t, tb->incoming);
+    }
+    for (unsigned i = 0; i < tb->nexits; i++) {
+        if (tb->exits[i].to) {
+            unlink_exit(t, &tb->exits[i]);
+        }
+    }
+    page_remove(t, tb, 0);
+    if (tb->page[1]) {
+        page_remove(t, tb, 1);
+    }
+    t->nblocks--;
+}
+
+void tb_flush_all(struct tcg *t)
+{
+    for (unsigned i = 0; i < TB_ZONES; i++) {
+        empty_zone(t, &t->zone[i]);
+    }
+    atomic_fetch_add(&t->invalidations, 1);
+}
+
+/* Byte range of tb on the page `number`, as [*lo, *hi). */
+static void range_on_page(const struct tb *tb, uint64_t number, uint64_t *lo, uint64_t *hi)
+{
+    if (tb->host2 && tb->phys2 >> PAGE_BITS == tb->phys >> PAGE_BITS) {
+        *lo = number << PAGE_BITS; /* one page mapped twice in a row: all of it counts */
+        *hi = (number + 1) << PAGE_BITS;
+    } else if (tb->phys >> PAGE_BITS == number) {
+        *lo = tb->phys;
+        *hi = tb->phys + tb->size;
+        if (tb->host2) {
+            *hi = (number + 1) << PAGE_BITS;
+        }
+    } else {
+        *lo = tb->phys2;
+        *hi = tb->phys2 + tb->size - (PAGE_SIZE_GUEST - (tb->phys & PAGE_OFFSET_MASK));
+    }
+}
+
+static void invalidate_on_page(struct tcg *t, struct tb_page *p, uint64_t lo, uint64_t hi)
+{
+    struct tb *tb = p->blocks, *next;
+
+    for (; tb; tb = next) {
+        uint64_t from, to;
+        next = tb->page_next[tb->page[0] == p ? 0 : 1];
+        range_on_page(tb, p->number, &from, &to);
+        if (from < hi && lo < to) {
+            tb_drop(t, tb);
+            stat_add(&t->stat.invalidated, 1);
+        }
+    }
+}
+
+void tb_invalidate_range(struct tcg *t, uint64_t phys, uint64_t len)
+{
+    uint64_t first = phys >> PAGE_BITS, last = (phys + len - 1) >> PAGE_BITS;
+
+    atomic_fetch_add(&t->invalidations, 1);
+    if (last - first > (UINT64_C(1) << t->page_bits)) { /* larger than a look at every page */
+        for (size_t i = 0; i < (size_t)1 << t->page_bits; i++) {
+            for (struct tb_page *p = t->pages[i]; p; p = p->next) {
+                invalidate_on_page(t, p, phys, phys + len);
+            }
+        }
+        return;
+    }
+    for (uint64_t n = first; n <= last; n++) {
+        struct tb_page *p = *page_slot(t, n);
+        if (p && p->blocks) {
+            invalidate_on_page(t, p, phys, phys + len);
+        } else if (t->host.unprotect_page) {
+            t->host.unprotect_page(t->m, n << PAGE_BITS); /* protected, but nothing came of it */
+        }
+    }
+}

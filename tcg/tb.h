@@ -1,0 +1,186 @@
+/* Translation blocks and the translator's own state; private to tcg/.
+ *
+ * A block is keyed by where its bytes are in host memory and by the key word of modes. The host
+ * address stands for the physical address: it is what the fetch TLB yields, so that neither a
+ * switch of address spaces nor a change of the memory map ever needs a flush. Its physical address
+ * is kept too, for invalidation.
+ *
+ * Life of a block: compiled into a zone of the code cache, published in the hash table; entered by
+ * the dispatcher, by links and by the per-vcpu jump caches. When its bytes change it is poisoned
+ * (whoever enters it leaves at once), unlinked and removed, but its memory stays until its whole
+ * zone is recycled. The cache is a ring of zones; the oldest is emptied when the next is needed,
+ * and written again only after every vcpu has passed its dispatcher (its epoch), so nobody can be
+ * inside. */
+#ifndef TCG_TB_H
+#define TCG_TB_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "tcg/executor.h"
+#include "tcg/tcg.h"
+#include "tcg/vcpu.h"
+
+#define PAGE_BITS        12
+#define PAGE_SIZE_GUEST  (UINT64_C(1) << PAGE_BITS)
+#define PAGE_OFFSET_MASK (PAGE_SIZE_GUEST - 1)
+
+struct tb_exit {
+    struct tb *from;
+    struct tb *to;        /* linked to; NULL: not */
+    struct tb_exit *next; /* in to->incoming */
+    uint32_t code_off;    /* executor's: where the exit is in the code */
+    uint8_t index;
+    bool cross_page; /* the target may be on another page: link only with a guard */
+};
+
+struct tb_page { /* one per guest physical page that holds blocks */
+    uint64_t number;
+    struct tb_page *next;
+    struct tb *blocks;
+};
+
+struct tb {
+    const void *code;    /* executor's entry point */
+    const uint8_t *host; /* key: host address of the first byte */
+    uint64_t flags;      /* key: mode bits */
+    uint64_t phys;
+    const uint8_t *host2; /* the second page's host address when the block spans two, else NULL */
+    uint64_t phys2;
+    uint32_t code_size;
+    uint16_t size, ninsns; /* guest bytes and instructions */
+    uint8_t ctx, nexits;
+    bool dead;       /* invalidated */
+    bool cached;     /* in the tables; else a throw-away block */
+    const void *map; /* executor's: fault map */
+    _Atomic(struct tb *) hash_next;
+    struct tb *page_next[2];
+    struct tb_page *page[2];
+    struct tb_exit *incoming;
+    struct tb_exit exits[]; /* nexits */
+};
+
+/* ---- per vcpu ---- */
+
+#define TCG_SCRATCH_SIZE (256u << 10) /* bytes of code for a throw-away block */
+
+#define JUMP_CACHE_BITS 12
+#define JUMP_CACHE_SIZE (1u << JUMP_CACHE_BITS)
+
+struct jump_entry {
+    const uint8_t *host; /* NULL: empty */
+    uint64_t flags;
+    const void *code;
+    const struct tb *tb;
+};
+
+struct tcg_cpu {
+    uint64_t pc_base;           /* linear address minus pc; see tcg/exec.c */
+    unsigned ctx;               /* access context of the code being run */
+    bool deliver;               /* vcpu_unwind's argument */
+    bool single;                /* run one instruction as a block of its own next */
+    bool exclusive;             /* inside tcg_exclusive_begin (unwinding ends it) */
+    struct tb_exit *last_exit;  /* exit by which linked code was left, if it can be linked */
+    atomic_uint_fast64_t epoch; /* t->epoch at the last dispatch; UINT64_MAX: outside tcg_run() */
+    uint64_t cache_epoch;       /* t->epoch that jump[] is good for */
+    struct vcpu *v;
+    struct tcg_cpu *next;
+    struct ir ir;
+    struct tb *scratch_tb; /* throw-away block: single steps, code outside RAM */
+    uint8_t *scratch;
+    struct jump_entry jump[JUMP_CACHE_SIZE];
+};
+
+static inline unsigned jump_hash(const uint8_t *host)
+{
+    uintptr_t h = (uintptr_t)host;
+    return (unsigned)(h ^ h >> JUMP_CACHE_BITS) & (JUMP_CACHE_SIZE - 1);
+}
+
+/* ---- shared ---- */
+
+#define TB_ZONES 8
+
+struct tb_zone {
+    uint8_t *base;
+    size_t size, used;
+    struct tb **blocks; /* in address order */
+    unsigned nblocks, cap;
+    uint64_t retired; /* epoch that every vcpu must have reached before the zone is written again */
+};
+
+struct tcg {
+    struct machine *m;
+    const struct executor *exec;
+    struct tcg_host_ops host;
+    struct tcg_options opt;
+    unsigned max_insns;
+
+    pthread_mutex_t lock; /* everything below but the atomics */
+    _Atomic(struct tb *) *hash;
+    unsigned hash_bits;
+    struct tb_page **pages;
+    unsigned page_bits;
+    uint8_t *cache; /* the zones' memory */
+    size_t cache_size;
+    struct tb_zone zone[TB_ZONES];
+    unsigned current; /* zone being filled */
+    uint64_t nblocks; /* live */
+    struct tcg_cpu *cpus;
+    atomic_uint_fast64_t epoch;
+    atomic_uint_fast64_t invalidations; /* bumped by each; a translation in progress looks at it */
+
+    atomic_uint log_bits;
+    FILE *log_out;
+
+    struct {
+        atomic_uint_fast64_t blocks, guest_bytes, host_bytes, insns, translate_ns, flushes,
+            invalidated, lookups, lookup_misses, links, unwinds, singles;
+    } stat;
+};
+
+static inline void stat_add(atomic_uint_fast64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* tb.c; all with t->lock held unless said otherwise */
+bool tb_cache_init(struct tcg *t, struct error *err);
+void tb_cache_free(struct tcg *t);
+struct tb *tb_find(struct tcg *t, const uint8_t *host, uint64_t flags); /* without lock */
+void tb_insert(struct tcg *t, struct tb *tb);
+void tb_drop(struct tcg *t, struct tb *tb); /* poison, unlink, remove */
+void tb_link(struct tcg *t, struct tb_exit *from, struct tb *to);
+struct tb_exit *tb_add_exit(struct tb *tb, uint32_t code_off, bool cross_page);
+/* Free room in the current zone; tb_commit takes `used` bytes of it for tb. */
+uint8_t *tb_room(struct tcg *t, size_t *size);
+void tb_commit(struct tcg *t, struct tb *tb, size_t used);
+/* Opens the next zone, emptying it. */
+void tb_next_zone(struct tcg *t, const struct tcg_cpu *self);
+/* The block whose code holds address host_pc; NULL: none. */
+struct tb *tb_containing(struct tcg *t, struct tcg_cpu *tc, uintptr_t host_pc);
+bool tb_page_used(struct tcg *t, uint64_t phys);
+void tb_flush_all(struct tcg *t);
+void tb_invalidate_range(struct tcg *t, uint64_t phys, uint64_t len);
+
+/* exec.c: for executors. Raises when [va, va + size) may not be written; machine-wide exclusion
+ * around what no host atomic can do (ends by itself when the vcpu unwinds). */
+void tcg_probe_write(struct vcpu *v, uint64_t va, unsigned size, unsigned ctx);
+void tcg_exclusive_begin(struct vcpu *v);
+void tcg_exclusive_end(struct vcpu *v);
+
+/* log.c */
+enum {
+    TCG_LOG_EACH = TCG_LOG_EXEC | TCG_LOG_CPU
+}; /* wants to see every block: no links, no cache */
+void tcg_log_ir(struct vcpu *v, const struct translate_request *req, const struct ir *ir,
+                bool optimized);
+void tcg_log_code(struct vcpu *v, const struct tb *tb);
+void tcg_log_exec(struct vcpu *v, const struct tb *tb);
+
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#endif

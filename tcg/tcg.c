@@ -1,0 +1,180 @@
+/* Creation of the translator, vcpus joining it, and its statistics. */
+#include "tcg/tb.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define DEFAULT_MAX_INSNS 64
+
+/* Executors by the name of the accelerator; the first is the default. */
+static const struct executor *const executors[] = {
+    &interp_executor,
+};
+
+static const struct executor *find_executor(const char *accel, struct error *err)
+{
+    if (!accel) {
+        return executors[0];
+    }
+    for (size_t i = 0; i < sizeof(executors) / sizeof(executors[0]); i++) {
+        if (!strcmp(executors[i]->name, accel)) {
+            return executors[i];
+        }
+    }
+    if (!strcmp(accel, "tcg")) {
+        return executors[0]; /* no code generator for this host yet: the interpreter stands in */
+    }
+    error_set(err, "unknown accelerator '%s' (this build has: tcg, interp)", accel);
+    return NULL;
+}
+
+struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
+                       const struct tcg_host_ops *host, struct error *err)
+{
+    const struct executor *exec = find_executor(opt ? opt->accel : NULL, err);
+    struct tcg *t;
+
+    if (!exec) {
+        return NULL;
+    }
+    if (opt && opt->verify) {
+        error_set(err, "verify=on needs a code generator to compare with; there is none yet");
+        return NULL;
+    }
+    t = calloc(1, sizeof(*t));
+    if (!t) {
+        error_set(err, "out of memory for the translator");
+        return NULL;
+    }
+    t->m = m;
+    t->exec = exec;
+    if (opt) {
+        t->opt = *opt;
+        t->opt.accel = exec->name;
+    }
+    if (host) {
+        t->host = *host;
+    }
+    t->max_insns = t->opt.one_insn ? 1 : DEFAULT_MAX_INSNS;
+    pthread_mutex_init(&t->lock, NULL);
+    atomic_init(&t->epoch, 1);
+    if (!tb_cache_init(t, err)) {
+        tcg_destroy(t);
+        return NULL;
+    }
+    return t;
+}
+
+void tcg_destroy(struct tcg *t)
+{
+    if (!t) {
+        return;
+    }
+    tb_cache_free(t);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+bool tcg_attach(struct tcg *t, struct vcpu *v, struct error *err)
+{
+    struct tcg_cpu *tc = calloc(1, sizeof(*tc));
+
+    if (!tc) {
+        return error_set(err, "out of memory for vcpu %u", v->index);
+    }
+    tc->scratch =
+        mmap(NULL, TCG_SCRATCH_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (tc->scratch == MAP_FAILED) {
+        free(tc);
+        return error_set(err, "out of memory for vcpu %u", v->index);
+    }
+    ir_init(&tc->ir);
+    tc->v = v;
+    atomic_init(&tc->epoch, UINT64_MAX);
+    v->tcg = t;
+    v->tcg_cpu = tc;
+    v->exec = t->exec;
+    pthread_mutex_lock(&t->lock);
+    tc->next = t->cpus;
+    t->cpus = tc;
+    pthread_mutex_unlock(&t->lock);
+    return true;
+}
+
+void tcg_detach(struct vcpu *v)
+{
+    struct tcg_cpu *tc = v->tcg_cpu, **link;
+    struct tcg *t = v->tcg;
+
+    if (!tc) {
+        return;
+    }
+    pthread_mutex_lock(&t->lock);
+    for (link = &t->cpus; *link != tc; link = &(*link)->next) {
+    }
+    *link = tc->next;
+    pthread_mutex_unlock(&t->lock);
+    munmap(tc->scratch, TCG_SCRATCH_SIZE);
+    ir_free(&tc->ir);
+    free(tc);
+    v->tcg_cpu = NULL;
+    v->tcg = NULL;
+}
+
+void tcg_get_stats(struct tcg *t, struct tcg_stats *out)
+{
+    *out = (struct tcg_stats){
+        .blocks = atomic_load(&t->stat.blocks),
+        .guest_bytes = atomic_load(&t->stat.guest_bytes),
+        .host_bytes = atomic_load(&t->stat.host_bytes),
+        .insns = atomic_load(&t->stat.insns),
+        .translate_ns = atomic_load(&t->stat.translate_ns),
+        .flushes = atomic_load(&t->stat.flushes),
+        .invalidated = atomic_load(&t->stat.invalidated),
+        .lookups = atomic_load(&t->stat.lookups),
+        .lookup_misses = atomic_load(&t->stat.lookup_misses),
+        .links = atomic_load(&t->stat.links),
+    };
+}
+
+char *tcg_describe(struct tcg *t)
+{
+    struct tcg_stats s;
+    uint64_t live, used = 0;
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    if (!out) {
+        return NULL;
+    }
+    tcg_get_stats(t, &s);
+    pthread_mutex_lock(&t->lock);
+    live = t->nblocks;
+    for (unsigned i = 0; i < TB_ZONES; i++) {
+        used += t->zone[i].used;
+    }
+    pthread_mutex_unlock(&t->lock);
+    fprintf(out, "executor:            %s\n", t->exec->name);
+    fprintf(out, "code cache:          %" PRIu64 " KiB used of %zu KiB\n", used >> 10,
+            t->cache_size >> 10);
+    fprintf(out,
+            "blocks:              %" PRIu64 " live, %" PRIu64 " made, %" PRIu64 " invalidated\n",
+            live, s.blocks, s.invalidated);
+    if (s.blocks) {
+        fprintf(out, "per block:           %.1f instructions, %.1f guest bytes, %.1f host bytes\n",
+                (double)s.insns / (double)s.blocks, (double)s.guest_bytes / (double)s.blocks,
+                (double)s.host_bytes / (double)s.blocks);
+    }
+    fprintf(out, "translation:         %" PRIu64 " us\n", s.translate_ns / 1000);
+    fprintf(out, "look-ups:            %" PRIu64 ", %" PRIu64 " missed\n", s.lookups,
+            s.lookup_misses);
+    fprintf(out, "links:               %" PRIu64 "\n", s.links);
+    fprintf(out, "unwinds:             %" PRIu64 "\n", (uint64_t)atomic_load(&t->stat.unwinds));
+    fprintf(out, "single instructions: %" PRIu64 "\n", (uint64_t)atomic_load(&t->stat.singles));
+    fprintf(out, "zones recycled:      %" PRIu64 "\n", s.flushes);
+    fclose(out);
+    return text;
+}
