@@ -1,11 +1,10 @@
 /* 82371AB (PIIX4), function 3: ACPI power management. Intel data sheet 290562, chapter 7; ACPI 6.
  *
- * Modelled: PM1 status, enable and control with soft-off, the PM timer, the general purpose event block (at
- * PM base + 0Ch, and again at port AFE0 where the tables of QEMU's boards expect it), the APM ports B2 and
- * B3 with their SMI. Values F1 and F0 written to B2 switch SCI_EN by themselves: on a real board the BIOS's
- * SMI handler does that.
- * Not modelled: the SMBus host (its base address can be written, nothing answers), device monitors, sleep
- * states other than soft-off. */
+ * Modelled: PM1 status, enable and control with soft-off, the PM timer, the general purpose event
+ * block (at PM base + 0Ch, and again at port AFE0 where the tables of QEMU's boards expect it), the
+ * APM ports B2 and B3 with their SMI. Values F1 and F0 written to B2 switch SCI_EN by themselves:
+ * on a real board the BIOS's SMI handler does that. Not modelled: the SMBus host (its base address
+ * can be written, nothing answers), device monitors, sleep states other than soft-off. */
 #include "cpu/x86.h"
 #include "hw/isa/isa.h"
 #include "hw/pci/i440fx.h"
@@ -14,9 +13,17 @@
 
 enum { PMBASE = 0x40, DEVACTB = 0x58, PMREGMISC = 0x80, SMBBASE = 0x90, SMBHSTCFG = 0xd2 };
 enum { APMC_EN = 2 }; /* in byte DEVACTB + 3 */
-enum { /* offsets from PM base */
-    PM1_STS = 0x00, PM1_EN = 0x02, PM1_CNT = 0x04, PM_TMR = 0x08, GPSTS = 0x0c, GPEN = 0x0e,
-    GLBSTS = 0x18, GLBEN = 0x20, GLBCTL = 0x28, PM_SIZE = 0x40,
+enum {                /* offsets from PM base */
+       PM1_STS = 0x00,
+       PM1_EN = 0x02,
+       PM1_CNT = 0x04,
+       PM_TMR = 0x08,
+       GPSTS = 0x0c,
+       GPEN = 0x0e,
+       GLBSTS = 0x18,
+       GLBEN = 0x20,
+       GLBCTL = 0x28,
+       PM_SIZE = 0x40,
 };
 enum { TMR_STS = 1, BM_STS = 0x10, GBL_STS = 0x20, PWRBTN_STS = 0x100, RSM_STS = 0x8000 };
 enum { SCI_EN = 1, SLP_TYP_SHIFT = 10, SLP_EN = 0x2000 };
@@ -31,7 +38,7 @@ struct piix4_pm {
     uint16_t glbsts, glben;
     uint32_t glbctl;
     uint8_t apm_cmd, apm_sts;
-    uint16_t io_base; /* where the PM block is mapped now; 0: nowhere */
+    uint16_t io_base;  /* where the PM block is mapped now; 0: nowhere */
     uint64_t tmr_seen; /* PM timer's half periods already turned into TMR_STS */
     struct timer overflow;
     struct mapping *pm_io;
@@ -173,8 +180,8 @@ static void pm_put(struct piix4_pm *s, unsigned reg, uint16_t v, uint16_t mask)
         s->glbctl = (s->glbctl & 0xffff) | (uint32_t)merged << 16;
         break;
     default:
-        log_at(s->pci.dev.machine->log, LOG_UNIMP, "piix4: write of 0x%x to PM register 0x%x\n", v & mask,
-               reg);
+        log_at(s->pci.dev.machine->log, LOG_UNIMP, "piix4: write of 0x%x to PM register 0x%x\n",
+               v & mask, reg);
         break;
     }
 }
@@ -380,8 +387,14 @@ static bool piix4_pm_realize(struct device *d, struct error *err)
 }
 
 static const struct pci_info piix4_pm_info = {
-    .vendor = 0x8086, .device = 0x7113, .revision = 3, .class = 6, .subclass = 0x80,
-    .interrupt_pin = 1, .subsystem_vendor = 0x1af4, .subsystem = 0x1100,
+    .vendor = 0x8086,
+    .device = 0x7113,
+    .revision = 3,
+    .class = 6,
+    .subclass = 0x80,
+    .interrupt_pin = 1,
+    .subsystem_vendor = 0x1af4,
+    .subsystem = 0x1100,
 };
 
 const struct device_type piix4_pm_type = {

@@ -1,10 +1,10 @@
-/* Two cascaded 8237A DMA controllers (ports 00, C0) and their page registers (80..8F). Intel data sheet
- * 231466; page registers: 82371SB data sheet 290550.
+/* Two cascaded 8237A DMA controllers (ports 00, C0) and their page registers (80..8F). Intel data
+ * sheet 231466; page registers: 82371SB data sheet 290550.
  *
- * A device moves its bytes when it has them (i8237_transfer); requests, acknowledge lines and the bus
- * cycles themselves are not modelled. Memory to memory transfers, compressed timing and rotating priority
- * are not there: what the guest writes for them is ignored. Port 80, a spare page register, also takes
- * POST codes. */
+ * A device moves its bytes when it has them (i8237_transfer); requests, acknowledge lines and the
+ * bus cycles themselves are not modelled. Memory to memory transfers, compressed timing and
+ * rotating priority are not there: what the guest writes for them is ignored. Port 80, a spare page
+ * register, also takes POST codes. */
 #include "hw/dma/i8237.h"
 #include "hw/isa/isa.h"
 
@@ -23,7 +23,7 @@ struct dma_channel {
 struct dma {
     struct dma_channel ch[4];
     uint8_t command, mask, status, request; /* status: terminal counts */
-    bool high; /* byte pointer flip-flop */
+    bool high;                              /* byte pointer flip-flop */
 };
 
 struct i8237 {
@@ -126,7 +126,8 @@ static uint8_t dma_read(struct dma *dma, unsigned reg)
         dma->status = 0; /* terminal counts are cleared by reading */
         return v;
     }
-    return reg == 15 ? 0xf0 | dma->mask : 0; /* 13: temporary register, of memory to memory transfers */
+    return reg == 15 ? 0xf0 | dma->mask
+                     : 0; /* 13: temporary register, of memory to memory transfers */
 }
 
 static void write_half(uint16_t *current, uint16_t *base, bool high, uint8_t v)

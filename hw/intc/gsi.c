@@ -1,6 +1,6 @@
-/* Interrupt lines of the PC: each of the 16 ISA lines goes to the 8259 pair and to the I/O APIC, as the
- * MADT and the MP table describe it: line 0 to pin 2, line n to pin n. PCI interrupts, routed by the ISA
- * bridge, come in on a second input of the same line; the two are ORed. */
+/* Interrupt lines of the PC: each of the 16 ISA lines goes to the 8259 pair and to the I/O APIC, as
+ * the MADT and the MP table describe it: line 0 to pin 2, line n to pin n. PCI interrupts, routed
+ * by the ISA bridge, come in on a second input of the same line; the two are ORed. */
 #include "hw/intc/gsi.h"
 
 #include "hw/intc/apic.h"

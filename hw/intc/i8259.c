@@ -1,9 +1,9 @@
-/* Two cascaded 8259A interrupt controllers (ports 20, A0) with the edge/level registers of the PC (4D0,
- * 4D1). Intel data sheet 231468; ELCR: 82371SB data sheet 290550.
+/* Two cascaded 8259A interrupt controllers (ports 20, A0) with the edge/level registers of the PC
+ * (4D0, 4D1). Intel data sheet 231468; ELCR: 82371SB data sheet 290550.
  *
- * An edge that was latched stays pending when its line falls before the acknowledge, unlike on the chip,
- * which would answer with a spurious IRQ 7: pulses are allowed to be short here. Spurious interrupts exist
- * for level lines and masks. Buffered mode and MCS-80 vectors are not modelled. */
+ * An edge that was latched stays pending when its line falls before the acknowledge, unlike on the
+ * chip, which would answer with a spurious IRQ 7: pulses are allowed to be short here. Spurious
+ * interrupts exist for level lines and masks. Buffered mode and MCS-80 vectors are not modelled. */
 #include "hw/intc/i8259.h"
 #include "hw/isa/isa.h"
 
@@ -13,12 +13,12 @@ enum { OCW3 = 8, OCW3_RIS = 1, OCW3_RR = 2, OCW3_POLL = 4, OCW3_SMM = 0x20, OCW3
 enum { CASCADE = 2 };
 
 struct pic {
-    uint8_t lines;    /* input levels */
+    uint8_t lines; /* input levels */
     uint8_t irr, isr, imr;
-    uint8_t elcr;     /* level-triggered inputs */
-    uint8_t base;     /* vector of input 0 */
-    uint8_t lowest;   /* input of lowest priority: rotation */
-    uint8_t init;     /* next ICW awaited: 2, 3, 4; 0: initialized */
+    uint8_t elcr;   /* level-triggered inputs */
+    uint8_t base;   /* vector of input 0 */
+    uint8_t lowest; /* input of lowest priority: rotation */
+    uint8_t init;   /* next ICW awaited: 2, 3, 4; 0: initialized */
     uint8_t icw1, icw4;
     bool read_isr, poll, special_mask, rotate_aeoi;
 };
@@ -31,11 +31,16 @@ struct i8259 {
 };
 
 static const struct state_field pic_fields[] = {
-    STATE_U8(struct pic, lines),   STATE_U8(struct pic, irr),
-    STATE_U8(struct pic, isr),     STATE_U8(struct pic, imr),
-    STATE_U8(struct pic, elcr),    STATE_U8(struct pic, base),
-    STATE_U8(struct pic, lowest),  STATE_U8(struct pic, init),
-    STATE_U8(struct pic, icw1),    STATE_U8(struct pic, icw4),
+    STATE_U8(struct pic, lines),
+    STATE_U8(struct pic, irr),
+    STATE_U8(struct pic, isr),
+    STATE_U8(struct pic, imr),
+    STATE_U8(struct pic, elcr),
+    STATE_U8(struct pic, base),
+    STATE_U8(struct pic, lowest),
+    STATE_U8(struct pic, init),
+    STATE_U8(struct pic, icw1),
+    STATE_U8(struct pic, icw4),
     STATE_BOOL(struct pic, read_isr),
     STATE_BOOL(struct pic, poll),
     STATE_BOOL(struct pic, special_mask),

@@ -1,8 +1,8 @@
-/* I/O APIC with 24 pins at FEC00000. Intel data sheet 290566 (82093AA); the EOI register (version 20h) is
- * that of ICH chips.
+/* I/O APIC with 24 pins at FEC00000. Intel data sheet 290566 (82093AA); the EOI register (version
+ * 20h) is that of ICH chips.
  *
- * Lines carry "asserted", whatever their polarity, so the polarity bit is kept but has no effect. An ExtINT
- * pin asks the 8259 for the vector. The delivery status always reads idle. */
+ * Lines carry "asserted", whatever their polarity, so the polarity bit is kept but has no effect.
+ * An ExtINT pin asks the 8259 for the vector. The delivery status always reads idle. */
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
 
@@ -16,14 +16,17 @@ enum { RTE_LOGICAL = 0x800, RTE_REMOTE_IRR = 0x4000, RTE_LEVEL = 0x8000, RTE_MAS
 struct ioapic {
     struct device dev; /* must be first */
     uint8_t select, id;
-    uint32_t lines;      /* levels of the pins */
+    uint32_t lines; /* levels of the pins */
     uint64_t table[PINS];
     struct device *pic;
 };
 
 static const struct state_field ioapic_fields[] = {
-    STATE_U8(struct ioapic, select), STATE_U8(struct ioapic, id), STATE_U32(struct ioapic, lines),
-    STATE_U64(struct ioapic, table), STATE_END,
+    STATE_U8(struct ioapic, select),
+    STATE_U8(struct ioapic, id),
+    STATE_U32(struct ioapic, lines),
+    STATE_U64(struct ioapic, table),
+    STATE_END,
 };
 
 /* The lines are stored, and their sources tell them again: nothing is to be derived. */
@@ -185,7 +188,8 @@ static void ioapic_write(void *opaque, uint64_t offset, uint64_t value, unsigned
         eoi_vector(s, (uint8_t)value);
         break;
     default:
-        log_at(s->dev.machine->log, LOG_GUEST_ERROR, "ioapic: write to offset 0x%x\n", (unsigned)offset);
+        log_at(s->dev.machine->log, LOG_GUEST_ERROR, "ioapic: write to offset 0x%x\n",
+               (unsigned)offset);
         break;
     }
 }

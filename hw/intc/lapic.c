@@ -1,9 +1,10 @@
 /* Local APIC, xAPIC and x2APIC. Intel SDM volume 3, chapter 11 (APIC).
  *
- * One device a processor; its page at IA32_APIC_BASE serves whichever processor asks, writes by devices to
- * that page are message signalled interrupts. The timer counts nanoseconds (1 GHz bus clock).
- * Delivery is instantaneous: the delivery status bits always read 0. Not modelled: the CMCI entry, EOI
- * broadcast suppression, arbitration (lowest priority goes to the lowest TPR, then the lowest number). */
+ * One device a processor; its page at IA32_APIC_BASE serves whichever processor asks, writes by
+ * devices to that page are message signalled interrupts. The timer counts nanoseconds (1 GHz bus
+ * clock). Delivery is instantaneous: the delivery status bits always read 0. Not modelled: the CMCI
+ * entry, EOI broadcast suppression, arbitration (lowest priority goes to the lowest TPR, then the
+ * lowest number). */
 #include "cpu/cpuid.h"
 #include "cpu/x86.h"
 #include "hw/intc/apic.h"
@@ -12,10 +13,27 @@
 #include <string.h>
 
 enum { /* register numbers: offset >> 4, MSR - 0x800 */
-    R_ID = 0x02, R_VERSION = 0x03, R_TPR = 0x08, R_APR = 0x09, R_PPR = 0x0a, R_EOI = 0x0b, R_RRD = 0x0c,
-    R_LDR = 0x0d, R_DFR = 0x0e, R_SVR = 0x0f, R_ISR = 0x10, R_TMR = 0x18, R_IRR = 0x20, R_ESR = 0x28,
-    R_ICR = 0x30, R_ICR2 = 0x31, R_LVT = 0x32, R_INITIAL = 0x38, R_CURRENT = 0x39, R_DIVIDE = 0x3e,
-    R_SELF_IPI = 0x3f,
+       R_ID = 0x02,
+       R_VERSION = 0x03,
+       R_TPR = 0x08,
+       R_APR = 0x09,
+       R_PPR = 0x0a,
+       R_EOI = 0x0b,
+       R_RRD = 0x0c,
+       R_LDR = 0x0d,
+       R_DFR = 0x0e,
+       R_SVR = 0x0f,
+       R_ISR = 0x10,
+       R_TMR = 0x18,
+       R_IRR = 0x20,
+       R_ESR = 0x28,
+       R_ICR = 0x30,
+       R_ICR2 = 0x31,
+       R_LVT = 0x32,
+       R_INITIAL = 0x38,
+       R_CURRENT = 0x39,
+       R_DIVIDE = 0x3e,
+       R_SELF_IPI = 0x3f,
 };
 enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, NLVT };
 enum { LVT_MASKED = 0x10000, LVT_LEVEL = 0x8000, LVT_REMOTE_IRR = 0x4000 };
@@ -37,10 +55,10 @@ struct lapic {
     uint32_t lvt[NLVT];
     uint32_t isr[8], tmr[8], irr[8];
     uint64_t icr;
-    uint32_t count;      /* timer's count at count_time */
+    uint32_t count; /* timer's count at count_time */
     int64_t count_time;
-    uint64_t deadline;   /* IA32_TSC_DEADLINE; 0: not armed */
-    bool extint, lint1;  /* levels of LINT0 (8259) and LINT1 */
+    uint64_t deadline;  /* IA32_TSC_DEADLINE; 0: not armed */
+    bool extint, lint1; /* levels of LINT0 (8259) and LINT1 */
     struct timer timer;
 };
 
@@ -172,7 +190,8 @@ static void report_error(struct lapic *a, uint32_t bit)
 static void accept(struct lapic *a, uint8_t vector, bool level)
 {
     if (vector < 16) {
-        if (!(a->esr_latched & ESR_RECEIVE_ILLEGAL)) { /* the error's own vector may be illegal, too */
+        if (!(a->esr_latched &
+              ESR_RECEIVE_ILLEGAL)) { /* the error's own vector may be illegal, too */
             report_error(a, ESR_RECEIVE_ILLEGAL);
         }
         return;
@@ -588,8 +607,8 @@ static void write_svr(struct lapic *a, uint32_t v)
 static void write_lvt(struct lapic *a, unsigned n, uint32_t v)
 {
     static const uint32_t writable[NLVT] = {
-        [LVT_TIMER] = 0x700ff,  [LVT_THERMAL] = 0x107ff, [LVT_PERF] = 0x107ff,
-        [LVT_LINT0] = 0x1a7ff,  [LVT_LINT1] = 0x1a7ff,   [LVT_ERROR] = 0x100ff,
+        [LVT_TIMER] = 0x700ff, [LVT_THERMAL] = 0x107ff, [LVT_PERF] = 0x107ff,
+        [LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff,   [LVT_ERROR] = 0x100ff,
     };
 
     v &= writable[n];
@@ -654,7 +673,8 @@ static bool reg_write(struct lapic *a, unsigned reg, uint32_t v)
 
 /* ---- the page ---- */
 
-/* The local APIC whose page the calling processor sees at map's place; NULL when that is another one's. */
+/* The local APIC whose page the calling processor sees at map's place; NULL when that is another
+ * one's. */
 static struct lapic *accessor(struct lapic *owner)
 {
     struct vcpu *v = machine_current_vcpu(owner->dev.machine);
@@ -710,15 +730,16 @@ static bool base_write(struct lapic *a, uint64_t v)
 {
     const struct x86_model *model = a->cpu->model;
     bool has_x2apic = model && x86_model_has(model, X86F_X2APIC);
-    uint64_t allowed = (a->cpu->phys_mask & ~UINT64_C(0xfff)) | BASE_BSP | BASE_EN |
-                       (has_x2apic ? BASE_EXTD : 0);
+    uint64_t allowed =
+        (a->cpu->phys_mask & ~UINT64_C(0xfff)) | BASE_BSP | BASE_EN | (has_x2apic ? BASE_EXTD : 0);
     bool from_x2 = x2apic(a), to_x2 = v & BASE_EXTD;
 
     if ((v & ~allowed) || (to_x2 && !(v & BASE_EN))) {
         return false;
     }
     if ((from_x2 && !to_x2 && (v & BASE_EN)) || (to_x2 && !from_x2 && !enabled(a))) {
-        return false; /* SDM figure 11-27: x2APIC is left only to "off", and entered only from xAPIC */
+        return false; /* SDM figure 11-27: x2APIC is left only to "off", and entered only from xAPIC
+                       */
     }
     if (enabled(a) && !(v & BASE_EN)) {
         registers_reset(a);
@@ -914,8 +935,8 @@ static bool lapic_realize(struct device *d, struct error *err)
         return error_set(err, "lapic: has no processor");
     }
     timer_init(&a->timer, d->machine->clock, timer_expired, a);
-    a->page = memory_map_mmio(d->machine->memory, IN_BOTH, APIC_DEFAULT_BASE, 4096, "lapic", &page_ops,
-                              a, MAP_PRIO_LAPIC);
+    a->page = memory_map_mmio(d->machine->memory, IN_BOTH, APIC_DEFAULT_BASE, 4096, "lapic",
+                              &page_ops, a, MAP_PRIO_LAPIC);
     a->cpu->apic = a;
     return true;
 }

@@ -1,6 +1,6 @@
-/* isa-debugcon: a port whose bytes go to a character back end, for firmware and kernels that want to say
- * something early. SeaBIOS and OVMF use port 402, Bochs E9. Reading gives E9, by which they know that it is
- * there. No data sheet; no state. */
+/* isa-debugcon: a port whose bytes go to a character back end, for firmware and kernels that want
+ * to say something early. SeaBIOS and OVMF use port 402, Bochs E9. Reading gives E9, by which they
+ * know that it is there. No data sheet; no state. */
 #include "host/chardev.h"
 #include "hw/isa/isa.h"
 #include "hw/misc/misc.h"
@@ -38,23 +38,30 @@ static void debugcon_write(void *opaque, uint64_t offset, uint64_t value, unsign
 
 static const struct mmio_ops debugcon_ops = {debugcon_read, debugcon_write, 1, 1};
 
+/* There is no way in: what comes from the other side is dropped. */
+static size_t debugcon_can_receive(void *opaque)
+{
+    (void)opaque;
+    return 4096;
+}
+
+static void debugcon_receive(void *opaque, const uint8_t *buf, size_t len)
+{
+    (void)opaque;
+    (void)buf;
+    (void)len;
+}
+
 static bool debugcon_realize(struct device *d, struct error *err)
 {
     struct debugcon *s = (struct debugcon *)d;
-    struct chardev_frontend fe = {.opaque = s};
+    struct chardev_frontend fe = {s, debugcon_can_receive, debugcon_receive, NULL};
 
     if (!s->chardev) {
         return error_set(err, "isa-debugcon: needs chardev=");
     }
     return chardev_connect(s->chardev, &fe, err) &&
            isa_claim_ports(d, s->iobase, 1, &debugcon_ops, s, err);
-}
-
-static void debugcon_destroy(struct device *d)
-{
-    struct debugcon *s = (struct debugcon *)d;
-
-    chardev_disconnect(s->chardev, s);
 }
 
 const struct device_type debugcon_type = {
@@ -64,6 +71,5 @@ const struct device_type debugcon_type = {
     .size = sizeof(struct debugcon),
     .props = debugcon_props,
     .realize = debugcon_realize,
-    .destroy = debugcon_destroy,
     .user_creatable = true,
 };

@@ -1,5 +1,6 @@
-/* System control port A (92h): fast A20 gate (bit 1) and fast reset (bit 0). IBM PS/2 technical reference.
- * The A20 gate has two masters, this port and the keyboard controller; the last one to write wins. */
+/* System control port A (92h): fast A20 gate (bit 1) and fast reset (bit 0). IBM PS/2 technical
+ * reference. The A20 gate has two masters, this port and the keyboard controller; the last one to
+ * write wins. */
 #include "hw/isa/isa.h"
 #include "hw/misc/misc.h"
 
@@ -12,7 +13,8 @@ struct port92 {
 };
 
 static const struct state_field port92_fields[] = {STATE_U8(struct port92, value), STATE_END};
-static const struct state_table port92_state = {1, port92_fields, NULL}; /* A20 is the CPU's own state */
+static const struct state_table port92_state = {1, port92_fields,
+                                                NULL}; /* A20 is the CPU's own state */
 
 static uint64_t port92_read(void *opaque, uint64_t offset, unsigned size)
 {

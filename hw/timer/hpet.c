@@ -1,20 +1,28 @@
-/* High precision event timers: a 64-bit counter at 100 MHz and three comparators, all able to be periodic,
- * at FED00000. IA-PC HPET specification 1.0a.
+/* High precision event timers: a 64-bit counter at 100 MHz and three comparators, all able to be
+ * periodic, at FED00000. IA-PC HPET specification 1.0a.
  *
- * In legacy replacement mode comparators 0 and 1 take over ISA lines 0 and 8: the device steps into those
- * lines at realize, and passes the PIT's and the RTC's through while the mode is off. FSB (MSI) delivery is
- * not offered. */
+ * In legacy replacement mode comparators 0 and 1 take over ISA lines 0 and 8: the device steps into
+ * those lines at realize, and passes the PIT's and the RTC's through while the mode is off. FSB
+ * (MSI) delivery is not offered. */
 #include "hw/isa/isa.h"
 #include "hw/timer/timers.h"
 
 enum { NTIMERS = 3, PERIOD_NS = 10 };
-#define CAPABILITIES (UINT64_C(PERIOD_NS * 1000000) << 32 | 0x8086a201) /* legacy, 64 bits, 3 timers */
+#define CAPABILITIES                                                                               \
+    (UINT64_C(PERIOD_NS * 1000000) << 32 | 0x8086a201) /* legacy, 64 bits, 3 timers */
 
 enum { R_CAP = 0x000, R_CONFIG = 0x010, R_STATUS = 0x020, R_COUNTER = 0x0f0, R_TIMER0 = 0x100 };
 enum { CFG_ENABLE = 1, CFG_LEGACY = 2 };
 enum {
-    T_LEVEL = 2, T_ENABLE = 4, T_PERIODIC = 8, T_CAP_PERIODIC = 0x10, T_CAP_64 = 0x20, T_SETVAL = 0x40,
-    T_32 = 0x100, T_ROUTE_SHIFT = 9, T_ROUTE = 0x3e00,
+    T_LEVEL = 2,
+    T_ENABLE = 4,
+    T_PERIODIC = 8,
+    T_CAP_PERIODIC = 0x10,
+    T_CAP_64 = 0x20,
+    T_SETVAL = 0x40,
+    T_32 = 0x100,
+    T_ROUTE_SHIFT = 9,
+    T_ROUTE = 0x3e00,
     T_WRITABLE = T_LEVEL | T_ENABLE | T_PERIODIC | T_SETVAL | T_32 | T_ROUTE,
 };
 /* Lines that a comparator may be routed to: ISA 2 (the I/O APIC's IRQ 0), 8 and the free ones. */
@@ -32,7 +40,7 @@ struct comparator {
 struct hpet {
     struct device dev; /* must be first */
     uint64_t config, status;
-    uint64_t counter;     /* while stopped: its value; while running: value at clock 0 */
+    uint64_t counter; /* while stopped: its value; while running: value at clock 0 */
     struct comparator timers[NTIMERS];
 
     struct irq behind[2]; /* ISA lines 0 and 8 as the board made them */
@@ -40,8 +48,11 @@ struct hpet {
 };
 
 static const struct state_field comparator_fields[] = {
-    STATE_U64(struct comparator, config), STATE_U64(struct comparator, compare),
-    STATE_U64(struct comparator, period), STATE_TIMER(struct comparator, timer), STATE_END,
+    STATE_U64(struct comparator, config),
+    STATE_U64(struct comparator, compare),
+    STATE_U64(struct comparator, period),
+    STATE_TIMER(struct comparator, timer),
+    STATE_END,
 };
 static const struct state_field hpet_fields[] = {
     STATE_U64(struct hpet, config),
@@ -154,7 +165,8 @@ static void matched(void *opaque)
 
     if ((c->config & T_PERIODIC) && c->period) {
         uint64_t behind = (counter(s) - c->compare) & width(c);
-        uint64_t turns = behind / c->period + 1; /* periods missed by being late are one interrupt */
+        uint64_t turns =
+            behind / c->period + 1; /* periods missed by being late are one interrupt */
         c->compare = (c->compare + turns * c->period) & width(c);
     }
     arm(c);
@@ -232,7 +244,8 @@ static void write_timer_config(struct comparator *c, uint64_t v)
     unsigned route = (unsigned)(v & T_ROUTE) >> T_ROUTE_SHIFT;
 
     if (!(ROUTES >> 32 >> route & 1)) {
-        v = (v & ~(uint64_t)T_ROUTE) | (c->config & T_ROUTE); /* a route that is not there does not stick */
+        v = (v & ~(uint64_t)T_ROUTE) |
+            (c->config & T_ROUTE); /* a route that is not there does not stick */
     }
     c->config = v & T_WRITABLE;
     if (c->config & T_32) {
@@ -243,8 +256,9 @@ static void write_timer_config(struct comparator *c, uint64_t v)
     arm(c);
 }
 
-/* A one-shot timer's comparator is what is written. A periodic one's takes the written value as the period,
- * and as its next match only just after T_SETVAL was set. mask: the half that was written. */
+/* A one-shot timer's comparator is what is written. A periodic one's takes the written value as the
+ * period, and as its next match only just after T_SETVAL was set. mask: the half that was written.
+ */
 static void write_compare(struct comparator *c, uint64_t v, uint64_t mask)
 {
     if (!(c->config & T_PERIODIC) || (c->config & T_SETVAL)) {

@@ -1,10 +1,11 @@
-/* 8254 programmable interval timer (ports 40..43) and system control port B (61h), which gates channel 2
- * and shows its output. Intel data sheet 231164; port 61h: 82371SB data sheet 290550.
+/* 8254 programmable interval timer (ports 40..43) and system control port B (61h), which gates
+ * channel 2 and shows its output. Intel data sheet 231164; port 61h: 82371SB data sheet 290550.
  *
- * Counters are computed from the clock when somebody looks. Channel 0 drives IRQ 0 by one timer at each
- * rising edge of its output; the line is high in between, as on the chip. A host that is late loses ticks
- * rather than sending a burst. Channel 1 (refresh) counts but drives nothing; the refresh bit of port 61h
- * toggles every 15 us. No sound is made: the speaker data bit is only kept. */
+ * Counters are computed from the clock when somebody looks. Channel 0 drives IRQ 0 by one timer at
+ * each rising edge of its output; the line is high in between, as on the chip. A host that is late
+ * loses ticks rather than sending a burst. Channel 1 (refresh) counts but drives nothing; the
+ * refresh bit of port 61h toggles every 15 us. No sound is made: the speaker data bit is only kept.
+ */
 #include "hw/isa/isa.h"
 #include "hw/timer/timers.h"
 
@@ -12,21 +13,21 @@ enum { PIT_HZ = 1193182, NS = 1000000000, REFRESH_NS = 15085 };
 enum { RW_LATCH, RW_LOW, RW_HIGH, RW_BOTH };
 
 struct channel {
-    uint32_t count;    /* 1..65536 (10000 in BCD); 0: none loaded yet */
-    uint32_t next;     /* modes 2, 3: takes over at next_tick; 0: none */
-    uint64_t start;    /* tick at which count was loaded (modes 1, 5: triggered) */
+    uint32_t count; /* 1..65536 (10000 in BCD); 0: none loaded yet */
+    uint32_t next;  /* modes 2, 3: takes over at next_tick; 0: none */
+    uint64_t start; /* tick at which count was loaded (modes 1, 5: triggered) */
     uint64_t next_tick;
     uint8_t mode, rw;
     bool bcd, gate;
-    bool triggered;    /* modes 1, 5: running */
-    bool high_next;    /* RW_BOTH: the next byte written is the high one */
+    bool triggered; /* modes 1, 5: running */
+    bool high_next; /* RW_BOTH: the next byte written is the high one */
     bool read_high;
     uint8_t write_low; /* low byte waiting for the high one */
     uint8_t latched;   /* bytes of latch still to be read */
     uint16_t latch;
     bool status_latched;
     uint8_t status;
-    uint64_t paused;   /* ticks counted when the gate went low (modes 0, 4) */
+    uint64_t paused; /* ticks counted when the gate went low (modes 0, 4) */
 };
 
 struct i8254 {
@@ -38,15 +39,23 @@ struct i8254 {
 };
 
 static const struct state_field channel_fields[] = {
-    STATE_U32(struct channel, count),      STATE_U32(struct channel, next),
-    STATE_U64(struct channel, start),      STATE_U64(struct channel, next_tick),
-    STATE_U8(struct channel, mode),        STATE_U8(struct channel, rw),
-    STATE_BOOL(struct channel, bcd),       STATE_BOOL(struct channel, gate),
-    STATE_BOOL(struct channel, triggered), STATE_BOOL(struct channel, high_next),
-    STATE_BOOL(struct channel, read_high), STATE_U8(struct channel, write_low),
-    STATE_U8(struct channel, latched),     STATE_U16(struct channel, latch),
+    STATE_U32(struct channel, count),
+    STATE_U32(struct channel, next),
+    STATE_U64(struct channel, start),
+    STATE_U64(struct channel, next_tick),
+    STATE_U8(struct channel, mode),
+    STATE_U8(struct channel, rw),
+    STATE_BOOL(struct channel, bcd),
+    STATE_BOOL(struct channel, gate),
+    STATE_BOOL(struct channel, triggered),
+    STATE_BOOL(struct channel, high_next),
+    STATE_BOOL(struct channel, read_high),
+    STATE_U8(struct channel, write_low),
+    STATE_U8(struct channel, latched),
+    STATE_U16(struct channel, latch),
     STATE_BOOL(struct channel, status_latched),
-    STATE_U8(struct channel, status),      STATE_U64(struct channel, paused),
+    STATE_U8(struct channel, status),
+    STATE_U64(struct channel, paused),
     STATE_END,
 };
 
@@ -236,7 +245,8 @@ static void latch_status(struct channel *c, uint64_t t)
 {
     if (!c->status_latched) {
         bool null_count = !c->count || c->next;
-        c->status = (uint8_t)(output(c, t) << 7 | null_count << 6 | c->rw << 4 | c->mode << 1 | c->bcd);
+        c->status =
+            (uint8_t)(output(c, t) << 7 | null_count << 6 | c->rw << 4 | c->mode << 1 | c->bcd);
         c->status_latched = true;
     }
 }
@@ -288,8 +298,9 @@ static void write_count(struct i8254 *s, unsigned n, uint8_t v)
             c->count = 0;
         }
     } else {
-        uint32_t word = c->rw == RW_LOW ? v : c->rw == RW_HIGH ? (uint32_t)v << 8
-                                                               : (uint32_t)(v << 8 | c->write_low);
+        uint32_t word = c->rw == RW_LOW    ? v
+                        : c->rw == RW_HIGH ? (uint32_t)v << 8
+                                           : (uint32_t)(v << 8 | c->write_low);
         c->high_next = false;
         load(c, word, t);
     }

@@ -1,21 +1,42 @@
-/* MC146818A real-time clock with 128 bytes of CMOS RAM (ports 70, 71). Motorola data sheet; RTC part of the
- * 82371SB data sheet 290550. The century is byte 32h, as ACPI's FADT says.
+/* MC146818A real-time clock with 128 bytes of CMOS RAM (ports 70, 71). Motorola data sheet; RTC
+ * part of the 82371SB data sheet 290550. The century is byte 32h, as ACPI's FADT says.
  *
- * The time of day is the clock plus an offset; the registers are computed when read. A timer runs each
- * second for the update and alarm flags; the periodic flag has one only while its interrupt is enabled.
- * The day of the week follows from the date. Not modelled: daylight saving (register B bit 0), the square
- * wave output, 24 hours' drift. */
+ * The time of day is the clock plus an offset; the registers are computed when read. A timer runs
+ * each second for the update and alarm flags; the periodic flag has one only while its interrupt is
+ * enabled. The day of the week follows from the date. Not modelled: daylight saving (register B bit
+ * 0), the square wave output, 24 hours' drift. */
 #include "hw/isa/isa.h"
 #include "hw/timer/timers.h"
 
 #include <time.h>
 
 enum {
-    RTC_SEC = 0, RTC_SEC_ALARM, RTC_MIN, RTC_MIN_ALARM, RTC_HOUR, RTC_HOUR_ALARM, RTC_WDAY, RTC_MDAY,
-    RTC_MONTH, RTC_YEAR, RTC_A, RTC_B, RTC_C, RTC_D, RTC_CENTURY = 0x32,
+    RTC_SEC = 0,
+    RTC_SEC_ALARM,
+    RTC_MIN,
+    RTC_MIN_ALARM,
+    RTC_HOUR,
+    RTC_HOUR_ALARM,
+    RTC_WDAY,
+    RTC_MDAY,
+    RTC_MONTH,
+    RTC_YEAR,
+    RTC_A,
+    RTC_B,
+    RTC_C,
+    RTC_D,
+    RTC_CENTURY = 0x32,
 };
 enum { A_UIP = 0x80, A_DV = 0x70, A_DV_RESET = 0x60, A_RS = 0x0f };
-enum { B_SET = 0x80, B_PIE = 0x40, B_AIE = 0x20, B_UIE = 0x10, B_SQWE = 8, B_BINARY = 4, B_24H = 2 };
+enum {
+    B_SET = 0x80,
+    B_PIE = 0x40,
+    B_AIE = 0x20,
+    B_UIE = 0x10,
+    B_SQWE = 8,
+    B_BINARY = 4,
+    B_24H = 2
+};
 enum { C_IRQF = 0x80, C_PF = 0x40, C_AF = 0x20, C_UF = 0x10 };
 enum { CMOS_SIZE = 128, RTC_IRQ = 8, UIP_NS = 244000 };
 #define NS INT64_C(1000000000)
@@ -25,19 +46,18 @@ struct mc146818 {
     bool localtime;
 
     uint8_t cmos[CMOS_SIZE];
-    uint8_t index;    /* as written to port 70, with the NMI mask */
-    int64_t offset;   /* ns since 1970 = clock + offset */
-    int64_t next_sec; /* second (since 1970) whose update is handled next */
+    uint8_t index;          /* as written to port 70, with the NMI mask */
+    int64_t offset;         /* ns since 1970 = clock + offset */
+    int64_t next_sec;       /* second (since 1970) whose update is handled next */
     uint64_t periodic_seen; /* periods already turned into the flag */
     struct timer second, periodic;
 };
 
 static const struct state_field mc146818_fields[] = {
-    STATE_BYTES(struct mc146818, cmos),   STATE_U8(struct mc146818, index),
-    STATE_I64(struct mc146818, offset),   STATE_I64(struct mc146818, next_sec),
-    STATE_U64(struct mc146818, periodic_seen),
-    STATE_TIMER(struct mc146818, second), STATE_TIMER(struct mc146818, periodic),
-    STATE_END,
+    STATE_BYTES(struct mc146818, cmos),        STATE_U8(struct mc146818, index),
+    STATE_I64(struct mc146818, offset),        STATE_I64(struct mc146818, next_sec),
+    STATE_U64(struct mc146818, periodic_seen), STATE_TIMER(struct mc146818, second),
+    STATE_TIMER(struct mc146818, periodic),    STATE_END,
 };
 
 static int64_t now_ns(const struct mc146818 *s)
@@ -57,15 +77,15 @@ static bool stopped(const struct mc146818 *s)
 
 /* ---- calendar ---- */
 
-/* Days since 1970-01-01 of a date of the Gregorian calendar; months count from March, so that the leap
- * day is the last of the year. */
+/* Days since 1970-01-01 of a date of the Gregorian calendar; months count from March, so that the
+ * leap day is the last of the year. */
 static int64_t days_of(int64_t year, unsigned month, unsigned mday)
 {
     int64_t y = year - (month <= 2);
     int64_t m = month + (month <= 2 ? 9 : -3);
 
-    return 365 * y + floor_div(y, 4) - floor_div(y, 100) + floor_div(y, 400) + (153 * m + 2) / 5 + mday -
-           719469;
+    return 365 * y + floor_div(y, 4) - floor_div(y, 100) + floor_div(y, 400) + (153 * m + 2) / 5 +
+           mday - 719469;
 }
 
 static void date_of(int64_t days, int64_t *year, unsigned *month, unsigned *mday)
@@ -138,7 +158,8 @@ static void take_time(struct mc146818 *s, int64_t fraction)
 {
     int64_t year = decode(s, s->cmos[RTC_YEAR]) + 100 * (int64_t)decode(s, s->cmos[RTC_CENTURY]);
     unsigned month = decode(s, s->cmos[RTC_MONTH]);
-    int64_t days = days_of(year, month >= 1 && month <= 12 ? month : 1, decode(s, s->cmos[RTC_MDAY]));
+    int64_t days =
+        days_of(year, month >= 1 && month <= 12 ? month : 1, decode(s, s->cmos[RTC_MDAY]));
     int64_t sec = days * 86400 + decode_hour(s, s->cmos[RTC_HOUR]) * INT64_C(3600) +
                   decode(s, s->cmos[RTC_MIN]) * INT64_C(60) + decode(s, s->cmos[RTC_SEC]);
 
@@ -246,7 +267,8 @@ static void second_expired(void *opaque)
 
 static bool is_time(unsigned reg)
 {
-    return (reg <= RTC_YEAR && (reg == RTC_SEC || reg == RTC_MIN || reg == RTC_HOUR || reg >= RTC_WDAY)) ||
+    return (reg <= RTC_YEAR &&
+            (reg == RTC_SEC || reg == RTC_MIN || reg == RTC_HOUR || reg >= RTC_WDAY)) ||
            reg == RTC_CENTURY;
 }
 
@@ -402,7 +424,8 @@ static bool mc146818_realize(struct device *d, struct error *err)
 }
 
 static const struct property mc146818_props[] = {
-    PROP_BOOL(struct mc146818, localtime, 0, "the clock shows the host's local time instead of UTC"),
+    PROP_BOOL(struct mc146818, localtime, 0,
+              "the clock shows the host's local time instead of UTC"),
     PROP_END,
 };
 
