@@ -30,6 +30,7 @@ static void record(struct x86_cpu *c, uint8_t vec, uint32_t error)
     c->exc.error = error;
     c->exc.insn_len = 0;
     c->exc.dr6 = 0;
+    c->exc.noncanonical = false;
 }
 
 void x86_raise_error(struct x86_cpu *c, enum x86_vector vec, uint32_t error)
