@@ -37,6 +37,8 @@ struct x86_cpu;
     _(UMIP, "umip", 7, 0, 2, 2) _(PKU, "pku", 7, 0, 2, 3) _(GFNI, "gfni", 7, 0, 2, 8)              \
     _(VAES, "vaes", 7, 0, 2, 9) _(VPCLMUL, "vpclmulqdq", 7, 0, 2, 10) _(LA57, "la57", 7, 0, 2, 16) \
     _(RDPID, "rdpid", 7, 0, 2, 22) _(FSRM, "fsrm", 7, 0, 3, 4)                                     \
+    _(SPEC_CTRL, "spec-ctrl", 7, 0, 3, 26) _(STIBP, "stibp", 7, 0, 3, 27)                          \
+    _(ARCHCAP, "arch-capabilities", 7, 0, 3, 29) _(SSBD, "ssbd", 7, 0, 3, 31)                      \
     _(XSAVEOPT, "xsaveopt", 0xd, 1, 0, 0) _(XSAVEC, "xsavec", 0xd, 1, 0, 1)                        \
     _(XGETBV1, "xgetbv1", 0xd, 1, 0, 2) _(XSAVES, "xsaves", 0xd, 1, 0, 3)                          \
     _(LAHF64, "lahf-lm", 0x80000001, 0, 2, 0) _(ABM, "abm", 0x80000001, 0, 2, 5)                   \
@@ -73,6 +75,9 @@ static inline bool x86_model_has(const struct x86_model *m, unsigned f)
 struct x86_model *x86_model_parse(const char *spec, struct error *err);
 void x86_model_free(struct x86_model *m);
 char *x86_model_help(void); /* -cpu help; free() it */
+
+/* Family, model and stepping as in CPUID.1:EAX and in EDX after reset. */
+uint32_t x86_model_signature(const struct x86_model *m);
 
 /* CPUID for a leaf as this cpu answers now. */
 void x86_cpuid(struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4]);

@@ -128,6 +128,11 @@ enum x86_key {
 struct x86_model;
 struct x86_isa; /* decoder tables and emitters; built once per machine, immutable */
 
+/* Rates that CPUID leaf 15H gives to the guest: the TSC, and the crystal that also clocks the local
+ * APIC's timer. Both are derived from the machine's clock. */
+#define X86_TSC_HZ     UINT64_C(2500000000)
+#define X86_CRYSTAL_HZ UINT64_C(1000000000)
+
 /* What the platform lends to the processors; filled by hw/machine before the first run. All are called
  * with the machine lock held. */
 struct x86_cpu;
@@ -191,6 +196,7 @@ struct x86_cpu {
         uint8_t insn_len; /* software: to compute the return address */
         uint64_t cr2;
         uint64_t dr6; /* #DB: bits to set */
+        bool noncanonical; /* #GP of the page walk: becomes #SS if the access was to the stack */
     } exc;
     uint64_t pending_dr6; /* data breakpoints hit by the running instruction: #DB at its end */
     int delivering; /* vector being delivered, for #DF and triple fault; -1: none */
@@ -218,6 +224,8 @@ void x86_set_eflags(struct x86_cpu *c, uint32_t value, uint32_t mask); /* bits i
  * could now be taken. */
 void x86_update_key(struct x86_cpu *c);
 void x86_reset(struct x86_cpu *c, bool init); /* power-on/RESET#, or INIT (keeps FPU, MSRs, cr0.CD/NW) */
+/* Makes processor number index and adds it to the machine (machine_add_vcpu), in power-on state; apic_id
+ * is index until the board says otherwise. platform may be NULL (tests). */
 struct x86_cpu *x86_cpu_create(struct machine *m, const struct x86_model *model, unsigned index,
                                const struct x86_platform *platform, struct error *err);
 void x86_cpu_destroy(struct x86_cpu *c);

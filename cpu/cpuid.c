@@ -1,0 +1,353 @@
+/* CPUID: what a model says about itself, leaf by leaf.
+ *
+ * From the SDM, Vol. 2 "CPUID", and the AMD64 manual Vol. 3 appendix E for the extended leaves. The
+ * feature words come from the list in cpuid.h; here is the rest: topology, caches (a plausible
+ * constant: nothing is cached), the extended state's sizes, the rates of TSC and crystal. Left out:
+ * performance monitoring (leaf 0AH says that there is none), RDT, SGX, PT, hypervisor leaves. */
+#include "cpu/cpuid.h"
+
+#include <string.h>
+
+#include "cpu/system.h"
+
+enum { EAX, EBX, ECX, EDX };
+
+static const struct feature {
+    uint32_t leaf, sub;
+    uint8_t reg, bit;
+} features[X86F_COUNT] = {
+#define F_ROW(id, name, leaf, sub, reg, bit) {leaf, sub, reg, bit},
+    X86_FEATURES(F_ROW)
+#undef F_ROW
+};
+
+/* The cache that every model shows: data, instruction, second and third level. */
+static const struct cache {
+    uint8_t type, level, ways;
+    bool shared; /* by all cores of the package, else by the threads of a core */
+    uint16_t sets;
+} caches[] = {
+    {1, 1, 8, false, 64},    /* 32 KiB data */
+    {2, 1, 8, false, 64},    /* 32 KiB instruction */
+    {3, 2, 16, false, 1024}, /* 1 MiB */
+    {3, 3, 16, true, 16384}, /* 16 MiB */
+};
+enum { LINE = 64, NCACHES = sizeof caches / sizeof caches[0] };
+
+uint32_t x86_model_signature(const struct x86_model *m)
+{
+    uint32_t family = m->family > 15 ? 15 : m->family, extended = m->family - family;
+
+    return extended << 20 | (uint32_t)(m->model >> 4) << 16 | family << 8 |
+           (uint32_t)(m->model & 15) << 4 | m->stepping;
+}
+
+static bool is_amd(const struct x86_model *m)
+{
+    return strcmp(m->vendor, "AuthenticAMD") == 0;
+}
+
+static uint32_t feature_word(const struct x86_model *m, uint32_t leaf, uint32_t sub, unsigned reg)
+{
+    uint32_t word = 0;
+
+    for (unsigned f = 0; f < X86F_COUNT; f++) {
+        if (features[f].leaf == leaf && features[f].sub == sub && features[f].reg == reg &&
+            x86_model_has(m, f)) {
+            word |= UINT32_C(1) << features[f].bit;
+        }
+    }
+    return word;
+}
+
+/* Bits of APIC id that number n things. */
+static unsigned id_bits(unsigned n)
+{
+    unsigned bits = 0;
+
+    while ((1u << bits) < n) {
+        bits++;
+    }
+    return bits;
+}
+
+static unsigned logical_per_package(const struct x86_cpu *c)
+{
+    return c->smp_cores * c->smp_threads;
+}
+
+/* Four letters at a time, as vendor and brand are spelled in registers. */
+static uint32_t letters(const char *s)
+{
+    uint32_t r = 0;
+
+    for (unsigned n = 0; n < 4; n++) {
+        r |= (uint32_t)(uint8_t)s[n] << (8 * n);
+    }
+    return r;
+}
+
+static void put_vendor(const struct x86_model *m, uint32_t out[4])
+{
+    out[EBX] = letters(m->vendor);
+    out[EDX] = letters(m->vendor + 4);
+    out[ECX] = letters(m->vendor + 8);
+}
+
+static void leaf_1(const struct x86_cpu *c, uint32_t out[4])
+{
+    const struct x86_model *m = c->model;
+    unsigned logical = logical_per_package(c);
+
+    out[EAX] = x86_model_signature(m);
+    out[EBX] = c->apic_id << 24 | (logical > 255 ? 255 : logical) << 16;
+    if (x86_model_has(m, X86F_CLFSH)) {
+        out[EBX] |= LINE / 8 << 8;
+    }
+    out[ECX] = feature_word(m, 1, 0, ECX);
+    out[EDX] = feature_word(m, 1, 0, EDX);
+    if (c->cr4 & CR4_OSXSAVE) {
+        out[ECX] |= 1u << 27;
+    }
+    if (logical > 1) {
+        out[EDX] |= 1u << 28;
+    }
+    if (!(c->apic_base & (1 << 11))) {
+        out[EDX] &= ~(1u << 9);
+    }
+}
+
+static void leaf_2(const struct x86_model *m, uint32_t out[4])
+{
+    if (m->max_leaf >= 4) {
+        out[EAX] = 0x00f0ff01; /* prefetch of 64 bytes; caches: see leaf 4 */
+    } else {
+        out[EAX] = 0x03020101; /* Pentium III: TLBs and 16 + 16 + 256 KiB of cache */
+        out[EDX] = 0x0c040841;
+    }
+}
+
+static void leaf_4(const struct x86_cpu *c, uint32_t sub, uint32_t out[4])
+{
+    unsigned sharing, core_bits = id_bits(c->smp_cores), thread_bits = id_bits(c->smp_threads);
+
+    if (sub >= NCACHES) {
+        return;
+    }
+    const struct cache *k = &caches[sub];
+    sharing = (1u << (thread_bits + (k->shared ? core_bits : 0))) - 1;
+    out[EAX] = k->type | k->level << 5 | 1 << 8 | (sharing & 0xfff) << 14 |
+               (((1u << core_bits) - 1) & 0x3f) << 26;
+    out[EBX] = (LINE - 1) | (uint32_t)(k->ways - 1) << 22;
+    out[ECX] = k->sets - 1u;
+}
+
+static void leaf_7(const struct x86_cpu *c, uint32_t sub, uint32_t out[4])
+{
+    if (sub != 0) {
+        return;
+    }
+    for (unsigned r = EBX; r <= EDX; r++) {
+        out[r] = feature_word(c->model, 7, 0, r);
+    }
+    if (c->cr4 & CR4_PKE) {
+        out[ECX] |= 1u << 4; /* OSPKE */
+    }
+}
+
+static void leaf_b(const struct x86_cpu *c, uint32_t sub, uint32_t out[4])
+{
+    unsigned thread_bits = id_bits(c->smp_threads);
+
+    out[ECX] = sub & 0xff;
+    out[EDX] = c->apic_id;
+    if (sub == 0) {
+        out[EAX] = thread_bits;
+        out[EBX] = c->smp_threads;
+        out[ECX] |= 1 << 8;
+    } else if (sub == 1) {
+        out[EAX] = thread_bits + id_bits(c->smp_cores);
+        out[EBX] = logical_per_package(c);
+        out[ECX] |= 2 << 8;
+    }
+}
+
+static void leaf_d(const struct x86_cpu *c, uint32_t sub, uint32_t out[4])
+{
+    const struct x86_model *m = c->model;
+    uint64_t supported = x86_xcr0_supported(m);
+    uint32_t size, offset;
+
+    if (!x86_model_has(m, X86F_XSAVE)) {
+        return;
+    }
+    if (sub == 0) {
+        out[EAX] = (uint32_t)supported;
+        out[EBX] = x86_xsave_size(c->xcr0, false);
+        out[ECX] = x86_xsave_size(supported, false);
+        out[EDX] = (uint32_t)(supported >> 32);
+    } else if (sub == 1) {
+        out[EAX] = feature_word(m, 0xd, 1, EAX);
+        if (x86_model_has(m, X86F_XSAVEC) || x86_model_has(m, X86F_XSAVES)) {
+            out[EBX] = x86_xsave_size(c->xcr0 | c->xss, true);
+        }
+    } else if (x86_xsave_component(m, sub, &size, &offset)) {
+        out[EAX] = size;
+        out[EBX] = offset;
+    }
+}
+
+static void basic(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+    const struct x86_model *m = c->model;
+
+    switch (leaf) {
+    case 0:
+        out[EAX] = c->misc_enable & (1 << 22) && m->max_leaf > 2 ? 2 : m->max_leaf;
+        put_vendor(m, out);
+        break;
+    case 1:
+        leaf_1(c, out);
+        break;
+    case 2:
+        if (!is_amd(m)) {
+            leaf_2(m, out);
+        }
+        break;
+    case 4:
+        if (!is_amd(m)) {
+            leaf_4(c, sub, out);
+        }
+        break;
+    case 5:
+        if (x86_model_has(m, X86F_MONITOR)) {
+            out[EAX] = out[EBX] = LINE;
+            out[ECX] = 3; /* an interrupt breaks MWAIT even when masked; no C-states (EDX) */
+        }
+        break;
+    case 6:
+        out[EAX] = x86_model_has(m, X86F_APIC) ? 4 : 0; /* the APIC timer never stops */
+        break;
+    case 7:
+        leaf_7(c, sub, out);
+        break;
+    case 0xb:
+        leaf_b(c, sub, out);
+        break;
+    case 0xd:
+        leaf_d(c, sub, out);
+        break;
+    case 0x15: /* TSC = crystal * EBX / EAX: written as 5/2 */
+        out[EAX] = (uint32_t)(X86_CRYSTAL_HZ / 500000000);
+        out[EBX] = (uint32_t)(X86_TSC_HZ / 500000000);
+        out[ECX] = (uint32_t)X86_CRYSTAL_HZ;
+        break;
+    case 0x16: /* MHz: base, maximum, bus */
+        out[EAX] = out[EBX] = (uint32_t)(X86_TSC_HZ / 1000000);
+        out[ECX] = 100;
+        break;
+    default:
+        break;
+    }
+}
+
+static void leaf_x1(const struct x86_cpu *c, uint32_t out[4])
+{
+    const struct x86_model *m = c->model;
+
+    out[ECX] = feature_word(m, 0x80000001, 0, ECX);
+    out[EDX] = feature_word(m, 0x80000001, 0, EDX);
+    if (c->misc_enable >> 34 & 1) {
+        out[EDX] &= ~(1u << 20); /* NX hidden by IA32_MISC_ENABLE */
+    }
+    if (is_amd(m)) {
+        out[EAX] = x86_model_signature(m);
+        out[EDX] |= feature_word(m, 1, 0, EDX) & 0x0183f3ff; /* the common ones are shown twice */
+        if (logical_per_package(c) > 1) {
+            out[ECX] |= 2; /* CmpLegacy: logical processors are cores */
+        }
+    }
+}
+
+static uint32_t amd_cache(const struct cache *k)
+{
+    uint32_t kib = (uint32_t)k->sets * k->ways * LINE / 1024;
+
+    return kib << 24 | (uint32_t)k->ways << 16 | 1 << 8 | LINE;
+}
+
+static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t out[4])
+{
+    const struct x86_model *m = c->model;
+    char brand[48] = {0};
+
+    switch (leaf) {
+    case 0x80000000:
+        out[EAX] = m->max_xleaf;
+        if (is_amd(m)) {
+            put_vendor(m, out);
+        }
+        break;
+    case 0x80000001:
+        leaf_x1(c, out);
+        break;
+    case 0x80000002:
+    case 0x80000003:
+    case 0x80000004:
+        memcpy(brand, m->brand, strnlen(m->brand, sizeof brand));
+        for (unsigned r = EAX; r <= EDX; r++) {
+            out[r] = letters(brand + 16 * (leaf - 0x80000002) + 4 * r);
+        }
+        break;
+    case 0x80000005:
+        if (is_amd(m)) {
+            out[EAX] = out[EBX] = 0xff40ff40; /* TLBs: 64 entries, full */
+            out[ECX] = amd_cache(&caches[0]);
+            out[EDX] = amd_cache(&caches[1]);
+        }
+        break;
+    case 0x80000006: /* second level: associativity code 8 means 16 ways */
+        out[ECX] = (uint32_t)caches[2].sets * caches[2].ways * LINE / 1024 << 16 | 8 << 12 | LINE;
+        if (is_amd(m)) {
+            out[ECX] |= 1 << 8;
+            out[EDX] = (uint32_t)caches[3].sets * caches[3].ways * LINE / 524288 << 18 | 8 << 12 |
+                       1 << 8 | LINE;
+        }
+        break;
+    case 0x80000007:
+        out[EDX] = feature_word(m, leaf, 0, EDX);
+        break;
+    case 0x80000008:
+        out[EAX] = m->phys_bits | (uint32_t)m->lin_bits << 8;
+        if (is_amd(m)) {
+            unsigned logical = logical_per_package(c);
+            out[ECX] = id_bits(logical) << 12 | ((logical - 1) & 0xff);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+void x86_cpuid(struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+    const struct x86_model *m = c->model;
+
+    memset(out, 0, 4 * sizeof out[0]);
+    if (leaf >> 28 == 4) {
+        return; /* hypervisors answer here; there is none */
+    }
+    if (leaf & 0x80000000) {
+        if (leaf <= m->max_xleaf) {
+            extended(c, leaf, out);
+            return;
+        }
+    } else if (leaf <= m->max_leaf) {
+        basic(c, leaf, sub, out);
+        return;
+    }
+    if (!is_amd(m)) {
+        basic(c, m->max_leaf, sub,
+              out); /* Intel: what is unknown answers like the last basic leaf */
+    }
+}
