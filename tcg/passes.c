@@ -39,7 +39,8 @@ struct pass {
     uint32_t version[TCG_NREGS];
     uint32_t def[TCG_NREGS]; /* last write */
     uint32_t last_use[TCG_NREGS];
-    uint32_t barrier; /* first op of the straight line that i is on */
+    bool stuck[TCG_NREGS]; /* others were made to rely on its value: it may not be renamed */
+    uint32_t barrier;      /* first op of the straight line that i is on */
     struct label_info *labels;
 };
 
@@ -128,6 +129,7 @@ static void written(struct pass *p, ir_reg r, uint32_t at)
     p->version[r]++;
     p->def[r] = at;
     p->val[r] = (struct value){.since = at, .bits = 64};
+    p->stuck[r] = false;
 }
 
 static void knows(struct pass *p, ir_reg r, enum known known, ir_reg src, int64_t imm)
@@ -470,7 +472,7 @@ static unsigned result_bits(const struct pass *p, const struct ir_op *op)
     case IR_EXTRACT:
         return (unsigned)(op->imm >> 8);
     case IR_LD:
-        return !(op->aux & MO_SIGN) ? size : op->w == W32 ? 32 : 64;
+        return !(op->aux & MO_SIGN) ? size : op->w == W32 && size < 64 ? 32 : 64;
     case IR_LDENV:
         return !(op->aux & MO_SIGN) ? size : 64;
     case IR_MOV:
@@ -493,6 +495,20 @@ static unsigned result_bits(const struct pass *p, const struct ir_op *op)
     }
 }
 
+static bool is_cc_reg(ir_reg r)
+{
+    return r >= TCG_REG_CC_OP && r <= TCG_REG_CC_C;
+}
+
+/* The CC register r was set from src (which may be a CC register before it was overwritten). */
+static void knows_cc(struct pass *p, ir_reg r, ir_reg src)
+{
+    if (src != IR_NONE && !is_cc_reg(src)) {
+        knows(p, r, K_COPY, src, 0);
+        p->val[r].bits = p->val[src].bits;
+    }
+}
+
 static void learn(struct pass *p, const struct ir_op *op, uint32_t at)
 {
     uint16_t attr = ir_opinfo[op->opc].attr;
@@ -508,19 +524,13 @@ static void learn(struct pass *p, const struct ir_op *op, uint32_t at)
             }
         }
         knows(p, TCG_REG_CC_OP, K_CONST, 0, op->imm);
-        if (op->a != IR_NONE) {
-            knows(p, TCG_REG_CC_A, K_COPY, op->a, 0);
-            p->val[TCG_REG_CC_A].bits = p->val[op->a].bits;
-        }
+        knows_cc(p, TCG_REG_CC_A, op->a);
         if (is_bimm(op)) {
             knows(p, TCG_REG_CC_B, K_CONST, 0, op->imm2);
-        } else if (op->b != IR_NONE) {
-            knows(p, TCG_REG_CC_B, K_COPY, op->b, 0);
-            p->val[TCG_REG_CC_B].bits = p->val[op->b].bits;
+        } else {
+            knows_cc(p, TCG_REG_CC_B, op->b);
         }
-        if (op->c != IR_NONE) {
-            knows(p, TCG_REG_CC_C, K_COPY, op->c, 0);
-        }
+        knows_cc(p, TCG_REG_CC_C, op->c);
         return;
     }
     if (op->opc == IR_CALL && (helper_flags_of(op) & HELPER_WRITES)) {
@@ -632,8 +642,8 @@ static bool coalesce(struct pass *p, uint32_t at)
     bool in_place = true, move = true;
     struct value v = p->val[t];
 
-    if (t < TCG_REG_TEMP || g == t || k < p->barrier || k >= at || at - k > MAX_COALESCE ||
-        k == UINT32_MAX) {
+    if (t < TCG_REG_TEMP || g == t || p->stuck[t] || k < p->barrier || k >= at ||
+        at - k > MAX_COALESCE || k == UINT32_MAX) {
         return false;
     }
     def = &p->ir->ops[k];
@@ -707,6 +717,7 @@ static bool coalesce(struct pass *p, uint32_t at)
             cc->src_version = p->version[g];
         }
     }
+    p->stuck[g] = p->last_use[t] > at;
     p->version[t]++;
     p->val[t] = (struct value){
         .known = K_COPY, .src = g, .src_version = p->version[g], .since = at, .bits = v.bits};
@@ -753,8 +764,13 @@ static void prepare(struct pass *p)
             if (l->first_branch == UINT32_MAX) {
                 l->first_branch = i;
             }
-            if (l->position != UINT32_MAX) {
+            if (l->position != UINT32_MAX) { /* a loop: what it reads, it reads again */
                 l->backward = true;
+                for (unsigned r = TCG_REG_TEMP; r < TCG_NREGS; r++) {
+                    if (p->last_use[r] >= l->position) {
+                        p->last_use[r] = i;
+                    }
+                }
             }
         }
     }
@@ -853,8 +869,7 @@ static bool mappable(const struct back *b, const struct ir_op *op)
     const ir_reg r[3] = {op->a, is_bimm(op) ? IR_NONE : op->b, op->c};
 
     for (unsigned i = 0; i < 3; i++) {
-        if (r[i] != IR_NONE && (b->next_write[r[i]] < b->last_fault ||
-                                (r[i] >= TCG_REG_CC_OP && r[i] <= TCG_REG_CC_C))) {
+        if (r[i] != IR_NONE && (b->next_write[r[i]] < b->last_fault || is_cc_reg(r[i]))) {
             return false;
         }
     }
