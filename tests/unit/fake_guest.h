@@ -110,6 +110,7 @@ uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
     unsigned size = 1u << (memop & MO_SIZE);
     uint64_t x = 0, phys, last;
 
+    fake_access(v, va, ACCESS_READ, ctx, &last);
     fake_access(v, va + size - 1, ACCESS_READ, ctx, &last);
     for (unsigned i = 0; i < size; i++) {
         uint8_t *p = fake_access(v, va + i, ACCESS_READ, ctx, &phys);
