@@ -46,28 +46,48 @@ struct mc146818 {
     bool localtime;
 
     uint8_t cmos[CMOS_SIZE];
-    uint8_t index;          /* as written to port 70, with the NMI mask */
-    int64_t offset;         /* ns since 1970 = clock + offset */
+    uint8_t index;    /* as written to port 70, with the NMI mask */
+    int64_t base_sec; /* time since 1970 = base_sec seconds + (clock + base_ns) */
+    int64_t base_ns;
     int64_t next_sec;       /* second (since 1970) whose update is handled next */
     uint64_t periodic_seen; /* periods already turned into the flag */
     struct timer second, periodic;
 };
 
 static const struct state_field mc146818_fields[] = {
-    STATE_BYTES(struct mc146818, cmos),        STATE_U8(struct mc146818, index),
-    STATE_I64(struct mc146818, offset),        STATE_I64(struct mc146818, next_sec),
-    STATE_U64(struct mc146818, periodic_seen), STATE_TIMER(struct mc146818, second),
-    STATE_TIMER(struct mc146818, periodic),    STATE_END,
+    STATE_BYTES(struct mc146818, cmos),
+    STATE_U8(struct mc146818, index),
+    STATE_I64(struct mc146818, base_sec),
+    STATE_I64(struct mc146818, base_ns),
+    STATE_I64(struct mc146818, next_sec),
+    STATE_U64(struct mc146818, periodic_seen),
+    STATE_TIMER(struct mc146818, second),
+    STATE_TIMER(struct mc146818, periodic),
+    STATE_END,
 };
-
-static int64_t now_ns(const struct mc146818 *s)
-{
-    return clock_now(s->dev.machine->clock) + s->offset;
-}
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
     return a / b - (a % b < 0);
+}
+
+/* Seconds and the fraction are kept apart, so that any year the guest may write fits. */
+static int64_t now_sec(const struct mc146818 *s)
+{
+    return s->base_sec + floor_div(clock_now(s->dev.machine->clock) + s->base_ns, NS);
+}
+
+static int64_t now_fraction(const struct mc146818 *s)
+{
+    int64_t ns = clock_now(s->dev.machine->clock) + s->base_ns;
+
+    return ns - floor_div(ns, NS) * NS;
+}
+
+static void set_now(struct mc146818 *s, int64_t sec, int64_t fraction)
+{
+    s->base_sec = sec;
+    s->base_ns = fraction - clock_now(s->dev.machine->clock);
 }
 
 static bool stopped(const struct mc146818 *s)
@@ -138,7 +158,7 @@ static unsigned decode_hour(const struct mc146818 *s, uint8_t v)
 /* Time to registers. */
 static void show_time(struct mc146818 *s)
 {
-    int64_t sec = floor_div(now_ns(s), NS), year;
+    int64_t sec = now_sec(s), year;
     int64_t days = floor_div(sec, 86400);
     unsigned of_day = (unsigned)(sec - days * 86400), month, mday;
 
@@ -163,7 +183,7 @@ static void take_time(struct mc146818 *s, int64_t fraction)
     int64_t sec = days * 86400 + decode_hour(s, s->cmos[RTC_HOUR]) * INT64_C(3600) +
                   decode(s, s->cmos[RTC_MIN]) * INT64_C(60) + decode(s, s->cmos[RTC_SEC]);
 
-    s->offset = sec * NS + fraction - clock_now(s->dev.machine->clock);
+    set_now(s, sec, fraction);
 }
 
 /* ---- flags and interrupts ---- */
@@ -224,7 +244,7 @@ static void arm_second(struct mc146818 *s)
     if (stopped(s)) {
         timer_cancel(&s->second);
     } else {
-        int64_t at = s->next_sec * NS - s->offset;
+        int64_t at = (s->next_sec - s->base_sec) * NS - s->base_ns;
         timer_set(&s->second, at > 0 ? at : 0);
     }
 }
@@ -232,7 +252,7 @@ static void arm_second(struct mc146818 *s)
 /* After the time was set or the clock started. */
 static void restart_seconds(struct mc146818 *s)
 {
-    s->next_sec = floor_div(now_ns(s), NS) + 1;
+    s->next_sec = now_sec(s) + 1;
     arm_second(s);
 }
 
@@ -246,7 +266,7 @@ static bool alarm_matches(const struct mc146818 *s, unsigned reg, unsigned value
 static void second_expired(void *opaque)
 {
     struct mc146818 *s = opaque;
-    int64_t now = floor_div(now_ns(s), NS);
+    int64_t now = now_sec(s);
     unsigned of_day = (unsigned)(s->next_sec - floor_div(s->next_sec, 86400) * 86400);
 
     s->cmos[RTC_C] |= C_UF;
@@ -282,7 +302,7 @@ static uint8_t read_reg(struct mc146818 *s, unsigned reg)
     switch (reg) {
     case RTC_A:
         v = s->cmos[RTC_A];
-        if (!stopped(s) && now_ns(s) - floor_div(now_ns(s), NS) * NS >= NS - UIP_NS) {
+        if (!stopped(s) && now_fraction(s) >= NS - UIP_NS) {
             v |= A_UIP;
         }
         return v;
@@ -329,10 +349,9 @@ static void write_reg(struct mc146818 *s, unsigned reg, uint8_t v)
     } else if (reg == RTC_C || reg == RTC_D) {
         return; /* read only */
     } else if (is_time(reg) && !stopped(s)) {
-        int64_t now = now_ns(s);
         show_time(s);
         s->cmos[reg] = v;
-        take_time(s, now - floor_div(now, NS) * NS);
+        take_time(s, now_fraction(s));
         restart_seconds(s);
     } else {
         s->cmos[reg] = v;
@@ -382,7 +401,14 @@ bool mc146818_nmi_masked(struct device *d)
 
 static void mc146818_loaded(void *obj)
 {
-    update_irq(obj);
+    struct mc146818 *s = obj;
+    const int64_t far = INT64_C(1) << 60;
+
+    if (s->base_sec > far || s->base_sec < -far || s->base_ns > far || s->base_ns < -far) {
+        s->base_sec = s->base_ns = 0; /* a damaged snapshot */
+    }
+    restart_seconds(s);
+    update_irq(s);
 }
 
 static const struct state_table mc146818_state = {1, mc146818_fields, mc146818_loaded};
@@ -414,7 +440,7 @@ static bool mc146818_realize(struct device *d, struct error *err)
             sec += tm.tm_gmtoff;
         }
     }
-    s->offset = sec * NS + nsec - clock_now(d->machine->clock);
+    set_now(s, sec, nsec);
     s->cmos[RTC_A] = 0x26; /* 32.768 kHz, 1024 Hz periodic */
     s->cmos[RTC_B] = B_24H;
     s->cmos[RTC_D] = 0x80; /* the battery is good */
