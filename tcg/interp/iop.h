@@ -90,6 +90,7 @@ enum { REG_SCRATCH0 = TCG_REG_LAST_TEMP + 1, REG_SCRATCH1, REG_SCRATCH2, REG_ZER
 #define GO(next)                                                                                   \
     do {                                                                                           \
         (void)tlb;                                                                                 \
+        (void)v;                                                                                   \
         return (next);                                                                             \
     } while (0)
 #else
