@@ -502,13 +502,13 @@ static void emit_aam(struct translator *t, const struct x86_insn *i)
 
 static void emit_aad(struct translator *t, const struct x86_insn *i)
 {
-    ir_reg ax = gpr_read(t, X86_RAX, 1, true);
+    ir_reg ax = gpr_read(t, X86_RAX, 1, true), al = gpr_read(t, X86_RAX, 1, false);
 
     ir_bini(t->ir, IR_MUL, W32, ax, ax, i->imm & 0xff);
-    ir_bin(t->ir, IR_ADD, W32, ax, ax, X86_RAX);
+    ir_bin(t->ir, IR_ADD, W32, ax, ax, al);
     ir_un(t->ir, IR_EXT8U, W64, ax, ax);
     gpr_write(t, X86_RAX, 2, false, ax);
-    flags_set(t, CC_LOGIC8, ax, IR_NONE, IR_NONE);
+    flags_set(t, CC_ADD8, ax, al, IR_NONE); /* CF, OF, AF are undefined; processors add */
 }
 
 /* ---- exchange ---- */
@@ -545,29 +545,29 @@ static void emit_cmpxchg(struct translator *t, const struct x86_insn *i)
     const struct x86_operand *d = &i->op[0];
     unsigned size = d->size;
     struct ir *ir = t->ir;
-    ir_reg accumulator = gpr_read(t, X86_RAX, size, false);
-    ir_reg value = operand_load(t, i, 1), old, written = IR_NONE, zero = constant(t, 0);
+    ir_reg accumulator = gpr_read(t, X86_RAX, size, false), value = operand_load(t, i, 1);
+    ir_reg old, written = ir_temp(ir), equal = ir_temp(ir), zero = constant(t, 0);
 
     if (is_memory(d)) {
         ir_reg address = mem_linear(t, i, size, true);
         old = ir_temp(ir);
         ir_cmpxchg(ir, old, address, memop_of(size), accumulator, value);
+        ir_setcond(ir, IR_EQ, width_of(size), equal, accumulator, old);
     } else {
         old = copy(t, operand_load(t, i, 0));
-        written = ir_temp(ir);
-        ir_movcond(ir, IR_EQ, width_of(size), written, accumulator, old, value, old);
+        ir_setcond(ir, IR_EQ, width_of(size), equal, accumulator, old);
+        ir_mov(ir, width_of(size), written, value);
+        ir_movcond(ir, IR_NE, W64, written, equal, zero, written, old);
     }
     flags_set(t, CC_SIZED(SUB, size), accumulator, old, IR_NONE);
     if (size == 4) {
-        ir_reg equal = ir_temp(ir);
-        ir_setcond(ir, IR_EQ, W32, equal, X86_RAX, old);
         ir_un(ir, IR_EXT32U, W64, old, old);
         ir_movcond(ir, IR_NE, W64, X86_RAX, equal, zero, X86_RAX, old);
     } else {
         gpr_write(t, X86_RAX, size, false, old);
     }
-    if (written != IR_NONE) {
-        operand_store(t, i, 0, written);
+    if (!is_memory(d)) { /* all 64 bits of a 32-bit register: they may be its own */
+        gpr_write(t, d->reg, size == 4 ? 8 : size, d->high8, written);
     }
 }
 

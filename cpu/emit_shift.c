@@ -479,6 +479,7 @@ static void bit_test(struct translator *t, const struct x86_insn *i, enum bit_op
             ir_reg changed = ir_temp(ir);
             ir_bin(ir, opcode[op], w, changed, old, mask);
             ir_st(ir, address, IR_NONE, memop_of(size), 0, changed);
+            mark_rmw(t);
         }
     }
     ir_bin(ir, IR_SHR, w, cf, old, bit);

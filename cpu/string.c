@@ -383,6 +383,22 @@ static bool step_outs(struct rep *r)
 
 /* ---- the loop ---- */
 
+/* A count of zero in 64-bit mode still zero-extends 32-bit counters, and the index registers of the
+ * instructions that write memory (Intel's processors do). */
+static void nothing_to_do(struct rep *r, enum x86_string_op op)
+{
+    merge(r, X86_RCX, 0);
+    if (r->mask != UINT32_MAX) {
+        return;
+    }
+    if (op == STRING_MOVS) {
+        merge(r, X86_RSI, r->reg[X86_RSI]);
+    }
+    if (op == STRING_MOVS || op == STRING_STOS) {
+        merge(r, X86_RDI, r->reg[X86_RDI]);
+    }
+}
+
 static uint64_t helper_string(struct vcpu *v, uint64_t what)
 {
     static bool (*const steps[STRING_NOPS])(struct rep * r) = {
@@ -411,12 +427,12 @@ static uint64_t helper_string(struct vcpu *v, uint64_t what)
     do {
         uint64_t left = r.once ? 1 : r.reg[X86_RCX] & r.mask;
         if (left == 0) {
+            nothing_to_do(&r, (enum x86_string_op)(what >> STRING_OP & 7));
             done = true;
             break;
         }
         r.limit = one ? 1 : left;
-        done = !steps[what >> STRING_OP & 7](&r) || r.once ||
-               (r.reg[X86_RCX] & r.mask) == 0;
+        done = !steps[what >> STRING_OP & 7](&r) || r.once || (r.reg[X86_RCX] & r.mask) == 0;
     } while (!done && !one && !atomic_load_explicit(&v->exit_request, memory_order_relaxed));
     if (r.compared) {
         r.reg[TCG_REG_CC_OP] = CC_SIZED(SUB, r.size);

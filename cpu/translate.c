@@ -26,6 +26,8 @@ enum {
     PAGE = 4096,
     KEY_ONE_INSN = KEY_TF | KEY_SHADOW | KEY_BP | KEY_RF,
     DR6_BS = 1 << 14,
+    PF_WRITE = 2, /* page fault error code */
+    PF_FETCH = 16,
 };
 
 bool t_has(const struct translator *t, unsigned feature)
@@ -452,6 +454,7 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
         t.next_off = t.off + insn.len;
         t.mem.valid = false;
         ir->ntemps = ir->nvtemps = 0; /* nothing temporary outlives an instruction */
+        t.insn_op = ir->nops;
         ir_append(ir, IR_INSN)->imm = t.off;
         if (limited && t.off == 0) {
             limit_op = emit_code_limit(&t, insn.len);
@@ -493,8 +496,11 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
 
 void x86_restore(struct vcpu *v, uint64_t off, uint64_t meta)
 {
+    struct x86_cpu *c = x86_cpu(v);
     uint64_t pc = v->reg[TCG_REG_PC] + off;
 
-    (void)meta;
+    if ((meta & META_RMW) && c->exc.vector == EXC_PF && !(c->exc.error & PF_FETCH)) {
+        c->exc.error |= PF_WRITE;
+    }
     v->reg[TCG_REG_PC] = v->tb_flags & KEY_CS64 ? pc : (uint32_t)pc;
 }

@@ -28,6 +28,7 @@ struct translator {
     bool done;          /* the emitter ended the block */
     bool end_block;     /* end the block after this instruction with EXIT_LOOP (mode may have changed) */
     bool end_jump;      /* ... with a linkable EXIT_TB (e.g. after STI shadow, code size limits) */
+    unsigned insn_op;   /* index of the instruction's INSN in ir->ops */
     unsigned cc_kind;   /* statically known lazy-flag kind, CC_UNKNOWN when not */
     struct {            /* operand_load/store: the memory operand of this instruction, once computed */
         bool valid, write;
@@ -36,6 +37,15 @@ struct translator {
         ir_reg offset;       /* for another limit check */
     } mem;
 };
+
+/* INSN's imm2. */
+enum {
+    META_RMW = 1, /* it reads what it then writes: its page faults are reported as those of a write */
+};
+static inline void mark_rmw(struct translator *t)
+{
+    t->ir->ops[t->insn_op].imm2 |= META_RMW;
+}
 
 /* Declares h_NAME, the IR descriptor of `static uint64_t helper_NAME(struct vcpu *v, ...)`. */
 #define X86_HELPER(name, nargs, flags)                                                             \

@@ -380,6 +380,9 @@ static const struct mem_ref *operand_ref(struct translator *t, const struct x86_
     unsigned size = i->op[n].size;
 
     if (cached_ref(t, size)) {
+        if (write) {
+            mark_rmw(t);
+        }
         if (write && !t->mem.write && t->mem.offset != IR_NONE && needs_check(t, i->seg) &&
             (t->key & (KEY_PE | KEY_VM)) == KEY_PE) {
             emit_check(t, i->seg, t->mem.offset, size, true);
