@@ -952,6 +952,14 @@ static void everything(struct live *l)
     l->cc = CC_LIVE;
 }
 
+/* Behind op `at` anything may have been written. */
+static void written_from(struct back *b, uint32_t at)
+{
+    for (unsigned r = 0; r < TCG_NREGS; r++) {
+        b->next_write[r] = at;
+    }
+}
+
 static void backward(struct back *b)
 {
     struct ir *ir = b->ir;
@@ -981,11 +989,11 @@ static void backward(struct back *b)
                 cc_live(b); /* the map knows one way to here only */
             }
             b->at_label[op->imm] = b->now;
-            memset(b->next_write, 0, sizeof(b->next_write));
+            written_from(b, i);
             break;
         case IR_BR:
             b->now = b->at_label[op->imm];
-            memset(b->next_write, 0, sizeof(b->next_write));
+            written_from(b, i);
             break;
         case IR_BRCOND:
             to = &b->at_label[op->d];

@@ -196,6 +196,9 @@ static void translate(struct vcpu *v, const struct translate_request *req, struc
             ir_ops += copy.ops[i].opc != IR_INSN && copy.ops[i].opc != IR_LABEL &&
                       !(copy.ops[i].flags & IR_CC_MAP);
         }
+        if (getenv("DUMP_IR")) {
+            ir_dump(&copy, NULL, stdout);
+        }
         ir_free(&copy);
     }
 }
