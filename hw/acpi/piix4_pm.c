@@ -13,17 +13,18 @@
 
 enum { PMBASE = 0x40, DEVACTB = 0x58, PMREGMISC = 0x80, SMBBASE = 0x90, SMBHSTCFG = 0xd2 };
 enum { APMC_EN = 2 }; /* in byte DEVACTB + 3 */
-enum {                /* offsets from PM base */
-       PM1_STS = 0x00,
-       PM1_EN = 0x02,
-       PM1_CNT = 0x04,
-       PM_TMR = 0x08,
-       GPSTS = 0x0c,
-       GPEN = 0x0e,
-       GLBSTS = 0x18,
-       GLBEN = 0x20,
-       GLBCTL = 0x28,
-       PM_SIZE = 0x40,
+/* Offsets from PM base. */
+enum {
+    PM1_STS = 0x00,
+    PM1_EN = 0x02,
+    PM1_CNT = 0x04,
+    PM_TMR = 0x08,
+    GPSTS = 0x0c,
+    GPEN = 0x0e,
+    GLBSTS = 0x18,
+    GLBEN = 0x20,
+    GLBCTL = 0x28,
+    PM_SIZE = 0x40
 };
 enum { TMR_STS = 1, BM_STS = 0x10, GBL_STS = 0x20, PWRBTN_STS = 0x100, RSM_STS = 0x8000 };
 enum { SCI_EN = 1, SLP_TYP_SHIFT = 10, SLP_EN = 0x2000 };

@@ -7,17 +7,25 @@
 struct x86_cpu;
 struct x86_platform;
 
-enum apic_mode { /* delivery modes, as encoded */
-    APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_MODE3, APIC_NMI, APIC_INIT, APIC_SIPI, APIC_EXTINT,
+/* Delivery modes, as encoded. */
+enum apic_mode {
+    APIC_FIXED,
+    APIC_LOWEST,
+    APIC_SMI,
+    APIC_MODE3,
+    APIC_NMI,
+    APIC_INIT,
+    APIC_SIPI,
+    APIC_EXTINT
 };
 enum { APIC_BROADCAST = 0xffffffffu };
 
 struct apic_message {
     uint32_t dest; /* 8-bit broadcast (0xff) already widened to APIC_BROADCAST */
     uint8_t vector;
-    uint8_t mode;  /* enum apic_mode */
+    uint8_t mode; /* enum apic_mode */
     bool logical;
-    bool level;    /* trigger mode */
+    bool level; /* trigger mode */
 };
 
 extern const struct device_type lapic_type, ioapic_type;
@@ -40,7 +48,5 @@ void apic_send_msi(struct machine *m, uint64_t addr, uint32_t data);
 void ioapic_eoi(struct machine *m, uint8_t vector);
 
 void ioapic_set_irq(void *opaque, int n, int level); /* opaque: the device; n 0..23 */
-/* Who is asked for the vector of pins in ExtINT mode. */
-void ioapic_set_pic(struct device *ioapic, struct device *pic);
 
 #endif

@@ -68,8 +68,5 @@ void gsi_wire(struct machine *m, struct device *pic, struct device *ioapic)
         isa->irqs[n] = (struct irq){set_isa, g, n};
         isa->pci_irqs[n] = (struct irq){set_pci, g, n};
     }
-    if (ioapic) {
-        ioapic_set_pic(ioapic, pic);
-    }
     i8259_set_output(pic, (struct irq){set_intr, g, 0});
 }

@@ -18,7 +18,7 @@ struct pic {
     uint8_t elcr;   /* level-triggered inputs */
     uint8_t base;   /* vector of input 0 */
     uint8_t lowest; /* input of lowest priority: rotation */
-    uint8_t init;   /* next ICW awaited: 2, 3, 4; 0: initialized */
+    uint8_t init;   /* next ICW awaited: 1 to 4; 0: initialized */
     uint8_t icw1, icw4;
     bool read_isr, poll, special_mask, rotate_aeoi;
 };
@@ -266,6 +266,7 @@ static void write_data(struct pic *p, uint8_t v)
 {
     switch (p->init) {
     case 0:
+    case 1:
         p->imr = v;
         break;
     case 2:
@@ -380,7 +381,7 @@ static void i8259_reset(struct device *d)
 
     for (unsigned i = 0; i < 2; i++) {
         uint8_t lines = s->pic[i].lines; /* the wires are not ours to reset */
-        s->pic[i] = (struct pic){.lines = lines, .lowest = 7};
+        s->pic[i] = (struct pic){.lines = lines, .lowest = 7, .init = 1};
     }
     update(s);
 }

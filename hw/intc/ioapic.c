@@ -2,9 +2,8 @@
  * 20h) is that of ICH chips.
  *
  * Lines carry "asserted", whatever their polarity, so the polarity bit is kept but has no effect.
- * An ExtINT pin asks the 8259 for the vector. The delivery status always reads idle. */
+ * A pin in ExtINT mode makes the processor ask the 8259. The delivery status always reads idle. */
 #include "hw/intc/apic.h"
-#include "hw/intc/i8259.h"
 
 enum { PINS = 24, VERSION = 0x20 };
 enum { IOREGSEL = 0x00, IOWIN = 0x10, EOI = 0x40 };
@@ -18,7 +17,6 @@ struct ioapic {
     uint8_t select, id;
     uint32_t lines; /* levels of the pins */
     uint64_t table[PINS];
-    struct device *pic;
 };
 
 static const struct state_field ioapic_fields[] = {
@@ -46,16 +44,8 @@ static void send(struct ioapic *s, unsigned pin)
     if (msg.dest == 0xff) {
         msg.dest = APIC_BROADCAST;
     }
-    if (msg.mode == APIC_EXTINT) {
-        if (!s->pic || !i8259_pending(s->pic)) {
-            return;
-        }
-        msg.vector = (uint8_t)i8259_ack(s->pic);
-        msg.mode = APIC_FIXED;
-        msg.level = false;
-    }
     if (msg.mode > APIC_LOWEST) {
-        msg.level = false; /* SMI, NMI, INIT: edges by definition */
+        msg.level = false; /* SMI, NMI, INIT, ExtINT: edges by definition */
     }
     if (msg.level) {
         s->table[pin] |= RTE_REMOTE_IRR;
@@ -106,11 +96,6 @@ void ioapic_eoi(struct machine *m, uint8_t vector)
     if (s) {
         eoi_vector(s, vector);
     }
-}
-
-void ioapic_set_pic(struct device *ioapic, struct device *pic)
-{
-    ((struct ioapic *)ioapic)->pic = pic;
 }
 
 /* ---- registers ---- */
