@@ -53,9 +53,9 @@ struct tb {
     uint32_t code_size;
     uint16_t size, ninsns; /* guest bytes and instructions */
     uint8_t ctx, nexits;
-    bool dead;       /* invalidated */
-    bool cached;     /* in the tables; else a throw-away block */
-    const void *map; /* executor's: fault map */
+    atomic_bool dead; /* invalidated */
+    bool cached;      /* in the tables; else a throw-away block */
+    const void *map;  /* executor's: fault map */
     _Atomic(struct tb *) hash_next;
     struct tb *page_next[2];
     struct tb_page *page[2];

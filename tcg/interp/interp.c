@@ -11,7 +11,7 @@ static void interp_run(struct vcpu *v, const struct tb *tb)
         ip++; /* the dispatcher has checked the second page */
     }
     do {
-        ip = ip->fn(v, ip, v->tlb[tc->ctx]);
+        ip = __atomic_load_n(&ip->fn, __ATOMIC_RELAXED)(v, ip, v->tlb[tc->ctx]);
     } while (ip);
 }
 

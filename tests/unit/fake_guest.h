@@ -21,7 +21,7 @@ struct fake_cpu {
     uint8_t *ram;             /* FAKE_PAGES pages */
     uint8_t map[FAKE_VPAGES]; /* virtual page to physical; 0xff: not mapped */
     bool readonly[FAKE_VPAGES];
-    bool code[FAKE_PAGES]; /* protected */
+    atomic_bool code[FAKE_PAGES]; /* protected */
     bool halted;
     bool delivered_page_fault, delivered_unaligned;
     uint64_t fault_va;
