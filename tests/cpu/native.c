@@ -1,0 +1,429 @@
+/* The native side of the instruction tests, see native.h. Linux on x86-64 only; elsewhere
+ * native_start() says so.
+ *
+ * Parent and child share one memfd: the code area, the data area, the cases and the results. The
+ * child maps the two areas at their fixed addresses (code executable, never writable there) and
+ * once more writable for itself. It enters a case with all registers loaded and is left by the
+ * signal of the exception that ends it, whose frame holds the whole state; returning from the
+ * handler goes on in the child's loop. Compatibility mode is entered by a far jump to Linux's
+ * 32-bit code segment.
+ *
+ * A seccomp filter kills the child on any system call but the few that its loop needs. */
+#include "tests/cpu/native.h"
+
+#include <string.h>
+
+void native_image(uint8_t image[NATIVE_DATA_SIZE])
+{
+    uint64_t x = 0x9e3779b97f4a7c15;
+
+    for (unsigned n = 0; n < NATIVE_DATA_SIZE; n++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        image[n] = (uint8_t)(x >> 32);
+    }
+}
+
+uint64_t native_hash(const uint8_t data[NATIVE_DATA_SIZE])
+{
+    uint64_t h = 1;
+
+    for (unsigned n = 0; n < NATIVE_DATA_SIZE; n += 8) {
+        uint64_t x;
+        memcpy(&x, data + n, 8);
+        h = (h ^ x) * UINT64_C(0x9e3779b97f4a7c15);
+        h ^= h >> 29;
+    }
+    return h;
+}
+
+#if defined(__x86_64__) && defined(__linux__)
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <asm/prctl.h>
+
+enum { CONTROL = 0x0f000000, CS64 = 0x33, CS32 = 0x23, USER_DS = 0x2b };
+
+/* At CONTROL in the child; native_enter() knows the offsets. */
+struct control {
+    uint64_t reg[16];        /* 0x00 */
+    uint64_t rflags;         /* 0x80 */
+    uint64_t entry;          /* 0x88 */
+    uint64_t far[2];         /* 0x90: 16:32 pointer */
+    uint64_t host_rsp;       /* 0xa0 */
+    uint64_t resume;         /* 0xa8 */
+    uint64_t use_far;        /* 0xb0 */
+    struct native_result *r; /* of the running case; NULL: none runs */
+    unsigned ticks;          /* alarms seen by the running case */
+};
+
+struct shared {
+    uint8_t code[NATIVE_CODE_SIZE];
+    uint8_t data[NATIVE_DATA_SIZE];
+    volatile unsigned count, done;
+    struct native_case cases[NATIVE_BATCH];
+    struct native_result results[NATIVE_BATCH];
+};
+
+struct native {
+    int fd, to, from; /* memfd, pipes */
+    pid_t pid;
+    struct shared *shared;
+};
+
+/* ---- the child ---- */
+
+void native_enter(void);
+__asm__(".text\n"
+        ".globl native_enter\n"
+        "native_enter:\n"
+        "    push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
+        "    mov %rsp, 0x0f0000a0\n"
+        "    lea 1f(%rip), %rax\n"
+        "    mov %rax, 0x0f0000a8\n"
+        "    cmpq $0, 0x0f0000b0\n"
+        "    pushq 0x0f000080\n"
+        "    je 2f\n"
+        "    popfq\n"
+        "    mov 0x0f000000, %rax; mov 0x0f000008, %rcx; mov 0x0f000010, %rdx\n"
+        "    mov 0x0f000018, %rbx; mov 0x0f000028, %rbp; mov 0x0f000030, %rsi\n"
+        "    mov 0x0f000038, %rdi; mov 0x0f000020, %rsp\n"
+        "    ljmpl *0x0f000090\n"
+        "2:  popfq\n"
+        "    mov 0x0f000000, %rax; mov 0x0f000008, %rcx; mov 0x0f000010, %rdx\n"
+        "    mov 0x0f000018, %rbx; mov 0x0f000028, %rbp; mov 0x0f000030, %rsi\n"
+        "    mov 0x0f000038, %rdi; mov 0x0f000040, %r8;  mov 0x0f000048, %r9\n"
+        "    mov 0x0f000050, %r10; mov 0x0f000058, %r11; mov 0x0f000060, %r12\n"
+        "    mov 0x0f000068, %r13; mov 0x0f000070, %r14; mov 0x0f000078, %r15\n"
+        "    mov 0x0f000020, %rsp\n"
+        "    jmp *0x0f000088\n"
+        "1:  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
+        "    ret\n");
+
+static const int greg_of[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+                                REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                REG_R12, REG_R13, REG_R14, REG_R15};
+
+static void take_state(struct native_result *r, const ucontext_t *u)
+{
+    const greg_t *g = u->uc_mcontext.gregs;
+
+    for (unsigned n = 0; n < 16; n++) {
+        r->out.reg[n] = (uint64_t)g[greg_of[n]];
+    }
+    r->out.rip = (uint64_t)g[REG_RIP];
+    r->out.rflags = (uint64_t)g[REG_EFL];
+    r->vector = (int)g[REG_TRAPNO];
+    r->error = (uint32_t)g[REG_ERR];
+    r->cr2 = (uint64_t)g[REG_CR2];
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+    struct control *c = (struct control *)(uintptr_t)CONTROL;
+    ucontext_t *u = context;
+    greg_t *g = u->uc_mcontext.gregs;
+
+    (void)info;
+    /* The case may have set EFLAGS.AC, which signal delivery keeps. */
+    __asm__ volatile("pushfq; andl $~0x40000, (%%rsp); popfq" ::: "memory", "cc");
+    if (!c->r) {
+        if (sig == SIGALRM) {
+            return;
+        }
+        _exit(100 + sig);
+    }
+    if (sig == SIGALRM && ++c->ticks < 2) {
+        return;
+    }
+    take_state(c->r, u);
+    if (sig == SIGALRM) {
+        c->r->vector = NATIVE_TIMEOUT;
+    } else if (sig == SIGSYS) {
+        c->r->vector = NATIVE_SYSCALL;
+    }
+    c->r = NULL;
+    g[REG_RSP] = (greg_t)c->host_rsp;
+    g[REG_RIP] = (greg_t)c->resume;
+    g[REG_EFL] = 0x202;
+    g[REG_CSGSFS] =
+        (greg_t)(((uint64_t)g[REG_CSGSFS] & 0x0000ffffffff0000) | CS64 | (uint64_t)USER_DS << 48);
+}
+
+static void confine(void)
+{
+#define ALLOW(nr)                                                                                  \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        ALLOW(SYS_read),
+        ALLOW(SYS_write),
+        ALLOW(SYS_rt_sigreturn),
+        ALLOW(SYS_exit_group),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+    };
+    struct sock_fprog prog = {sizeof code / sizeof code[0], code};
+
+    /* Where a container forbids filters the fixed mappings are what confines the code. */
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+    }
+}
+
+static void *map_fixed(uintptr_t at, size_t size, int prot, int flags, int fd, off_t off)
+{
+    void *p = mmap((void *)at, size, prot, flags | MAP_FIXED_NOREPLACE, fd, off);
+
+    if (p != (void *)at) {
+        _exit(98);
+    }
+    return p;
+}
+
+static void child_signals(void)
+{
+    static const int caught[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGALRM};
+    struct itimerval tick = {{0, 200000}, {0, 200000}};
+    struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    stack_t alt = {.ss_size = 1 << 16};
+
+    alt.ss_sp = mmap(NULL, alt.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    sigaltstack(&alt, NULL);
+    sigfillset(&sa.sa_mask);
+    for (unsigned n = 0; n < sizeof caught / sizeof caught[0]; n++) {
+        sigaction(caught[n], &sa, NULL);
+    }
+    setitimer(ITIMER_REAL, &tick, NULL);
+}
+
+static void run_case(struct shared *s, struct control *c, const struct native_case *k,
+                     struct native_result *r, const uint8_t *image)
+{
+    memset(s->code, 0xcc, sizeof s->code);
+    memcpy(s->code + k->code_at, k->code, k->code_len);
+    memcpy(s->data, image, sizeof s->data);
+    for (unsigned n = 0; n < k->npatches; n++) {
+        memcpy(s->data + k->patch[n].at, k->patch[n].bytes, k->patch[n].len);
+    }
+    memcpy(c->reg, k->in.reg, sizeof c->reg);
+    c->rflags = k->in.rflags;
+    c->entry = NATIVE_CODE + k->code_at;
+    c->far[0] = c->entry | (uint64_t)CS32 << 32;
+    c->use_far = k->bits == 32;
+    c->ticks = 0;
+    c->r = r;
+    native_enter();
+    r->data_hash = native_hash(s->data);
+}
+
+/* Faults the pages in, so that the case's own faults are the only ones. */
+static void touch(void)
+{
+    volatile const uint8_t *code = (const uint8_t *)(uintptr_t)NATIVE_CODE;
+    volatile uint8_t *data = (uint8_t *)(uintptr_t)NATIVE_DATA;
+
+    for (unsigned n = 0; n < NATIVE_CODE_SIZE; n += 4096) {
+        (void)code[n];
+    }
+    for (unsigned n = 0; n < NATIVE_DATA_SIZE; n += 4096) {
+        uint8_t x = data[n];
+        if (n < NATIVE_DATA_WRITABLE) {
+            data[n] = x;
+        }
+    }
+}
+
+static void __attribute__((noreturn)) child(int fd, int from, int to)
+{
+    static uint8_t image[NATIVE_DATA_SIZE];
+    struct shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    struct control *c =
+        map_fixed(CONTROL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char byte;
+
+    map_fixed(NATIVE_CODE, NATIVE_CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    map_fixed(NATIVE_DATA, NATIVE_DATA_WRITABLE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+              offsetof(struct shared, data));
+    map_fixed(NATIVE_DATA + NATIVE_DATA_WRITABLE, NATIVE_DATA_SIZE - NATIVE_DATA_WRITABLE,
+              PROT_READ, MAP_SHARED, fd, offsetof(struct shared, data) + NATIVE_DATA_WRITABLE);
+    native_image(image);
+    syscall(SYS_arch_prctl, ARCH_SET_GS, (unsigned long)NATIVE_GS_BASE);
+    __asm__ volatile("mov %0, %%ds; mov %0, %%es" ::"r"(USER_DS));
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    child_signals();
+    confine();
+    touch();
+    for (;;) {
+        ssize_t got = read(from, &byte, 1);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got != 1) {
+            _exit(0);
+        }
+        while (s->done < s->count) {
+            run_case(s, c, &s->cases[s->done], &s->results[s->done], image);
+            s->done++;
+        }
+        while (write(to, &byte, 1) < 0 && errno == EINTR) {
+        }
+    }
+}
+
+/* ---- the parent ---- */
+
+static bool spawn(struct native *n, const char **why)
+{
+    int down[2], up[2];
+
+    if (pipe(down) || pipe(up)) {
+        *why = "no pipes";
+        return false;
+    }
+    fflush(NULL);
+    n->pid = fork();
+    if (n->pid < 0) {
+        *why = "cannot fork";
+        return false;
+    }
+    if (n->pid == 0) {
+        close(down[1]);
+        close(up[0]);
+        child(n->fd, down[0], up[1]);
+    }
+    close(down[0]);
+    close(up[1]);
+    n->to = down[1];
+    n->from = up[0];
+    return true;
+}
+
+static void reap(struct native *n)
+{
+    close(n->to);
+    close(n->from);
+    kill(n->pid, SIGKILL);
+    waitpid(n->pid, NULL, 0);
+}
+
+struct native *native_start(const char **why)
+{
+    struct native *n = calloc(1, sizeof *n);
+
+    if (!n) {
+        abort();
+    }
+    signal(SIGPIPE, SIG_IGN);
+    n->fd = memfd_create("native", MFD_CLOEXEC);
+    if (n->fd < 0 || ftruncate(n->fd, sizeof *n->shared)) {
+        *why = "no memfd";
+        free(n);
+        return NULL;
+    }
+    n->shared = mmap(NULL, sizeof *n->shared, PROT_READ | PROT_WRITE, MAP_SHARED, n->fd, 0);
+    if (n->shared == MAP_FAILED || !spawn(n, why)) {
+        close(n->fd);
+        free(n);
+        return NULL;
+    }
+    /* Proves the set-up: an empty sequence ends with #BP. */
+    struct native_case nothing = {.bits = 64, .in.rflags = 0x202};
+    struct native_result r;
+    native_run(n, &nothing, &r, 1);
+    if (r.vector != 3) {
+        *why = "the sandboxed child does not work here";
+        native_stop(n);
+        return NULL;
+    }
+    return n;
+}
+
+void native_stop(struct native *n)
+{
+    reap(n);
+    munmap(n->shared, sizeof *n->shared);
+    close(n->fd);
+    free(n);
+}
+
+void native_run(struct native *n, const struct native_case *cases, struct native_result *results,
+                unsigned count)
+{
+    struct shared *s = n->shared;
+    const char *why;
+    char byte = 0;
+
+    memcpy(s->cases, cases, count * sizeof *cases);
+    memset(s->results, 0, count * sizeof *results);
+    s->count = count;
+    s->done = 0;
+    while (s->done < count) {
+        struct pollfd wait = {.fd = n->from, .events = POLLIN};
+        if (write(n->to, &byte, 1) == 1 && poll(&wait, 1, 60000) == 1 &&
+            read(n->from, &byte, 1) == 1) {
+            continue;
+        }
+        reap(n);
+        s->results[s->done].vector = NATIVE_DIED;
+        s->done++;
+        if (!spawn(n, &why)) {
+            fprintf(stderr, "native: %s\n", why);
+            exit(99);
+        }
+    }
+    memcpy(results, s->results, count * sizeof *results);
+}
+
+const uint8_t *native_data(struct native *n)
+{
+    return n->shared->data;
+}
+
+#else /* no native side on this host */
+
+struct native *native_start(const char **why)
+{
+    *why = "the host is not x86-64 Linux";
+    return NULL;
+}
+
+void native_stop(struct native *n)
+{
+    (void)n;
+}
+
+void native_run(struct native *n, const struct native_case *cases, struct native_result *results,
+                unsigned count)
+{
+    (void)n;
+    (void)cases;
+    (void)results;
+    (void)count;
+}
+
+const uint8_t *native_data(struct native *n)
+{
+    (void)n;
+    return NULL;
+}
+
+#endif

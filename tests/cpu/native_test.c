@@ -1,0 +1,344 @@
+/* Integer instructions against the host's own processor: random encodings of every table row that
+ * user mode can run, and random sequences of them, natively and in the emulated processor.
+ * Registers, defined flags, memory and faults must agree.
+ *
+ *   native_test [-n cases per row] [-q sequences] [-s seed] [-m mnemonic] [-b 32|64] [-a accel]
+ *
+ * A difference is shrunk to the fewest instructions that show it and printed with its inputs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cpu/isa.h"
+#include "cpu/x86.h"
+#include "tests/cpu/emulated.h"
+#include "tests/cpu/generate.h"
+#include "tests/unit/tap.h"
+
+enum { MAX_ROWS = 4096, REPORTS_PER_NAME = 3 };
+
+struct test {
+    struct native *native;
+    struct emulated *emulated;
+    struct generator g;
+    struct generated batch[NATIVE_BATCH];
+    struct native_case cases[NATIVE_BATCH];
+    struct native_result want[NATIVE_BATCH], got[NATIVE_BATCH];
+    unsigned count;
+    unsigned long run, skipped, faults;
+    unsigned differences; /* of the present name */
+};
+
+static const char *const reg_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+
+/* ---- comparison ---- */
+
+static uint32_t flag_mask(const struct generated *c)
+{
+    return (FL_STATUS & ~c->undefined) | FL_DF | FL_TF | FL_NT | FL_ID | FL_AC;
+}
+
+/* Bits of the error code that mean the same on both sides: of addresses in the kernel's half Linux
+ * always says that they are present. */
+static uint32_t error_mask(const struct native_result *r)
+{
+    if (r->vector != EXC_PF) {
+        return UINT32_MAX;
+    }
+    return r->cr2 >> 47 ? 0x16 : 0x17;
+}
+
+static bool comparable(const struct native_result *r)
+{
+    return r->vector >= 0;
+}
+
+static bool agree(const struct generated *c, const struct native_result *a,
+                  const struct native_result *b)
+{
+    uint64_t mask = c->k.bits == 32 ? UINT32_MAX : UINT64_MAX;
+    unsigned nregs = c->k.bits == 32 ? 8 : 16;
+
+    for (unsigned n = 0; n < nregs; n++) {
+        if ((a->out.reg[n] ^ b->out.reg[n]) & mask) {
+            return false;
+        }
+    }
+    return a->vector == b->vector && !((a->out.rip ^ b->out.rip) & mask) &&
+           !((a->error ^ b->error) & error_mask(a)) &&
+           !((a->out.rflags ^ b->out.rflags) & flag_mask(c)) &&
+           (a->vector != EXC_PF || a->cr2 == b->cr2) && a->data_hash == b->data_hash;
+}
+
+/* ---- reports ---- */
+
+static void print_flags(uint64_t f)
+{
+    static const char names[] = "CPAZSDO";
+    static const uint32_t bits[] = {FL_CF, FL_PF, FL_AF, FL_ZF, FL_SF, FL_DF, FL_OF};
+
+    for (int n = 6; n >= 0; n--) {
+        putchar(f & bits[n] ? names[n] : '-');
+    }
+}
+
+static void print_result(const char *who, const struct native_result *r)
+{
+    printf("#   %-9s", who);
+    if (r->vector == NATIVE_TIMEOUT) {
+        printf("never ends");
+    } else {
+        printf("vector %d error %#x", r->vector, r->error);
+    }
+    printf(" rip %#llx flags ", (unsigned long long)r->out.rip);
+    print_flags(r->out.rflags);
+    if (r->vector == EXC_PF) {
+        printf(" cr2 %#llx", (unsigned long long)r->cr2);
+    }
+    printf("\n");
+}
+
+static void print_memory(const uint8_t *a, const uint8_t *b)
+{
+    unsigned shown = 0;
+
+    for (unsigned n = 0; n < NATIVE_DATA_SIZE && shown < 16; n++) {
+        if (a[n] != b[n]) {
+            printf("#   memory %#x: native %02x, emulated %02x\n", NATIVE_DATA + n, a[n], b[n]);
+            shown++;
+        }
+    }
+}
+
+static void report(struct test *t, const struct generated *c)
+{
+    struct native_result want, got;
+    uint64_t mask = c->k.bits == 32 ? UINT32_MAX : UINT64_MAX;
+
+    native_run(t->native, &c->k, &want, 1);
+    emulated_run(t->emulated, &c->k, &got);
+    printf("# difference, %u-bit, code at %#x:\n", c->k.bits, NATIVE_CODE + c->k.code_at);
+    for (unsigned n = 0; n < c->ninsns; n++) {
+        const struct generated_insn *f = &c->insn[n];
+        printf("#   %-10s", x86_mnemonic_name((enum x86_mnemonic)f->row->mnemonic));
+        for (unsigned m = 0; m < f->len; m++) {
+            printf(" %02x", c->k.code[f->at + m]);
+        }
+        printf("\n");
+    }
+    print_result("native", &want);
+    print_result("emulated", &got);
+    printf("#   in        flags ");
+    print_flags(c->k.in.rflags);
+    printf(" (undefined after: ");
+    print_flags(c->undefined);
+    printf(")\n");
+    for (unsigned n = 0; n < (c->k.bits == 32 ? 8 : 16); n++) {
+        uint64_t a = want.out.reg[n] & mask, b = got.out.reg[n] & mask;
+        printf("#   %-4s in %016llx", reg_names[n], (unsigned long long)c->k.in.reg[n]);
+        if (a == b) {
+            printf(" out %016llx\n", (unsigned long long)a);
+        } else {
+            printf(" native %016llx emulated %016llx  <--\n", (unsigned long long)a,
+                   (unsigned long long)b);
+        }
+    }
+    print_memory(native_data(t->native), emulated_data(t->emulated));
+}
+
+static bool differs(struct test *t, const struct generated *c)
+{
+    struct native_result want, got;
+
+    if (!c->ninsns) {
+        return false;
+    }
+    native_run(t->native, &c->k, &want, 1);
+    emulated_run(t->emulated, &c->k, &got);
+    return comparable(&want) && !agree(c, &want, &got);
+}
+
+static void shrink_and_report(struct test *t, const struct generated *found)
+{
+    struct generated c = *found, less;
+
+    for (unsigned n = c.ninsns; c.ninsns > 1 && n-- > 0;) {
+        generate_without(&c, n, &less);
+        if (differs(t, &less)) {
+            c = less;
+        }
+    }
+    report(t, &c);
+}
+
+/* ---- running ---- */
+
+static void flush(struct test *t)
+{
+    native_run(t->native, t->cases, t->want, t->count);
+    for (unsigned n = 0; n < t->count; n++) {
+        if (!comparable(&t->want[n])) {
+            t->skipped++;
+            continue;
+        }
+        emulated_run(t->emulated, &t->cases[n], &t->got[n]);
+        t->run++;
+        t->faults += t->want[n].vector != EXC_BP;
+        if (!agree(&t->batch[n], &t->want[n], &t->got[n]) && t->differences++ < REPORTS_PER_NAME) {
+            shrink_and_report(t, &t->batch[n]);
+        }
+    }
+    t->count = 0;
+}
+
+static struct generated *next(struct test *t)
+{
+    if (t->count == NATIVE_BATCH) {
+        flush(t);
+    }
+    return &t->batch[t->count];
+}
+
+static void take(struct test *t)
+{
+    t->cases[t->count] = t->batch[t->count].k;
+    t->count++;
+}
+
+static void test_name(struct test *t, const struct x86_opcode *const *rows, unsigned nrows,
+                      unsigned cases)
+{
+    const char *name = x86_mnemonic_name((enum x86_mnemonic)rows[0]->mnemonic);
+    unsigned long before = t->run, faults = t->faults, skipped = t->skipped;
+
+    t->differences = 0;
+    for (unsigned r = 0; r < nrows; r++) {
+        for (unsigned n = 0; n < cases; n++) {
+            if (!generate_single(&t->g, rows[r], next(t))) {
+                printf("# %s: no encoding of map %u opcode %#x /%d found\n", name, rows[r]->map,
+                       rows[r]->opcode, rows[r]->modrm_reg);
+                break;
+            }
+            take(t);
+        }
+    }
+    flush(t);
+    tap_ok(t->differences == 0, "%s, %u bits: %lu cases (%lu faults, %lu skipped), %u differ", name,
+           t->g.bits, t->run - before, t->faults - faults, t->skipped - skipped, t->differences);
+}
+
+static void test_sequences(struct test *t, const struct x86_opcode *const *rows, unsigned nrows,
+                           unsigned cases)
+{
+    unsigned long before = t->run, faults = t->faults, skipped = t->skipped;
+
+    t->differences = 0;
+    for (unsigned n = 0; n < cases; n++) {
+        struct generated *c = next(t);
+        generate_sequence(&t->g, rows, nrows, 2 + n % 20, c);
+        if (c->ninsns) {
+            take(t);
+        }
+    }
+    flush(t);
+    tap_ok(t->differences == 0,
+           "sequences, %u bits: %lu cases (%lu faults, %lu skipped), %u differ", t->g.bits,
+           t->run - before, t->faults - faults, t->skipped - skipped, t->differences);
+}
+
+struct options {
+    unsigned cases, sequences, bits;
+    uint64_t seed;
+    const char *name, *accel;
+};
+
+static void test_bits(struct test *t, const struct options *o, unsigned bits)
+{
+    const struct x86_isa *isa = emulated_cpu(t->emulated)->isa;
+    static const struct x86_opcode *rows[MAX_ROWS], *same[MAX_ROWS];
+    unsigned nrows = 0;
+
+    t->g.bits = bits;
+    for (unsigned n = 0; n < x86_opcode_count() && nrows < MAX_ROWS; n++) {
+        const struct x86_opcode *row = x86_opcode_row(n);
+        const char *name = x86_mnemonic_name((enum x86_mnemonic)row->mnemonic);
+        if (generate_wants(row, bits) && (!o->name || !strcmp(o->name, name))) {
+            if (x86_isa_has(isa, (enum x86_mnemonic)row->mnemonic)) {
+                rows[nrows++] = row;
+            } else {
+                printf("# %s is not implemented\n", name);
+            }
+        }
+    }
+    for (unsigned m = 1; m < MN_COUNT; m++) {
+        unsigned nsame = 0;
+        for (unsigned n = 0; n < nrows; n++) {
+            if (rows[n]->mnemonic == m) {
+                same[nsame++] = rows[n];
+            }
+        }
+        if (nsame) {
+            test_name(t, same, nsame, o->cases);
+        }
+    }
+    if (nrows && o->sequences) {
+        test_sequences(t, rows, nrows, o->sequences);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.cases = 150, .sequences = 4000, .seed = 1};
+    struct test *t = calloc(1, sizeof *t);
+    const char *why;
+    int opt;
+
+    while ((opt = getopt(argc, argv, "n:q:s:m:b:a:")) != -1) {
+        switch (opt) {
+        case 'n':
+            o.cases = (unsigned)strtoul(optarg, NULL, 0);
+            break;
+        case 'q':
+            o.sequences = (unsigned)strtoul(optarg, NULL, 0);
+            break;
+        case 's':
+            o.seed = strtoull(optarg, NULL, 0);
+            break;
+        case 'm':
+            o.name = optarg;
+            break;
+        case 'b':
+            o.bits = (unsigned)strtoul(optarg, NULL, 0);
+            break;
+        case 'a':
+            o.accel = optarg;
+            break;
+        default:
+            return 2;
+        }
+    }
+    if (!t) {
+        abort();
+    }
+    t->native = native_start(&why);
+    if (!t->native) {
+        printf("1..0 # SKIP %s\n", why);
+        free(t);
+        return 0;
+    }
+    t->emulated = emulated_start(o.accel, "max");
+    t->g.random = o.seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    for (unsigned bits = 64; bits >= 32; bits -= 32) {
+        if (!o.bits || o.bits == bits) {
+            test_bits(t, &o, bits);
+        }
+    }
+    printf("# %lu cases, %lu with a fault, %lu skipped, seed %llu\n", t->run, t->faults, t->skipped,
+           (unsigned long long)o.seed);
+    emulated_stop(t->emulated);
+    native_stop(t->native);
+    free(t);
+    return tap_done();
+}
