@@ -555,7 +555,12 @@ void lapic_registers_reset(struct lapic *a)
 static void lapic_loaded(void *obj)
 {
     struct lapic *a = obj;
+    int64_t now = clock_now(a->dev.machine->clock);
 
+    if (a->count_time < 0 || a->count_time > now) {
+        a->count_time = now; /* a damaged snapshot */
+    }
+    a->base &= (a->cpu->phys_mask & ~UINT64_C(0xfff)) | BASE_BSP | BASE_EXTD | BASE_EN;
     a->cpu->apic_base = a->base;
     mapping_move(a->page, a->base & ~UINT64_C(0xfff));
     lapic_update(a);
@@ -567,8 +572,9 @@ static void lapic_reset(struct device *d)
 {
     struct lapic *a = (struct lapic *)d;
     bool bsp = a->cpu->v.index == 0;
+    bool present = !a->cpu->model || x86_model_has(a->cpu->model, X86F_APIC);
 
-    a->base = APIC_DEFAULT_BASE | BASE_EN | (bsp ? BASE_BSP : 0);
+    a->base = APIC_DEFAULT_BASE | (present ? BASE_EN : 0) | (bsp ? BASE_BSP : 0);
     a->cpu->apic_base = a->base;
     mapping_move(a->page, APIC_DEFAULT_BASE);
     lapic_registers_reset(a);
@@ -593,11 +599,6 @@ static bool lapic_realize(struct device *d, struct error *err)
     return true;
 }
 
-static void lapic_destroy(struct device *d)
-{
-    ((struct lapic *)d)->cpu->apic = NULL;
-}
-
 const struct device_type lapic_type = {
     .name = "apic",
     .summary = "local APIC",
@@ -606,7 +607,6 @@ const struct device_type lapic_type = {
     .state = &lapic_state,
     .realize = lapic_realize,
     .reset = lapic_reset,
-    .destroy = lapic_destroy,
 };
 
 struct device *lapic_create(struct machine *m, struct x86_cpu *c, struct error *err)

@@ -53,11 +53,11 @@ void lapic_timer_arm_deadline(struct lapic *a)
 void lapic_timer_expired(void *opaque)
 {
     struct lapic *a = opaque;
+    int64_t due = x86_tsc_to_clock(a->cpu, a->deadline); /* may give "now": read before the clock */
     int64_t now = clock_now(a->dev.machine->clock);
 
     if (lapic_timer_mode(a) == TIMER_DEADLINE) {
-        /* The TSC may have been written since the timer was set. */
-        if (x86_tsc_to_clock(a->cpu, a->deadline) > now) {
+        if (due > now) { /* the TSC was written since the timer was set */
             lapic_timer_arm_deadline(a);
             return;
         }

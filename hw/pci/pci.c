@@ -156,6 +156,15 @@ static unsigned bar_offset(unsigned n)
     return n == ROM_BAR ? PCI_ROM : PCI_BAR0 + 4 * n;
 }
 
+/* The constant low bits: space, width, prefetchability. */
+static uint8_t bar_type(const struct pci_bar *bar, unsigned n)
+{
+    if (n == ROM_BAR) {
+        return 0;
+    }
+    return bar->io ? 1 : (uint8_t)((bar->prefetch ? 8 : 0) | (bar->is64 ? 4 : 0));
+}
+
 static void setup_bar(struct pci_device *p, unsigned n)
 {
     struct pci_bar *bar = &p->bar[n];
@@ -167,11 +176,11 @@ static void setup_bar(struct pci_device *p, unsigned n)
         return;
     }
     if (bar->io) {
-        p->config[off] = 1;
+        p->config[off] = bar_type(bar, n);
         set_mask32(p->wmask + off, (uint32_t)mask & ~3u);
         return;
     }
-    p->config[off] = (uint8_t)((bar->prefetch ? 8 : 0) | (bar->is64 ? 4 : 0));
+    p->config[off] = bar_type(bar, n);
     set_mask32(p->wmask + off, (uint32_t)mask & ~15u);
     if (bar->is64) {
         set_mask32(p->wmask + off + 4, (uint32_t)(mask >> 32));
@@ -355,6 +364,16 @@ void pci_device_reset(struct pci_device *p)
 
 void pci_device_loaded(struct pci_device *p)
 {
+    /* A damaged snapshot must not map a BAR askew. */
+    for (unsigned n = 0; n < NBARS; n++) {
+        unsigned off = bar_offset(n), words = p->bar[n].is64 ? 8 : 4;
+        for (unsigned i = 0; p->bar[n].size && i < words; i++) {
+            p->config[off + i] &= p->wmask[off + i];
+        }
+        if (p->bar[n].size) {
+            p->config[off] |= bar_type(&p->bar[n], n);
+        }
+    }
     update_bars(p);
     update_intx(p);
 }

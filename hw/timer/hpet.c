@@ -4,6 +4,7 @@
  * In legacy replacement mode comparators 0 and 1 take over ISA lines 0 and 8: the device steps into
  * those lines at realize, and passes the PIT's and the RTC's through while the mode is off. FSB
  * (MSI) delivery is not offered. */
+#include "hw/intc/apic.h"
 #include "hw/isa/isa.h"
 #include "hw/timer/timers.h"
 
@@ -25,8 +26,9 @@ enum {
     T_ROUTE = 0x3e00,
     T_WRITABLE = T_LEVEL | T_ENABLE | T_PERIODIC | T_SETVAL | T_32 | T_ROUTE,
 };
-/* Lines that a comparator may be routed to: ISA 2 (the I/O APIC's IRQ 0), 8 and the free ones. */
-#define ROUTES (UINT64_C(0xde04) << 32)
+/* Where a comparator may be routed: pins of the I/O APIC that no ISA line uses, and pin 2 (IRQ 0).
+ */
+#define ROUTES (UINT64_C(0x00ff0004) << 32)
 
 struct comparator {
     uint64_t config, compare, period;
@@ -43,6 +45,7 @@ struct hpet {
     uint64_t counter; /* while stopped: its value; while running: value at clock 0 */
     struct comparator timers[NTIMERS];
 
+    struct device *ioapic;
     struct irq behind[2]; /* ISA lines 0 and 8 as the board made them */
     bool in[2];           /* levels that the PIT and the RTC drive */
 };
@@ -87,7 +90,9 @@ static void drive(struct hpet *s, unsigned n, bool level)
         irq_set(&s->behind[n == 8], level);
         break;
     default:
-        irq_set(isa_irq(s->dev.machine, n), level);
+        if (s->ioapic && n >= 16 && n < 24) {
+            ioapic_set_irq(s->ioapic, (int)n, level);
+        }
         break;
     }
 }
@@ -365,6 +370,7 @@ static bool hpet_realize(struct device *d, struct error *err)
         s->timers[n].number = n;
         timer_init(&s->timers[n].timer, d->machine->clock, matched, &s->timers[n]);
     }
+    s->ioapic = device_find_type(d->machine, &ioapic_type);
     for (int n = 0; n < 2; n++) {
         s->behind[n] = isa->irqs[8 * n];
         isa->irqs[8 * n] = (struct irq){set_legacy_input, s, n};

@@ -404,10 +404,13 @@ static void mc146818_loaded(void *obj)
     struct mc146818 *s = obj;
     const int64_t far = INT64_C(1) << 60;
 
-    if (s->base_sec > far || s->base_sec < -far || s->base_ns > far || s->base_ns < -far) {
-        s->base_sec = s->base_ns = 0; /* a damaged snapshot */
+    if (s->base_sec > far || s->base_sec < -far || s->base_ns > far || s->base_ns < -far ||
+        s->next_sec > far || s->next_sec < -far) {
+        s->base_sec = s->base_ns = s->next_sec = 0; /* a damaged snapshot */
     }
-    restart_seconds(s);
+    if (!stopped(s) && (s->next_sec > now_sec(s) + 1 || s->next_sec < now_sec(s) - 60)) {
+        restart_seconds(s);
+    }
     update_irq(s);
 }
 

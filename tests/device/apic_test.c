@@ -354,7 +354,7 @@ static void x2apic(void)
     tap_ok(wrmsr(1, 0x1b, 0xfee00000) && !wrmsr(1, 0x1b, 0xfee00c00),
            "off, but not straight to x2APIC");
     tap_ok(wrmsr(1, 0x1b, 0xfee00800), "off to xAPIC");
-    model.feat[X86F_X2APIC >> 6] = 0;
+    model.feat[X86F_X2APIC >> 6] &= ~(UINT64_C(1) << (X86F_X2APIC & 63));
     tap_ok(!wrmsr(1, 0x1b, 0xfee00c00), "a model without x2APIC: #GP");
 }
 
@@ -365,6 +365,7 @@ int main(void)
 
     bench_open(&b);
     model.feat[X86F_X2APIC >> 6] = UINT64_C(1) << (X86F_X2APIC & 63);
+    model.feat[X86F_APIC >> 6] |= UINT64_C(1) << (X86F_APIC & 63);
     b.m->vcpus = vcpus;
     for (unsigned n = 0; n < NCPU; n++) {
         cpu[n] = calloc(1, sizeof(*cpu[n]));
