@@ -50,20 +50,37 @@ static bool condition_holds(uint32_t fl, unsigned cc)
     return r != (cc & 1);
 }
 
-/* The conditions of a comparison and of a test, the flag-setters that end most blocks whose flags
- * are looked at again in the next one. Values are moved to the top of the word, where the machine's
- * own comparisons see their sign. False: not one of the quick ones. */
+/* The common conditions of the flag-setters that blocks most often leave behind for the next one,
+ * without evaluating all flags. Values are moved to the top of the word, where the machine's own
+ * comparisons see their sign. False: not one of the quick ones. */
 static bool quick_condition(const uint64_t *r, unsigned which, bool *holds)
 {
-    uint64_t kind = r[TCG_REG_CC_OP], a, b = 0;
+    uint64_t kind = r[TCG_REG_CC_OP], a, b;
     unsigned shift = 64 - (8u << (kind & 3));
 
-    if ((kind & ~UINT64_C(3)) == CC_SUB8) {
-        b = r[TCG_REG_CC_B] << shift;
-    } else if ((kind & ~UINT64_C(3)) != CC_LOGIC8) {
+    a = r[TCG_REG_CC_A] << shift;
+    b = r[TCG_REG_CC_B] << shift;
+    switch (kind & ~UINT64_C(3)) {
+    case CC_SUB8:
+        break;
+    case CC_LOGIC8:
+        b = 0;
+        break;
+    case CC_ADD8:
+    case CC_INC8:
+    case CC_DEC8: /* the result is there; other conditions than these are rare */
+        if (which == COND_B) {
+            *holds = (kind & ~UINT64_C(3)) == CC_ADD8 ? a < b : r[TCG_REG_CC_B] & 1;
+            return true;
+        }
+        if (which != COND_Z && which != COND_S) {
+            return false;
+        }
+        b = 0;
+        break;
+    default:
         return false;
     }
-    a = r[TCG_REG_CC_A] << shift;
     switch (which) {
     case COND_B:
         *holds = a < b;
@@ -190,7 +207,9 @@ static struct cond less(struct translator *t, ir_reg a, ir_reg b, unsigned bytes
 {
     bool sign = c == IR_LT || c == IR_LE;
 
-    return compare(c, bytes, extended(t, a, bytes, sign), extended(t, b, bytes, sign));
+    a = extended(t, a, bytes, sign);
+    b = extended(t, b, bytes, sign);
+    return compare(c, bytes, a, b);
 }
 
 static ir_reg cond_value(struct translator *t, struct cond x)
