@@ -99,6 +99,22 @@ static inline void advance(struct bench *b, int64_t ns)
     clock_advance(b->m->clock, ns);
 }
 
+/* As a processor accesses memory: the view functions take the lock for MMIO themselves. */
+static inline uint64_t view_load(struct bench *b, unsigned view, uint64_t addr, unsigned size)
+{
+    machine_unlock(b->m);
+    uint64_t v = memory_view_load(b->m->memory, view, addr, size);
+    machine_lock(b->m);
+    return v;
+}
+static inline void view_store(struct bench *b, unsigned view, uint64_t addr, uint64_t v,
+                              unsigned size)
+{
+    machine_unlock(b->m);
+    memory_view_store(b->m->memory, view, addr, v, size);
+    machine_lock(b->m);
+}
+
 /* Configuration space by mechanism 1. */
 static inline uint32_t pci_in(struct bench *b, unsigned devfn, unsigned reg, unsigned size)
 {

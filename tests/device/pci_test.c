@@ -65,7 +65,7 @@ static struct bench b;
 
 static unsigned mem8(unsigned view, uint64_t a)
 {
-    return (unsigned)memory_view_load(b.m->memory, view, a, 1);
+    return (unsigned)view_load(&b, view, a, 1);
 }
 
 static void config_space(unsigned dev)
@@ -158,21 +158,21 @@ static void shadow(struct ram *ram)
     ram->host[0xf0000] = 0xaa;
     tap_ok(mem8(VIEW_NORMAL, 0xf0000) == 0x77, "ROM at F0000 after reset");
     pci_out(&b, 0, 0x59, 0x20, 1);
-    memory_view_store(b.m->memory, VIEW_NORMAL, 0xf0000, 0x12, 1);
+    view_store(&b, VIEW_NORMAL, 0xf0000, 0x12, 1);
     tap_ok(mem8(VIEW_NORMAL, 0xf0000) == 0x77 && ram->host[0xf0000] == 0x12,
            "write-only: reads ROM, writes RAM");
     pci_out(&b, 0, 0x59, 0x10, 1);
-    memory_view_store(b.m->memory, VIEW_NORMAL, 0xf0000, 0x34, 1);
+    view_store(&b, VIEW_NORMAL, 0xf0000, 0x34, 1);
     tap_ok(mem8(VIEW_NORMAL, 0xf0000) == 0x12, "read-only RAM");
     pci_out(&b, 0, 0x59, 0x30, 1);
-    memory_view_store(b.m->memory, VIEW_NORMAL, 0xf0000, 0x56, 1);
+    view_store(&b, VIEW_NORMAL, 0xf0000, 0x56, 1);
     tap_ok(mem8(VIEW_NORMAL, 0xf0000) == 0x56, "RAM");
     pci_out(&b, 0, 0x5a, 0x03, 1);
     pci_out(&b, 0, 0x5f, 0x30, 1);
-    memory_view_store(b.m->memory, VIEW_NORMAL, 0xc0000, 1, 1);
-    memory_view_store(b.m->memory, VIEW_NORMAL, 0xc4000, 2, 1);
-    memory_view_store(b.m->memory, VIEW_NORMAL, 0xec000, 3, 1);
-    memory_view_store(b.m->memory, VIEW_NORMAL, 0xe8000, 4, 1);
+    view_store(&b, VIEW_NORMAL, 0xc0000, 1, 1);
+    view_store(&b, VIEW_NORMAL, 0xc4000, 2, 1);
+    view_store(&b, VIEW_NORMAL, 0xec000, 3, 1);
+    view_store(&b, VIEW_NORMAL, 0xe8000, 4, 1);
     tap_ok(mem8(VIEW_NORMAL, 0xc0000) == 1 && mem8(VIEW_NORMAL, 0xc4000) == 0xff &&
                mem8(VIEW_NORMAL, 0xec000) == 3 && mem8(VIEW_NORMAL, 0xe8000) == 0x66,
            "each nibble has its area");
@@ -180,7 +180,7 @@ static void shadow(struct ram *ram)
     /* SMRAM, as SeaBIOS does it. */
     tap_ok(mem8(VIEW_NORMAL, 0xa8000) == 0xff && mem8(VIEW_SMM, 0xa8000) == 0xff, "SMRAM off");
     pci_out(&b, 0, 0x72, 0x4a, 1);
-    memory_view_store(b.m->memory, VIEW_NORMAL, 0xa8000, 0x99, 1);
+    view_store(&b, VIEW_NORMAL, 0xa8000, 0x99, 1);
     tap_ok(mem8(VIEW_NORMAL, 0xa8000) == 0x99, "D_OPEN");
     pci_out(&b, 0, 0x72, 0x0a, 1);
     tap_ok(mem8(VIEW_NORMAL, 0xa8000) == 0xff && mem8(VIEW_SMM, 0xa8000) == 0x99,

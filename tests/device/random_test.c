@@ -57,10 +57,10 @@ static void one_access(struct bench *b, struct x86_cpu *c, const struct x86_plat
         break;
     case 6:
     case 7:
-        memory_view_store(b->m->memory, VIEW_NORMAL, addr & ~(uint64_t)(size - 1), v, size);
+        view_store(b, VIEW_NORMAL, addr & ~(uint64_t)(size - 1), v, size);
         break;
     case 8:
-        memory_view_load(b->m->memory, VIEW_NORMAL, addr & ~(uint64_t)(size - 1), size);
+        view_load(b, VIEW_NORMAL, addr & ~(uint64_t)(size - 1), size);
         break;
     case 9:
         pci_out(b, r >> 20 & 15, r >> 24 & 0xfc, (uint32_t)v, 4);
