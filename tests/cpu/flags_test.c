@@ -168,6 +168,9 @@ int main(void)
     for (unsigned bytes = 1; bytes <= 8; bytes *= 2) {
         test_kind(CC_SIZED(SUB, bytes), false);
         test_kind(CC_SIZED(LOGIC, bytes), false);
+        test_kind(CC_SIZED(ADD, bytes), false);
+        test_kind(CC_SIZED(INC, bytes), false);
+        test_kind(CC_SIZED(DEC, bytes), false);
         test_kind(CC_SIZED(SHL, bytes), false);
     }
     ir_free(&ir);
