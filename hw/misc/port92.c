@@ -1,6 +1,6 @@
 /* System control port A (92h): fast A20 gate (bit 1) and fast reset (bit 0). IBM PS/2 technical
- * reference. The A20 gate has two masters, this port and the keyboard controller; the last one to
- * write wins. */
+ * reference. How the A20 gates of this port and of the keyboard controller combine is the board's
+ * matter; neither tells its line at reset, since the processors open A20 by themselves then. */
 #include "hw/isa/isa.h"
 #include "hw/misc/misc.h"
 
