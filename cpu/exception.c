@@ -373,10 +373,6 @@ void x86_deliver(struct vcpu *v)
         c->dr[7] &= ~(uint64_t)DR7_GD;
         e.flags &= ~(uint32_t)FL_RF;
     }
-    if (!software && (in_class(e.vector, FAULTS) || (dr6 & DR6_BD))) {
-        e.flags |= FL_RF;
-    }
-
     if (first >= 0 && !software) {
         bool contributory = in_class(e.vector, CONTRIBUTORY), pf = e.vector == EXC_PF;
 
@@ -394,6 +390,9 @@ void x86_deliver(struct vcpu *v)
             e.has_error = true;
             e.error = 0;
         }
+    }
+    if (!software && (in_class(e.vector, FAULTS) || (dr6 & DR6_BD))) {
+        e.flags |= FL_RF;
     }
     c->delivering = software ? e.vector | DELIVERING_BENIGN : e.vector;
     deliver_event(c, &e);
