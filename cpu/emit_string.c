@@ -136,8 +136,8 @@ static void emit_cmps(struct translator *t, const struct x86_insn *i)
     if (repeated(t, i, STRING_CMPS)) {
         return;
     }
-    ir_reg a = load(t, element(t, i, (enum x86_segnum)i->seg, X86_RSI, size, false), size);
     ir_reg b = load(t, element(t, i, SEG_ES, X86_RDI, size, false), size);
+    ir_reg a = load(t, element(t, i, (enum x86_segnum)i->seg, X86_RSI, size, false), size);
     flags_set(t, CC_SIZED(SUB, size), a, b, IR_NONE);
     ir_reg by = stride(t, size);
     advance(t, i, X86_RSI, by);

@@ -287,14 +287,14 @@ static uint64_t search(struct rep *r, const uint8_t *a, const uint8_t *b, uint64
 
 static bool step_cmps(struct rep *r)
 {
-    struct place p = look(r, r->seg, X86_RSI, false);
+    struct place q = look(r, SEG_ES, X86_RDI, false); /* the order in which processors fault */
     uint64_t n = r->limit;
-    const uint8_t *a = direct(r, &p, ACCESS_READ, &n), *b;
-    uint64_t x = a ? load_element(a, r->memop) : slow_load(r, &p);
-    struct place q = look(r, SEG_ES, X86_RDI, false);
+    const uint8_t *b = direct(r, &q, ACCESS_READ, &n), *a;
+    uint64_t y = b ? load_element(b, r->memop) : slow_load(r, &q);
+    struct place p = look(r, r->seg, X86_RSI, false);
     bool ended;
 
-    b = direct(r, &q, ACCESS_READ, &n);
+    a = direct(r, &p, ACCESS_READ, &n);
     if (a && b) {
         n = search(r, a, b, 0, n, &ended);
         ptrdiff_t last = (ptrdiff_t)((n - 1) << r->memop);
@@ -302,8 +302,8 @@ static bool step_cmps(struct rep *r)
         r->b = load_element(r->backward ? b - last : b + last, r->memop);
     } else {
         n = 1;
-        r->a = x;
-        r->b = slow_load(r, &q);
+        r->a = slow_load(r, &p);
+        r->b = y;
         ended = (r->a == r->b) == r->repne;
     }
     r->compared = true;
@@ -383,19 +383,17 @@ static bool step_outs(struct rep *r)
 
 /* ---- the loop ---- */
 
-/* A count of zero in 64-bit mode still zero-extends 32-bit counters, and the index registers of the
- * instructions that write memory (Intel's processors do). */
-static void nothing_to_do(struct rep *r, enum x86_string_op op)
+/* 32-bit addresses in 64-bit mode: the counter, and the index registers of the instructions that
+ * write memory, lose their upper halves even when the count is zero or the first element faults, as
+ * Intel's processors show. */
+static void zero_extend(struct rep *r, enum x86_string_op op)
 {
-    merge(r, X86_RCX, 0);
-    if (r->mask != UINT32_MAX) {
-        return;
-    }
-    if (op == STRING_MOVS) {
-        merge(r, X86_RSI, r->reg[X86_RSI]);
-    }
+    merge(r, X86_RCX, r->reg[X86_RCX]);
     if (op == STRING_MOVS || op == STRING_STOS) {
         merge(r, X86_RDI, r->reg[X86_RDI]);
+    }
+    if (op == STRING_MOVS && !r->reg[X86_RCX]) {
+        merge(r, X86_RSI, r->reg[X86_RSI]);
     }
 }
 
@@ -424,10 +422,12 @@ static uint64_t helper_string(struct vcpu *v, uint64_t what)
     bool one = what >> STRING_ONE & 1, done;
 
     r.size = 1u << r.memop;
+    if (r.code64 && addr == 2 && !r.once) {
+        zero_extend(&r, (enum x86_string_op)(what >> STRING_OP & 7));
+    }
     do {
         uint64_t left = r.once ? 1 : r.reg[X86_RCX] & r.mask;
         if (left == 0) {
-            nothing_to_do(&r, (enum x86_string_op)(what >> STRING_OP & 7));
             done = true;
             break;
         }
