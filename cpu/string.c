@@ -392,7 +392,7 @@ static void zero_extend(struct rep *r, enum x86_string_op op)
     if (op == STRING_MOVS || op == STRING_STOS) {
         merge(r, X86_RDI, r->reg[X86_RDI]);
     }
-    if (op == STRING_MOVS && !r->reg[X86_RCX]) {
+    if (op == STRING_MOVS) {
         merge(r, X86_RSI, r->reg[X86_RSI]);
     }
 }
