@@ -125,7 +125,8 @@ enum ir_flags {
     IR_V256 = 2,   /* vector op on 256 bits */
     IR_VZU = 4,    /* vector op clears bits 255:128 of d (VEX); else they stay */
     IR_KEEPPC = 8, /* EXIT_LOOP: REG_PC was set by the guest (helper) already */
-    IR_PC32 = 16,  /* exits: the new pc wraps at 32 bits */
+    IR_PC32 = 16,  /* exits: the new pc wraps at 32 bits. With PC32 or PC16 its linear address is
+                    * that plus a base, wrapped at 32 bits; with neither, the pc itself */
     IR_PC16 = 32,  /* ... at 16 bits */
     IR_POLL = 64,  /* EXIT_TB: poll exit_request here (backward or self) */
     IR_CC_MAP = 128, /* CC: set by passes.c: nothing but a fault can see these flags, so the executor

@@ -39,14 +39,22 @@ HANDLER(br)
 }
 const iop_fn iop_br = br;
 
+#define BRANCH(taken)                                                                              \
+    do {                                                                                           \
+        if (taken) {                                                                               \
+            const union iop *to_ = ip + (int16_t)ip->d;                                            \
+            GO(to_);                                                                               \
+        }                                                                                          \
+        NEXT(1);                                                                                   \
+    } while (0)
 #define BRCOND(c, w, U, S)                                                                         \
     HANDLER(br_##c##w##_rr)                                                                        \
     {                                                                                              \
-        NEXT(COND_##c(U, S, R(ip->a), R(ip->b)) ? (int16_t)ip->d : 1);                             \
+        BRANCH(COND_##c(U, S, R(ip->a), R(ip->b)));                                                \
     }                                                                                              \
     HANDLER(br_##c##w##_ri)                                                                        \
     {                                                                                              \
-        NEXT(COND_##c(U, S, R(ip->a), (int64_t)ip->imm) ? (int16_t)ip->d : 1);                     \
+        BRANCH(COND_##c(U, S, R(ip->a), (int64_t)ip->imm));                                        \
     }
 CONDS(BRCOND, 32, uint32_t, int32_t)
 CONDS(BRCOND, 64, uint64_t, int64_t)
@@ -59,10 +67,11 @@ const iop_fn iop_brcond[IR_NCOND][2][2] = {CONDS(BRCOND_ROW, 32) CONDS(BRCOND_RO
 #define WRAP0(pc) (pc)
 #define WRAP1(pc) ((uint32_t)(pc))
 #define WRAP2(pc) ((uint16_t)(pc))
-/* Linear address of the pc; outside 64-bit mode it wraps at 32 bits like the pc, or earlier. */
-#define LINEAR0(pc) ((pc) + v->tcg_cpu->pc_base)
-#define LINEAR1(pc) ((uint32_t)LINEAR0(pc))
-#define LINEAR2(pc) ((uint32_t)LINEAR0(pc))
+/* Linear address of the pc: the pc itself where it does not wrap, else with a base, wrapping at 32
+ * bits (see IR_PC32 in ir.h). */
+#define LINEAR0(pc) (pc)
+#define LINEAR1(pc) ((uint32_t)((pc) + v->tcg_cpu->pc_base))
+#define LINEAR2(pc) LINEAR1(pc)
 
 static inline bool polled(struct vcpu *v)
 {
@@ -155,17 +164,36 @@ const iop_fn iop_second_page[2] = {second_page_64, second_page_32};
  * [brx] [exit not taken: 3 slots] [exit taken: 3 slots]; optionally stores the lazy flags first. An
  * exit whose `a` is not zero needs more care than is inlined here. */
 
-#define BRX_TAIL(taken, wrap)                                                                      \
+/* Does the work of the exit at ip. */
+#define INLINE_EXIT(wrap, guard)                                                                   \
     do {                                                                                           \
-        ip = (taken) ? ip + 1 + EXIT_SLOTS : ip + 1;                                               \
-        if (unlikely(ip->a)) {                                                                     \
-            GO(ip);                                                                                \
+        const union iop *to_ = exit_target(ip);                                                    \
+        uint64_t pc_ = WRAP##wrap(RPC + (uint64_t)(int64_t)ip->imm);                               \
+        if (ip->a != EXIT_PLAIN) {                                                                 \
+            if (!guard || ip->a != EXIT_GUARDED) {                                                 \
+                GO(ip);                                                                            \
+            }                                                                                      \
+            if (unlikely(!page_is(v, LINEAR##wrap(pc_), to_[-1].q[0]))) {                          \
+                to_ = ip + EXIT_STUB;                                                              \
+            }                                                                                      \
         }                                                                                          \
-        RPC = WRAP##wrap(RPC + (uint64_t)(int64_t)ip->imm);                                        \
+        RPC = pc_;                                                                                 \
         if (polled(v)) {                                                                           \
             return NULL;                                                                           \
         }                                                                                          \
-        GO(exit_target(ip));                                                                       \
+        GO(to_);                                                                                   \
+    } while (0)
+/* A true branch in the host, so that what follows is speculated: a conditional move would make the
+ * next slot's address wait for the comparison. */
+#define BRX_TAIL(taken, wrap)                                                                      \
+    do {                                                                                           \
+        if (taken) {                                                                               \
+            ip += 1 + EXIT_SLOTS;                                                                  \
+            KEEP(ip);                                                                              \
+            INLINE_EXIT(wrap, 0);                                                                  \
+        }                                                                                          \
+        ip++;                                                                                      \
+        INLINE_EXIT(wrap, 0);                                                                      \
     } while (0)
 
 #define BRX_ALL(c, w, U, S, wrap)                                                                  \
@@ -214,27 +242,93 @@ CONDS(BRX_ALL, 64, uint64_t, int64_t, 1)
                       BRX_NAMES(c, w, ccab_rr), BRX_NAMES(c, w, ccai_ri)},
 const iop_fn iop_brx[IR_NCOND][2][NBRX][2] = {CONDS(BRX_ROW, 32) CONDS(BRX_ROW, 64)};
 
+/* ---- call: push of the return address, then the exit in the next slots ---- imm is the
+ * return address less the pc, the push is of the width of the wrap */
+
+#define PUSHPC(size, type, le, wrap)                                                               \
+    SLOW(pushpc_slow_##size)                                                                       \
+    {                                                                                              \
+        AT(ip);                                                                                    \
+        softmmu_store(v, x, (type)(RPC + (uint64_t)(int64_t)ip->imm), MO_##size, v->tcg_cpu->ctx); \
+        R(ip->a) = x;                                                                              \
+        RELOAD_TLB();                                                                              \
+        NEXT_SLOW(1);                                                                              \
+    }                                                                                              \
+    HANDLER(pushpc_##size)                                                                         \
+    {                                                                                              \
+        uint64_t va = (type)(R(ip->a) - sizeof(type));                                             \
+        struct tlb_entry *e = tlb_at(tlb, va);                                                     \
+        uint64_t t = va ^ e->wtag;                                                                 \
+        type x;                                                                                    \
+        if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
+            return pushpc_slow_##size(v, ip, tlb, va);                                             \
+        }                                                                                          \
+        x = le((type)(RPC + (uint64_t)(int64_t)ip->imm));                                          \
+        BEFORE_STORE();                                                                            \
+        memcpy(e->page + t, &x, sizeof(x));                                                        \
+        R(ip->a) = va;                                                                             \
+        ip++;                                                                                      \
+        INLINE_EXIT(wrap, 1);                                                                      \
+    }
+PUSHPC(32, uint32_t, LE32, 1)
+PUSHPC(64, uint64_t, LE64, 0)
+const iop_fn iop_pushpc[2] = {pushpc_32, pushpc_64};
+
 /* ---- exits to places known only now ---- */
+
+/* To the block at pc by the jump cache. */
+#define INLINE_JUMP(wrap, target)                                                                  \
+    do {                                                                                           \
+        uint64_t pc_ = WRAP##wrap(target), lin_, t_;                                               \
+        const struct tlb_entry *e_;                                                                \
+        const struct jump_entry *j_;                                                               \
+        RPC = pc_;                                                                                 \
+        lin_ = LINEAR##wrap(pc_);                                                                  \
+        e_ = tlb_at(v->tlb[v->fetch_ctx], lin_);                                                   \
+        t_ = lin_ ^ e_->xtag;                                                                      \
+        if (unlikely(t_ >= PAGE_SIZE_GUEST) || polled(v)) {                                        \
+            return NULL;                                                                           \
+        }                                                                                          \
+        j_ = &v->tcg_cpu->jump[jump_hash(e_->page + t_)];                                          \
+        if (unlikely(j_->host != e_->page + t_ || j_->flags != v->tb_flags)) {                     \
+            return NULL;                                                                           \
+        }                                                                                          \
+        GO((const union iop *)j_->code);                                                           \
+    } while (0)
+
+/* [d: register for the popped address, a: stack pointer, imm: what it moves by] */
+#define RET(size, type, le, wrap)                                                                  \
+    SLOW(ret_slow_##size)                                                                          \
+    {                                                                                              \
+        AT(ip);                                                                                    \
+        x = (type)softmmu_load(v, x, MO_##size, v->tcg_cpu->ctx);                                  \
+        R(ip->a) = (type)(R(ip->a) + (uint64_t)(int64_t)ip->imm);                                  \
+        RPC = x;                                                                                   \
+        (void)tlb;                                                                                 \
+        return NULL;                                                                               \
+    }                                                                                              \
+    HANDLER(ret_##size)                                                                            \
+    {                                                                                              \
+        uint64_t va = (type)R(ip->a);                                                              \
+        struct tlb_entry *e = tlb_at(tlb, va);                                                     \
+        uint64_t t = va ^ e->rtag;                                                                 \
+        type x;                                                                                    \
+        if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
+            return ret_slow_##size(v, ip, tlb, va);                                                \
+        }                                                                                          \
+        memcpy(&x, e->page + t, sizeof(x));                                                        \
+        AFTER_LOAD();                                                                              \
+        R(ip->a) = (type)(va + (uint64_t)(int64_t)ip->imm);                                        \
+        INLINE_JUMP(wrap, le(x));                                                                  \
+    }
+RET(32, uint32_t, LE32, 1)
+RET(64, uint64_t, LE64, 0)
+const iop_fn iop_ret[2] = {ret_32, ret_64};
 
 #define EXIT_IND(wrap)                                                                             \
     HANDLER(exit_ind_##wrap)                                                                       \
     {                                                                                              \
-        uint64_t pc = WRAP##wrap(R(ip->a)), lin, t;                                                \
-        struct tcg_cpu *tc = v->tcg_cpu;                                                           \
-        struct tlb_entry *e;                                                                       \
-        const struct jump_entry *j;                                                                \
-        RPC = pc;                                                                                  \
-        lin = LINEAR##wrap(pc);                                                                    \
-        e = tlb_at(v->tlb[v->fetch_ctx], lin);                                                     \
-        t = lin ^ e->xtag;                                                                         \
-        if (unlikely(t >= PAGE_SIZE_GUEST) || polled(v)) {                                         \
-            return NULL;                                                                           \
-        }                                                                                          \
-        j = &tc->jump[jump_hash(e->page + t)];                                                     \
-        if (unlikely(j->host != e->page + t || j->flags != v->tb_flags)) {                         \
-            return NULL;                                                                           \
-        }                                                                                          \
-        GO((const union iop *)j->code);                                                            \
+        INLINE_JUMP(wrap, R(ip->a));                                                               \
     }                                                                                              \
     HANDLER(exit_stop_##wrap)                                                                      \
     {                                                                                              \

@@ -50,6 +50,10 @@ enum { /* of an exit */
        EXIT_SLOTS = 3,
        EXIT_TARGET = 1,
        EXIT_STUB = 2,
+       /* `a` of an exit slot, for handlers that do the exit's work themselves */
+       EXIT_PLAIN = 0,
+       EXIT_GUARDED = 1, /* may leave the page */
+       EXIT_OWN = 2,     /* only its own handler knows */
 };
 
 /* Registers that lowering uses for itself: constants that do not fit, address sums. REG_ZERO is
@@ -184,6 +188,7 @@ extern const iop_fn iop_storei[4][2]; /* base + disp16, value imm32; [a32] */
 extern const iop_fn iop_load_any,
     iop_store_any; /* all checks in C; memop and disp in a slot of data */
 extern const iop_fn iop_atomic, iop_cmpxchg;
+extern const iop_fn iop_push[2], iop_pop[2]; /* [w]: W32 with a 32-bit address */
 
 extern const iop_fn iop_br, iop_brcond[IR_NCOND][2][2]; /* [cond][w][imm]; control.c */
 extern const iop_fn iop_exit[3][2][2];                  /* [wrap][cross page][poll] */
@@ -191,6 +196,7 @@ extern const iop_fn iop_exit_ind[3], iop_exit_stop[3], iop_exit_stop_ind[3], iop
 extern const iop_fn iop_stub, iop_poison, iop_second_page[2]; /* [32 bit] */
 enum brx { BRX_RR, BRX_RI, BRX_CC_A_RI, BRX_CC_AB_RR, BRX_CC_AI_RI, NBRX };
 extern const iop_fn iop_brx[IR_NCOND][2][NBRX][2]; /* [cond][w][form][32-bit pc] */
+extern const iop_fn iop_pushpc[2], iop_ret[2];     /* call and return: [w] */
 extern const iop_fn iop_call[4][2][2];             /* [nargs][imm][result] */
 
 struct iop_vec { /* vector.c */

@@ -480,7 +480,7 @@ static void lower_exit_tb(struct lower *l, const struct ir_op *op)
         return;
     }
     s = slot(l, iop_exit[wrap][cross][poll]);
-    s->a = cross || wrap == 2; /* more than brx does */
+    s->a = wrap == 2 ? EXIT_OWN : cross ? EXIT_GUARDED : EXIT_PLAIN;
     s->imm = (int32_t)op->imm;
     data(l, 0, 0);
     slot(l, iop_stub);
@@ -509,6 +509,82 @@ static void lower_call(struct lower *l, const struct ir_op *op)
     data(l, (uint64_t)(uintptr_t)h->fn, (uint64_t)op->imm);
 }
 
+/* op moves its register by imm (as d += imm in width w). */
+static bool moves(const struct ir_op *op, ir_reg r, enum ir_width w, int64_t imm)
+{
+    return op->opc == IR_ADD && op->w == w && (op->flags & IR_BIMM) && op->d == r && op->a == r &&
+           (w == W64 ? op->imm : (int32_t)op->imm) == imm;
+}
+
+/* Width of a stack access that has a handler: 64 bits, or 32 with a 32-bit address; -1: neither. */
+static int stack_width(const struct ir_op *op)
+{
+    if ((op->aux & ~MO_A32) == MO_64 && !(op->aux & MO_A32)) {
+        return W64;
+    }
+    return op->aux == (MO_32 | MO_A32) ? W32 : -1;
+}
+
+/* store below r; r -= size: push; with the return address and an exit behind it: call. */
+static unsigned try_push(struct lower *l, unsigned i)
+{
+    const struct ir_op *op = &l->ir->ops[i];
+    int w = stack_width(op);
+    int64_t disp = w == W32 ? (int32_t)op->imm : op->imm;
+
+    if (w < 0 || (op->flags & IR_BIMM) || op->a == IR_NONE || op->a == TCG_REG_PC ||
+        i + 1 >= l->ir->nops || !fits32(disp) || !moves(&op[1], op->a, (enum ir_width)w, disp)) {
+        return 0;
+    }
+    emit_imm(l, iop_push[w], off(op->b), off(op->a), disp);
+    return 2;
+}
+
+static unsigned try_call(struct lower *l, unsigned i)
+{
+    const struct ir_op *op = &l->ir->ops[i], *st = &op[1], *exit = &op[3];
+    int w;
+
+    if (i + 3 >= l->ir->nops || l->ir->no_link || st->opc != IR_ST || st->b != op->d ||
+        (st->flags & IR_BIMM) || st->a == op->d || st->a == IR_NONE || op->d < TCG_REG_TEMP ||
+        !fits32(op->imm) || exit->opc != IR_EXIT_TB || !fits32(exit->imm)) {
+        return 0;
+    }
+    w = stack_width(st);
+    if (w < 0 || wrap_of(exit) != (w == W64 ? 0 : 1) ||
+        (w == W64 ? st->imm : (int32_t)st->imm) != (w == W64 ? -8 : -4) ||
+        !moves(&op[2], st->a, (enum ir_width)w, w == W64 ? -8 : -4)) {
+        return 0;
+    }
+    emit_imm(l, iop_pushpc[w], 0, off(st->a), op->imm);
+    lower_exit_tb(l, exit);
+    return 4;
+}
+
+/* load off r; r += imm: pop; with an indirect exit behind it: return. */
+static unsigned try_pop(struct lower *l, unsigned i)
+{
+    const struct ir_op *op = &l->ir->ops[i];
+    int w = stack_width(op);
+    int64_t imm;
+
+    if (w < 0 || op->imm || op->a == IR_NONE || op->d == op->a || i + 1 >= l->ir->nops ||
+        op[1].opc != IR_ADD || !(op[1].flags & IR_BIMM)) {
+        return 0;
+    }
+    imm = w == W64 ? op[1].imm : (int32_t)op[1].imm;
+    if (!fits32(imm) || !moves(&op[1], op->a, (enum ir_width)w, imm)) {
+        return 0;
+    }
+    if (i + 2 < l->ir->nops && op[2].opc == IR_EXIT_IND && op[2].a == op->d &&
+        op->d >= TCG_REG_TEMP && !l->ir->no_link && wrap_of(&op[2]) == (w == W64 ? 0 : 1)) {
+        emit_imm(l, iop_ret[w], 0, off(op->a), imm);
+        return 3;
+    }
+    emit_imm(l, iop_pop[w], off(op->d), off(op->a), imm);
+    return 2;
+}
+
 /* brcond to L; exit; L: exit, maybe after a cc of the same operands. Returns ops taken; 0: not one.
  */
 static unsigned try_brx(struct lower *l, unsigned i)
@@ -526,6 +602,10 @@ static unsigned try_brx(struct lower *l, unsigned i)
         }
         cc = op++;
         n++;
+        while (i + n < l->ir->nops && op->opc == IR_INSN) { /* cmp and jcc are two instructions */
+            op++;
+            n++;
+        }
     }
     if (i + n > l->ir->nops || l->ir->no_link || op[0].opc != IR_BRCOND ||
         op[1].opc != IR_EXIT_TB || op[2].opc != IR_LABEL || op[2].imm != op[0].d ||
@@ -652,6 +732,10 @@ static unsigned lower_op(struct lower *l, unsigned i)
         movi(l, op->d, op->imm);
         break;
     case IR_MOVPC:
+        n = try_call(l, i);
+        if (n) {
+            return n;
+        }
         if (fits32(op->imm)) {
             emit_imm(l, iop_bin[IR_ADD][W64][FORM_RI], off(op->d), off(TCG_REG_PC), op->imm);
         } else {
@@ -687,9 +771,17 @@ static unsigned lower_op(struct lower *l, unsigned i)
         map_cc(l, op);
         break;
     case IR_LD:
+        n = try_pop(l, i);
+        if (n) {
+            return n;
+        }
         lower_ld(l, op);
         break;
     case IR_ST:
+        n = try_push(l, i);
+        if (n) {
+            return n;
+        }
         lower_st(l, op);
         break;
     case IR_LDENV:

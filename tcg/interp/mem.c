@@ -122,6 +122,61 @@ const iop_fn iop_store[4][NMODES] = {STORE_SIZES(STORE_ROW)};
 #define STOREI_ROW(size, type, le, mo) [mo] = {sti_##size, sti32_##size},
 const iop_fn iop_storei[4][2] = {STORE_SIZES(STOREI_ROW)};
 
+/* ---- push and pop: a store or load off the register that is moved in the same go ---- */
+
+#define PUSH(size, type, le, addr)                                                                 \
+    SLOW(push_slow_##size)                                                                         \
+    {                                                                                              \
+        AT(ip);                                                                                    \
+        softmmu_store(v, x, (type)R(ip->d), MO_##size, v->tcg_cpu->ctx);                           \
+        R(ip->a) = (addr)(R(ip->a) + (uint64_t)(int64_t)ip->imm);                                  \
+        RELOAD_TLB();                                                                              \
+        NEXT_SLOW(1);                                                                              \
+    }                                                                                              \
+    HANDLER(push_##size)                                                                           \
+    {                                                                                              \
+        uint64_t va = (addr)(R(ip->a) + (uint64_t)(int64_t)ip->imm);                               \
+        struct tlb_entry *e = tlb_at(tlb, va);                                                     \
+        uint64_t t = va ^ e->wtag;                                                                 \
+        type x;                                                                                    \
+        if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
+            return push_slow_##size(v, ip, tlb, va);                                               \
+        }                                                                                          \
+        x = le((type)R(ip->d));                                                                    \
+        BEFORE_STORE();                                                                            \
+        memcpy(e->page + t, &x, sizeof(x));                                                        \
+        R(ip->a) = va;                                                                             \
+        NEXT(1);                                                                                   \
+    }                                                                                              \
+    SLOW(pop_slow_##size)                                                                          \
+    {                                                                                              \
+        uint64_t value;                                                                            \
+        AT(ip);                                                                                    \
+        value = (type)softmmu_load(v, x, MO_##size, v->tcg_cpu->ctx);                              \
+        R(ip->a) = (addr)(R(ip->a) + (uint64_t)(int64_t)ip->imm);                                  \
+        R(ip->d) = value;                                                                          \
+        RELOAD_TLB();                                                                              \
+        NEXT_SLOW(1);                                                                              \
+    }                                                                                              \
+    HANDLER(pop_##size)                                                                            \
+    {                                                                                              \
+        uint64_t va = (addr)R(ip->a);                                                              \
+        struct tlb_entry *e = tlb_at(tlb, va);                                                     \
+        uint64_t t = va ^ e->rtag;                                                                 \
+        type x;                                                                                    \
+        if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
+            return pop_slow_##size(v, ip, tlb, va);                                                \
+        }                                                                                          \
+        memcpy(&x, e->page + t, sizeof(x));                                                        \
+        AFTER_LOAD();                                                                              \
+        R(ip->a) = (addr)(va + (uint64_t)(int64_t)ip->imm);                                        \
+        R(ip->d) = le(x);                                                                          \
+        NEXT(1);                                                                                   \
+    }
+PUSH(32, uint32_t, LE32, uint32_t)
+PUSH(64, uint64_t, LE64, uint64_t)
+const iop_fn iop_push[2] = {push_32, push_64}, iop_pop[2] = {pop_32, pop_64};
+
 /* ---- with an alignment check ---- */
 
 static void check_aligned(struct vcpu *v, uint64_t va, unsigned memop)
