@@ -223,7 +223,10 @@ static void rewrite_exits(struct translator *t, uint64_t key)
                 ir_movpc(ir, pc, o->imm);
                 wrap_into(ir, pc, pc, o->flags);
             }
-            ir_call(ir, &h_end_rare_at, IR_NONE, pc, IR_NONE, IR_NONE, (int64_t)key);
+            /* Leaving to the same instruction is a repeated string with elements left: RF stays. */
+            bool again = o->opc == IR_EXIT_LOOP && o->imm == 0;
+            ir_call(ir, &h_end_rare_at, IR_NONE, pc, IR_NONE, IR_NONE,
+                    (int64_t)(again ? key & ~(uint64_t)KEY_RF : key));
         } else {
             *ir_append(ir, (enum ir_opc)o->opc) = *o;
             continue;
