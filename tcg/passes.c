@@ -35,6 +35,7 @@ struct label_info {
 
 struct pass {
     struct ir *ir;
+    unsigned nregs; /* those from here on do not occur; their entries are not set up */
     struct value val[TCG_NREGS];
     uint32_t version[TCG_NREGS];
     uint32_t def[TCG_NREGS]; /* last write */
@@ -731,7 +732,7 @@ static void at_label(struct pass *p, const struct ir_op *op, uint32_t at)
 {
     const struct label_info *l = &p->labels[op->imm];
 
-    for (unsigned r = 0; r < TCG_NREGS; r++) {
+    for (unsigned r = 0; r < p->nregs; r++) {
         if (l->backward || p->val[r].since >= l->first_branch) {
             p->val[r] = (struct value){.since = at, .bits = 64};
         }
@@ -766,7 +767,7 @@ static void prepare(struct pass *p)
             }
             if (l->position != UINT32_MAX) { /* a loop: what it reads, it reads again */
                 l->backward = true;
-                for (unsigned r = TCG_REG_TEMP; r < TCG_NREGS; r++) {
+                for (unsigned r = TCG_REG_TEMP; r < p->nregs; r++) {
                     if (p->last_use[r] >= l->position) {
                         p->last_use[r] = i;
                     }
@@ -854,6 +855,7 @@ struct live {
 struct back {
     struct ir *ir;
     struct live now, *at_label;
+    unsigned nregs;
     uint32_t next_write[TCG_NREGS];
     uint32_t last_fault; /* while now.cc is CC_FAULT */
 };
@@ -955,7 +957,7 @@ static void everything(struct live *l)
 /* Behind op `at` anything may have been written. */
 static void written_from(struct back *b, uint32_t at)
 {
-    for (unsigned r = 0; r < TCG_NREGS; r++) {
+    for (unsigned r = 0; r < b->nregs; r++) {
         b->next_write[r] = at;
     }
 }
@@ -1027,30 +1029,63 @@ static void compact(struct ir *ir)
     ir->nops = n;
 }
 
+/* One more than the highest integer register named. */
+static unsigned count_regs(const struct ir *ir)
+{
+    unsigned n = TCG_REG_TEMP;
+
+    for (unsigned i = 0; i < ir->nops; i++) {
+        const struct ir_op *op = &ir->ops[i];
+        const ir_reg r[] = {op->d, op->a, op->b, op->c,
+                            op->opc == IR_MOVCOND ? (ir_reg)op->imm : IR_NONE};
+        for (unsigned k = 0; k < sizeof(r) / sizeof(r[0]); k++) {
+            if (r[k] != IR_NONE && r[k] >= n) {
+                n = r[k] + 1u; /* labels and vector registers too: no harm */
+            }
+        }
+    }
+    return n < TCG_NREGS ? n : TCG_NREGS;
+}
+
+enum { FEW_LABELS = 32 };
+
 void ir_optimize(struct ir *ir)
 {
-    struct pass *p = calloc(1, sizeof(*p));
-    struct back *b = calloc(1, sizeof(*b));
-    struct label_info *labels = calloc(ir->nlabels + 1, sizeof(*labels));
-    struct live *at_label = calloc(ir->nlabels + 1, sizeof(*at_label));
+    struct label_info few_labels[FEW_LABELS], *labels = few_labels;
+    struct live few_live[FEW_LABELS], *at_label = few_live;
+    unsigned n = count_regs(ir);
+    struct pass p;
+    struct back b;
 
-    if (!p || !b || !labels || !at_label) {
-        abort();
+    if (ir->nlabels > FEW_LABELS) {
+        labels = malloc(ir->nlabels * sizeof(*labels));
+        at_label = malloc(ir->nlabels * sizeof(*at_label));
+        if (!labels || !at_label) {
+            abort();
+        }
     }
-    p->ir = b->ir = ir;
-    p->labels = labels;
-    b->at_label = at_label;
-    memset(p->def, 0xff, sizeof(p->def));
-    for (unsigned r = 0; r < TCG_NREGS; r++) {
-        p->val[r].bits = 64;
+    memset(labels, 0, ir->nlabels * sizeof(*labels));
+    p.ir = b.ir = ir;
+    p.nregs = b.nregs = n;
+    p.labels = labels;
+    p.barrier = 0;
+    memset(p.version, 0, n * sizeof(p.version[0]));
+    memset(p.def, 0xff, n * sizeof(p.def[0]));
+    memset(p.last_use, 0, n * sizeof(p.last_use[0]));
+    memset(p.stuck, 0, n * sizeof(p.stuck[0]));
+    for (unsigned r = 0; r < n; r++) {
+        p.val[r] = (struct value){.bits = 64};
     }
-    prepare(p);
-    forward(p);
-    memset(b->next_write, 0xff, sizeof(b->next_write));
-    backward(b);
+    prepare(&p);
+    forward(&p);
+
+    b.at_label = at_label;
+    memset(&b.now, 0, sizeof(b.now));
+    memset(b.next_write, 0xff, n * sizeof(b.next_write[0]));
+    backward(&b);
     compact(ir);
-    free(p);
-    free(b);
-    free(labels);
-    free(at_label);
+    if (labels != few_labels) {
+        free(labels);
+        free(at_label);
+    }
 }
