@@ -404,6 +404,8 @@ pm32:
     sldt eax
     NOTE 0x16, eax
 
+    xor eax, eax
+    lldt ax
     ; faults
     FAULTS ud2
     mov eax, 0xfff8
