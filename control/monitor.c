@@ -31,7 +31,7 @@ static void put(struct monitor *mon, const char *text)
 
 static void redraw(struct monitor *mon)
 {
-    char move[16];
+    char move[32];
 
     put(mon, "\r\033[K(dragoman) ");
     chardev_write(mon->chardev, (const uint8_t *)mon->line, mon->len);

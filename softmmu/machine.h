@@ -17,6 +17,7 @@
 
 struct vcpu;
 struct tcg;
+struct vcpu_threads; /* vcpu_thread.c */
 struct devices; /* hw/device.h: the machine's devices */
 struct log;     /* host/log.h */
 
@@ -35,9 +36,17 @@ enum machine_request { /* asked by anyone, carried out by the main loop */
     REQUEST_CONT = 32,     /* let them run */
 };
 
+enum vcpu_request_bit { /* in vcpu.irq_request, beside the guest's own bits */
+    VCPU_REQ_STOP = 32,  /* leave to the run loop */
+    VCPU_REQ_FLUSH = 64, /* TLB flush asked for by another thread */
+};
+
 struct machine {
     char name[64];
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* taken by machine_lock only; not recursive */
+    pthread_t lock_owner;
+    bool locked;
+    struct vcpu_threads *threads;
     struct clock *clock;
     struct memory *memory;
     struct log *log;

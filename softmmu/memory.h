@@ -35,7 +35,8 @@ struct ram {
     uint8_t *host; /* page aligned */
     uint64_t size; /* bytes, multiple of 4096 */
     int fd;
-    uint8_t *page_flags; /* one byte a page: enum page_flag, atomic; see softmmu/codepages.c */
+    uint8_t *page_flags; /* one byte a page: enum page_flag (softmmu/internal.h), atomic */
+    uint64_t *code_map;  /* one word a page: bit n: translated code in its 64 bytes from 64 * n; atomic */
     struct machine *machine;
 };
 

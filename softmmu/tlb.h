@@ -8,6 +8,10 @@
 
 #include "tcg/vcpu.h"
 
+/* What tcg_create() wants of this layer: code pages and exclusive sections. */
+struct tcg_host_ops;
+extern const struct tcg_host_ops softmmu_tcg_ops;
+
 void tlb_init(struct vcpu *v);
 void tlb_destroy(struct vcpu *v);
 

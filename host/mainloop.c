@@ -1,0 +1,227 @@
+/* The main loop on GLib: watches, signals, deferred calls, and the machine's timers by a timerfd.
+ */
+#include "host/mainloop.h"
+#include "softmmu/machine.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <glib.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum { MAX_SIGNALS = 16 };
+
+struct deferred {
+    void (*fn)(void *opaque);
+    void *opaque;
+};
+
+struct signal_watch {
+    struct mainloop *loop;
+    void (*fn)(void *opaque);
+    void *opaque;
+    guint source;
+};
+
+struct mainloop {
+    struct machine *machine;
+    GMainContext *context;
+    GAsyncQueue *deferred;
+    int wake_fd, timer_fd;
+    guint wake_source, timer_source;
+    struct signal_watch signals[MAX_SIGNALS];
+    unsigned nsignals;
+};
+
+struct iowatch {
+    struct mainloop *loop;
+    void (*fn)(void *opaque, short revents);
+    void *opaque;
+    GSource *source;
+    bool running, removed;
+};
+
+static void wake(void *opaque)
+{
+    struct mainloop *loop = opaque;
+    uint64_t one = 1;
+
+    if (write(loop->wake_fd, &one, sizeof(one)) < 0) {
+        /* the counter is full: it is awake already */
+    }
+}
+
+static gboolean drain(gint fd, GIOCondition condition, gpointer opaque)
+{
+    uint64_t n;
+
+    (void)condition;
+    (void)opaque;
+    if (read(fd, &n, sizeof(n)) < 0) {
+        /* spurious */
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+struct mainloop *mainloop_create(struct machine *m)
+{
+    struct mainloop *loop = g_new0(struct mainloop, 1);
+
+    loop->machine = m;
+    loop->context = g_main_context_default();
+    loop->deferred = g_async_queue_new();
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (loop->wake_fd < 0 || loop->timer_fd < 0) {
+        abort();
+    }
+    loop->wake_source = g_unix_fd_add(loop->wake_fd, G_IO_IN, drain, NULL);
+    loop->timer_source = g_unix_fd_add(loop->timer_fd, G_IO_IN, drain, NULL);
+    m->wake_main = wake;
+    m->wake_opaque = loop;
+    return loop;
+}
+
+void mainloop_destroy(struct mainloop *loop)
+{
+    struct deferred *d;
+
+    for (unsigned i = 0; i < loop->nsignals; i++) {
+        g_source_remove(loop->signals[i].source);
+    }
+    g_source_remove(loop->wake_source);
+    g_source_remove(loop->timer_source);
+    while ((d = g_async_queue_try_pop(loop->deferred)) != NULL) {
+        g_free(d);
+    }
+    g_async_queue_unref(loop->deferred);
+    close(loop->wake_fd);
+    close(loop->timer_fd);
+    g_free(loop);
+}
+
+static void run_deferred(struct mainloop *loop)
+{
+    struct deferred *d;
+
+    while ((d = g_async_queue_try_pop(loop->deferred)) != NULL) {
+        d->fn(d->opaque);
+        g_free(d);
+    }
+}
+
+/* Arms the timerfd for the machine's first timer. */
+static void arm(struct mainloop *loop)
+{
+    struct clock *c = loop->machine->clock;
+    int64_t deadline = clock_next_deadline(c), wait = deadline - clock_now(c);
+    struct itimerspec its = {0};
+
+    if (deadline >= 0 && loop->machine->state == RUN_RUNNING) {
+        wait = wait < 1 ? 1 : wait;
+        its.it_value.tv_sec = wait / 1000000000;
+        its.it_value.tv_nsec = wait % 1000000000;
+    }
+    timerfd_settime(loop->timer_fd, 0, &its, NULL);
+}
+
+void mainloop_run(struct mainloop *loop)
+{
+    struct machine *m = loop->machine;
+
+    while (!machine_handle_requests(m)) {
+        machine_lock(m);
+        run_deferred(loop);
+        if (m->state == RUN_RUNNING) {
+            clock_run_timers(m->clock);
+        }
+        arm(loop);
+        machine_unlock(m);
+        if (atomic_load(&m->requests)) {
+            continue;
+        }
+        g_main_context_iteration(loop->context, TRUE);
+    }
+}
+
+static gboolean watch_ready(gint fd, GIOCondition condition, gpointer opaque)
+{
+    struct iowatch *w = opaque;
+    struct machine *m = w->loop->machine;
+
+    (void)fd;
+    machine_lock(m);
+    w->running = true;
+    w->fn(w->opaque, (short)condition);
+    w->running = false;
+    machine_unlock(m);
+    if (w->removed) {
+        g_free(w);
+        return G_SOURCE_REMOVE;
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+struct iowatch *mainloop_watch(struct mainloop *loop, int fd, short events,
+                               void (*fn)(void *opaque, short revents), void *opaque)
+{
+    struct iowatch *w = g_new0(struct iowatch, 1);
+    GIOCondition condition =
+        (events & POLLIN ? G_IO_IN | G_IO_HUP : 0) | (events & POLLOUT ? G_IO_OUT : 0);
+
+    w->loop = loop;
+    w->fn = fn;
+    w->opaque = opaque;
+    w->source = g_unix_fd_source_new(fd, condition);
+    g_source_set_callback(w->source, (GSourceFunc)(void (*)(void))watch_ready, w, NULL);
+    g_source_attach(w->source, loop->context);
+    /* Made from a vcpu's thread (a serial port that can take more), the loop must look again. */
+    wake(loop);
+    return w;
+}
+
+void iowatch_remove(struct iowatch *w)
+{
+    if (!w) {
+        return;
+    }
+    g_source_destroy(w->source);
+    g_source_unref(w->source);
+    if (w->running) {
+        w->removed = true;
+    } else {
+        g_free(w);
+    }
+}
+
+void mainloop_defer(struct mainloop *loop, void (*fn)(void *opaque), void *opaque)
+{
+    struct deferred *d = g_new(struct deferred, 1);
+
+    *d = (struct deferred){fn, opaque};
+    g_async_queue_push(loop->deferred, d);
+    wake(loop);
+}
+
+static gboolean signal_ready(gpointer opaque)
+{
+    struct signal_watch *s = opaque;
+
+    machine_lock(s->loop->machine);
+    s->fn(s->opaque);
+    machine_unlock(s->loop->machine);
+    return G_SOURCE_CONTINUE;
+}
+
+void mainloop_signal(struct mainloop *loop, int signum, void (*fn)(void *opaque), void *opaque)
+{
+    if (loop->nsignals < MAX_SIGNALS) {
+        struct signal_watch *s = &loop->signals[loop->nsignals++];
+        *s = (struct signal_watch){loop, fn, opaque, 0};
+        s->source = g_unix_signal_add(signum, signal_ready, s);
+    }
+}

@@ -1,0 +1,111 @@
+/* What the files of softmmu/ share. */
+#ifndef SOFTMMU_INTERNAL_H
+#define SOFTMMU_INTERNAL_H
+
+#include "softmmu/memory.h"
+#include "tcg/vcpu.h"
+
+#include <pthread.h>
+
+struct mapping {
+    struct memory *mem;
+    struct mapping *next;
+    uint64_t base, size;
+    unsigned views;
+    int priority;
+    bool enabled, readonly, is_port;
+    struct ram *ram; /* NULL: ops */
+    uint64_t ram_offset;
+    const struct mmio_ops *ops;
+    void *opaque;
+    const char *name;
+};
+
+struct range { /* [start, end) of a view */
+    uint64_t start, end;
+    struct mapping *map;
+};
+
+struct view {
+    struct view *next; /* retired ones */
+    unsigned n;
+    struct range range[];
+};
+
+const struct range *memory_find(struct memory *mem, unsigned view,
+                                uint64_t phys); /* NULL: nothing there */
+void ioport_rebuild(struct memory *mem);
+
+/* ---- page_flags ---- */
+enum page_flag {
+    PAGE_WRITE_TAG = 1, /* some TLB may hold a write tag for the page */
+};
+
+/* ---- per-vcpu TLB state (tlb.c) ---- */
+enum {
+    EXT_READ = 1,
+    EXT_WRITE = 2,
+    EXT_FETCH = 4,
+    EXT_VALID = 8,
+    EXT_GLOBAL = 16,
+    EXT_IO = 32,
+    EXT_ROM = 64,
+    EXT_WATCH = 128,
+};
+
+struct tlb_ext { /* beside each tlb_entry: what the slow path knows */
+    uint64_t va, phys;
+    uint8_t flags;
+    uint8_t shift;   /* log2 of the guest's page size */
+    struct ram *ram; /* RAM and ROM: the block and the page number in it */
+    uint32_t ram_page;
+};
+
+enum { TLB_LOG = 512, TLB_SETS = 8, MAX_WATCHES = 64 };
+
+struct tlb_table {
+    struct tlb_entry *entry;
+    struct tlb_ext *ext;
+    uint16_t log[TLB_LOG]; /* entries in use; only while !all */
+    unsigned nlog;
+    bool all;   /* more are in use than the log holds */
+    bool large; /* some come from large pages */
+};
+
+struct tlb_set { /* one address space */
+    bool used;
+    unsigned asid;
+    uint64_t stamp;
+    struct tlb_table table[TLB_NCTX];
+};
+
+struct watch {
+    uint64_t va, len;
+    unsigned mask;
+    void *tag;
+};
+
+struct softmmu_cpu {
+    struct tlb_set set[TLB_SETS];
+    unsigned current;
+    uint64_t clock;
+    unsigned view;
+    struct watch watch[MAX_WATCHES];
+    unsigned nwatches;
+    /* vcpu_thread.c */
+    pthread_t thread;
+    pthread_cond_t cond;
+    bool inside, started;
+};
+
+static inline struct tlb_table *tlb_table(struct vcpu *v, unsigned ctx)
+{
+    return &v->mmu->set[v->mmu->current].table[ctx];
+}
+
+/* The entry of va in ctx, filled for acc (raises). NULL only for probes. */
+struct tlb_ext *tlb_get(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx);
+uint64_t softmmu_granules(unsigned offset, unsigned len); /* bits of code_map for bytes of a page */
+void watch_check(struct vcpu *v, uint64_t va, unsigned size, enum access acc);
+
+#endif

@@ -1,0 +1,144 @@
+/* struct machine: creation, the device lock, requests. */
+#include "softmmu/machine.h"
+#include "host/log.h"
+#include "softmmu/threads.h"
+#include "softmmu/tlb.h"
+#include "tcg/tcg.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct machine *machine_create(const char *name, uint64_t ram_size, struct error *err)
+{
+    struct machine *m = calloc(1, sizeof(*m));
+
+    if (!m) {
+        error_set(err, "no memory for the machine");
+        return NULL;
+    }
+    snprintf(m->name, sizeof(m->name), "%s", name);
+    m->ram_size = ram_size;
+    m->state = RUN_PAUSED;
+    pthread_mutex_init(&m->lock, NULL);
+    m->threads = threads_create();
+    m->clock = clock_create(m);
+    m->memory = memory_create(m);
+    return m;
+}
+
+void machine_destroy(struct machine *m)
+{
+    if (!m) {
+        return;
+    }
+    threads_join(m);
+    for (unsigned i = 0; i < m->nvcpus; i++) {
+        if (m->vcpus[i]->tcg_cpu) {
+            tcg_detach(m->vcpus[i]);
+        }
+        tlb_destroy(m->vcpus[i]);
+    }
+    memory_destroy(m->memory);
+    clock_destroy(m->clock);
+    threads_destroy(m->threads);
+    pthread_mutex_destroy(&m->lock);
+    free(m->vcpus);
+    free(m);
+}
+
+void machine_lock(struct machine *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->lock_owner = pthread_self();
+    m->locked = true;
+}
+
+void machine_unlock(struct machine *m)
+{
+    m->locked = false;
+    pthread_mutex_unlock(&m->lock);
+}
+
+bool machine_lock_held(struct machine *m)
+{
+    return m->locked && pthread_equal(m->lock_owner, pthread_self());
+}
+
+void machine_request(struct machine *m, enum machine_request what, const char *reason, ...)
+{
+    va_list ap;
+
+    if (what & (REQUEST_RESET | REQUEST_SHUTDOWN | REQUEST_EXIT)) {
+        va_start(ap, reason);
+        vsnprintf(m->reset_reason, sizeof(m->reset_reason), reason, ap);
+        va_end(ap);
+        log_at(m->log, LOG_RESET, "machine: %s\n", m->reset_reason);
+    }
+    atomic_fetch_or(&m->requests, what);
+    if (what & (REQUEST_RESET | REQUEST_SHUTDOWN | REQUEST_EXIT)) {
+        /* The guest must not run far on while the main loop gets there. */
+        for (unsigned i = 0; i < m->nvcpus; i++) {
+            vcpu_request(m->vcpus[i], VCPU_REQ_STOP);
+        }
+    }
+    if (m->wake_main) {
+        m->wake_main(m->wake_opaque);
+    }
+}
+
+void machine_exit(struct machine *m, int status)
+{
+    m->exit_status = status;
+    machine_request(m, REQUEST_EXIT, "exit with status %d asked for", status);
+}
+
+static void do_reset(struct machine *m)
+{
+    bool running = m->state == RUN_RUNNING;
+
+    machine_set_running(m, false);
+    machine_lock(m);
+    if (m->reset) {
+        m->reset(m);
+    }
+    machine_unlock(m);
+    if (running) {
+        machine_set_running(m, true);
+    }
+}
+
+bool machine_handle_requests(struct machine *m)
+{
+    unsigned r = atomic_exchange(&m->requests, 0);
+
+    if (r & REQUEST_EXIT) {
+        return true;
+    }
+    if (r & REQUEST_SHUTDOWN) {
+        if (!m->no_shutdown) {
+            return true;
+        }
+        machine_set_running(m, false);
+        m->state = RUN_SHUTDOWN;
+    }
+    if (r & REQUEST_RESET) {
+        if (m->no_reboot) {
+            return true;
+        }
+        do_reset(m);
+    }
+    if ((r & REQUEST_POWERDOWN) && m->powerdown) {
+        machine_lock(m);
+        m->powerdown(m);
+        machine_unlock(m);
+    }
+    if (r & REQUEST_STOP) {
+        machine_set_running(m, false);
+    }
+    if (r & REQUEST_CONT) {
+        machine_set_running(m, true);
+    }
+    return false;
+}

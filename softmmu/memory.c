@@ -1,0 +1,750 @@
+/* The physical address space: mappings by priority, flattened into one sorted list of ranges for
+ * each view.
+ *
+ * Look-ups outside of the lock go through an atomic pointer to an immutable view; replaced views
+ * are kept until the memory goes, since a vcpu may still be reading them (changes are rare: PAM,
+ * BARs). A look-up is a binary search over the few dozen ranges: it happens on TLB fills and MMIO
+ * only. */
+#include "softmmu/memory.h"
+#include "host/log.h"
+#include "softmmu/internal.h"
+#include "softmmu/machine.h"
+#include "softmmu/tlb.h"
+#include "tcg/tcg.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct ram_node {
+    struct ram ram;
+    struct ram_node *next;
+};
+
+struct memory {
+    struct machine *machine;
+    struct mapping *maps;  /* newest first */
+    struct mapping *ports; /* newest first */
+    struct mapping **port; /* 65536: the winner */
+    struct ram_node *rams;
+    struct view *_Atomic view[NVIEWS];
+    struct view *retired;
+    unsigned depth; /* memory_begin nesting */
+    bool dirty;
+};
+
+static void *must(void *p)
+{
+    if (!p) {
+        abort();
+    }
+    return p;
+}
+
+/* ---- flattening ---- */
+
+static int by_start(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static const struct mapping *winner(const struct memory *mem, unsigned view, uint64_t at)
+{
+    const struct mapping *best = NULL;
+
+    for (const struct mapping *m = mem->maps; m; m = m->next) {
+        bool covers =
+            m->enabled && (m->views >> view & 1) && at >= m->base && at - m->base < m->size;
+        if (covers && (!best || m->priority > best->priority)) {
+            best = m;
+        }
+    }
+    return best;
+}
+
+static struct view *flatten(struct memory *mem, unsigned view)
+{
+    unsigned n = 0, edges = 0;
+
+    for (const struct mapping *m = mem->maps; m; m = m->next) {
+        n++;
+    }
+    uint64_t *edge = must(malloc((2 * n + 1) * sizeof(*edge)));
+    for (const struct mapping *m = mem->maps; m; m = m->next) {
+        edge[edges++] = m->base;
+        edge[edges++] = m->base + m->size;
+    }
+    qsort(edge, edges, sizeof(*edge), by_start);
+    struct view *v = must(calloc(1, sizeof(*v) + (edges + 1) * sizeof(v->range[0])));
+    for (unsigned i = 0; i + 1 < edges; i++) {
+        const struct mapping *m = edge[i] != edge[i + 1] ? winner(mem, view, edge[i]) : NULL;
+        struct range *last = v->n ? &v->range[v->n - 1] : NULL;
+        if (!m) {
+            continue;
+        }
+        if (last && last->map == m && last->end == edge[i]) {
+            last->end = edge[i + 1];
+        } else {
+            v->range[v->n++] = (struct range){edge[i], edge[i + 1], (struct mapping *)(uintptr_t)m};
+        }
+    }
+    free(edge);
+    return v;
+}
+
+static void flush_tlbs(struct machine *m)
+{
+    for (unsigned i = 0; i < m->nvcpus; i++) {
+        if (m->vcpus[i] == machine_current_vcpu(m)) {
+            tlb_flush_all(m->vcpus[i]);
+        } else {
+            tlb_request_flush(m->vcpus[i]);
+        }
+    }
+}
+
+static void rebuild(struct memory *mem)
+{
+    if (mem->depth) {
+        mem->dirty = true;
+        return;
+    }
+    mem->dirty = false;
+    for (unsigned i = 0; i < NVIEWS; i++) {
+        struct view *old = atomic_exchange(&mem->view[i], flatten(mem, i));
+        if (old) {
+            old->next = mem->retired;
+            mem->retired = old;
+        }
+    }
+    flush_tlbs(mem->machine);
+}
+
+void memory_begin(struct memory *mem)
+{
+    mem->depth++;
+}
+
+void memory_commit(struct memory *mem)
+{
+    if (--mem->depth == 0 && mem->dirty) {
+        rebuild(mem);
+    }
+}
+
+const struct range *memory_find(struct memory *mem, unsigned view, uint64_t phys)
+{
+    const struct view *v = atomic_load_explicit(&mem->view[view], memory_order_acquire);
+    unsigned lo = 0, hi = v->n;
+
+    while (lo < hi) {
+        unsigned mid = (lo + hi) / 2;
+        if (phys < v->range[mid].start) {
+            hi = mid;
+        } else if (phys >= v->range[mid].end) {
+            lo = mid + 1;
+        } else {
+            return &v->range[mid];
+        }
+    }
+    return NULL;
+}
+
+/* ---- life ---- */
+
+struct memory *memory_create(struct machine *m)
+{
+    struct memory *mem = must(calloc(1, sizeof(*mem)));
+
+    mem->machine = m;
+    mem->port = must(calloc(65536, sizeof(*mem->port)));
+    rebuild(mem);
+    return mem;
+}
+
+static void free_maps(struct mapping *m)
+{
+    while (m) {
+        struct mapping *next = m->next;
+        free(m);
+        m = next;
+    }
+}
+
+void memory_destroy(struct memory *mem)
+{
+    free_maps(mem->maps);
+    free_maps(mem->ports);
+    free(mem->port);
+    for (unsigned i = 0; i < NVIEWS; i++) {
+        free(mem->view[i]);
+    }
+    while (mem->retired) {
+        struct view *next = mem->retired->next;
+        free(mem->retired);
+        mem->retired = next;
+    }
+    while (mem->rams) {
+        struct ram_node *n = mem->rams;
+        mem->rams = n->next;
+        munmap(n->ram.host, n->ram.size);
+        munmap(n->ram.code_map, n->ram.size / 4096 * sizeof(uint64_t));
+        munmap(n->ram.page_flags, n->ram.size / 4096);
+        close(n->ram.fd);
+        free(n);
+    }
+    free(mem);
+}
+
+static void *zero_pages(uint64_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+struct ram *memory_ram_create(struct memory *mem, const char *name, uint64_t size,
+                              struct error *err)
+{
+    struct ram_node *n = must(calloc(1, sizeof(*n)));
+    struct ram *r = &n->ram;
+
+    snprintf(r->name, sizeof(r->name), "%s", name);
+    r->size = (size + 4095) & ~UINT64_C(4095);
+    r->machine = mem->machine;
+    r->fd = memfd_create(name, MFD_CLOEXEC);
+    if (r->fd < 0 || ftruncate(r->fd, (off_t)r->size)) {
+        goto fail;
+    }
+    r->host = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->fd, 0);
+    if (r->host == MAP_FAILED) {
+        goto fail;
+    }
+    r->page_flags = zero_pages(r->size / 4096);
+    r->code_map = zero_pages(r->size / 4096 * sizeof(uint64_t));
+    if (!r->page_flags || !r->code_map) {
+        goto fail;
+    }
+    n->next = mem->rams;
+    mem->rams = n;
+    return r;
+fail:
+    error_set(err, "cannot get %llu MiB of memory for '%s': %s",
+              (unsigned long long)(r->size >> 20), name, strerror(errno));
+    if (r->fd >= 0) {
+        close(r->fd);
+    }
+    free(n);
+    return NULL;
+}
+
+/* ---- mappings ---- */
+
+static struct mapping *add(struct memory *mem, struct mapping m)
+{
+    struct mapping *p = must(malloc(sizeof(*p)));
+
+    m.mem = mem;
+    m.enabled = true;
+    m.next = mem->maps;
+    *p = m;
+    mem->maps = p;
+    rebuild(mem);
+    return p;
+}
+
+struct mapping *memory_map_ram(struct memory *mem, unsigned views, uint64_t base, uint64_t size,
+                               struct ram *ram, uint64_t ram_offset, bool readonly, int priority)
+{
+    return add(mem, (struct mapping){.views = views,
+                                     .base = base,
+                                     .size = size,
+                                     .ram = ram,
+                                     .ram_offset = ram_offset,
+                                     .readonly = readonly,
+                                     .priority = priority,
+                                     .name = ram->name});
+}
+
+struct mapping *memory_map_mmio(struct memory *mem, unsigned views, uint64_t base, uint64_t size,
+                                const char *name, const struct mmio_ops *ops, void *opaque,
+                                int priority)
+{
+    return add(mem, (struct mapping){.views = views,
+                                     .base = base,
+                                     .size = size,
+                                     .ops = ops,
+                                     .opaque = opaque,
+                                     .priority = priority,
+                                     .name = name});
+}
+
+void mapping_set_enabled(struct mapping *map, bool enabled)
+{
+    if (map->enabled != enabled) {
+        map->enabled = enabled;
+        if (map->is_port) {
+            ioport_rebuild(map->mem);
+        } else {
+            rebuild(map->mem);
+        }
+    }
+}
+
+void mapping_set_readonly(struct mapping *map, bool readonly)
+{
+    if (map->readonly != readonly) {
+        map->readonly = readonly;
+        rebuild(map->mem);
+    }
+}
+
+void mapping_move(struct mapping *map, uint64_t base)
+{
+    if (map->base != base) {
+        map->base = base;
+        if (map->is_port) {
+            ioport_rebuild(map->mem);
+        } else {
+            rebuild(map->mem);
+        }
+    }
+}
+
+void mapping_remove(struct mapping *map)
+{
+    struct memory *mem = map->mem;
+    bool port = map->is_port;
+
+    for (struct mapping **p = port ? &mem->ports : &mem->maps; *p; p = &(*p)->next) {
+        if (*p == map) {
+            *p = map->next;
+            break;
+        }
+    }
+    if (port) {
+        ioport_rebuild(mem);
+    } else {
+        rebuild(mem);
+    }
+    map->next = NULL;
+    free(map); /* views that name it are retired; nobody looks at them after the flush */
+}
+
+/* ---- device registers ---- */
+
+static uint64_t ones(unsigned size)
+{
+    return UINT64_MAX >> (64 - 8 * size);
+}
+
+static uint64_t read_piece(const struct mapping *m, uint64_t off, unsigned size)
+{
+    unsigned min = m->ops->min ? m->ops->min : 1;
+
+    if (size >= min) {
+        return m->ops->read(m->opaque, off, size) & ones(size);
+    }
+    uint64_t base = off & ~(uint64_t)(min - 1);
+    return m->ops->read(m->opaque, base, min) >> 8 * (off - base) & ones(size);
+}
+
+static uint64_t mmio_read(const struct mapping *m, uint64_t off, unsigned size)
+{
+    unsigned max = m->ops->max ? m->ops->max : 8;
+    uint64_t v = 0;
+
+    if (!m->ops->read) {
+        return ones(size);
+    }
+    for (unsigned done = 0; done < size;) {
+        unsigned n = size - done < max ? size - done : max;
+        v |= read_piece(m, off + done, n) << 8 * done;
+        done += n;
+    }
+    return v;
+}
+
+static void mmio_write(const struct mapping *m, uint64_t off, uint64_t value, unsigned size)
+{
+    unsigned max = m->ops->max ? m->ops->max : 8;
+
+    if (!m->ops->write) {
+        return;
+    }
+    for (unsigned done = 0; done < size;) {
+        unsigned n = size - done < max ? size - done : max;
+        m->ops->write(m->opaque, off + done, value >> 8 * done & ones(n), n);
+        done += n;
+    }
+}
+
+/* Locks unless this thread has the lock already; returns what to pass to unlock_if. */
+static bool lock_if(struct machine *m)
+{
+    if (machine_lock_held(m)) {
+        return false;
+    }
+    machine_lock(m);
+    return true;
+}
+
+static void unlock_if(struct machine *m, bool locked)
+{
+    if (locked) {
+        machine_unlock(m);
+    }
+}
+
+/* ---- RAM pieces ---- */
+
+static uint8_t *ram_at(const struct range *r, uint64_t phys, uint64_t *offset)
+{
+    *offset = r->map->ram_offset + (phys - r->map->base);
+    return r->map->ram->host + *offset;
+}
+
+static void ram_write(struct memory *mem, const struct range *r, uint64_t phys, const void *buf,
+                      uint64_t len)
+{
+    uint64_t offset;
+    uint8_t *p = ram_at(r, phys, &offset);
+
+    memcpy(p, buf, len);
+    for (uint64_t page = offset >> 12; page <= (offset + len - 1) >> 12; page++) {
+        if (atomic_load_explicit((_Atomic uint64_t *)&r->map->ram->code_map[page],
+                                 memory_order_relaxed)) {
+            tcg_invalidate(mem->machine->tcg, phys, len);
+            break;
+        }
+    }
+}
+
+static bool access_range(struct memory *mem, uint64_t phys, uint8_t *buf, uint64_t len, bool write,
+                         bool rom)
+{
+    bool ok = true;
+
+    while (len) {
+        const struct range *r = memory_find(mem, VIEW_NORMAL, phys);
+        uint64_t n = r ? r->end - phys : 1, offset;
+        n = n < len ? n : len;
+        if (!r) {
+            n = 1;
+            ok = false;
+            if (!write) {
+                *buf = 0xff;
+            }
+        } else if (r->map->ram) {
+            if (!write) {
+                memcpy(buf, ram_at(r, phys, &offset), n);
+            } else if (!r->map->readonly || rom) {
+                ram_write(mem, r, phys, buf, n);
+            } else {
+                ok = false;
+            }
+        } else {
+            unsigned piece = n >= 8 && phys % 8 == 0   ? 8
+                             : n >= 4 && phys % 4 == 0 ? 4
+                             : n >= 2 && phys % 2 == 0 ? 2
+                                                       : 1;
+            uint64_t v = 0;
+            n = piece;
+            if (write) {
+                for (unsigned i = 0; i < piece; i++) {
+                    v |= (uint64_t)buf[i] << 8 * i;
+                }
+                memory_view_store(mem, VIEW_NORMAL, phys, v, piece);
+            } else {
+                v = memory_view_load(mem, VIEW_NORMAL, phys, piece);
+                for (unsigned i = 0; i < piece; i++) {
+                    buf[i] = (uint8_t)(v >> 8 * i);
+                }
+            }
+        }
+        phys += n;
+        buf += n;
+        len -= n;
+    }
+    return ok;
+}
+
+bool memory_read(struct memory *mem, uint64_t phys, void *buf, uint64_t len)
+{
+    return access_range(mem, phys, buf, len, false, false);
+}
+
+bool memory_write(struct memory *mem, uint64_t phys, const void *buf, uint64_t len)
+{
+    return access_range(mem, phys, (uint8_t *)(uintptr_t)buf, len, true, false);
+}
+
+bool memory_write_rom(struct memory *mem, uint64_t phys, const void *buf, uint64_t len)
+{
+    return access_range(mem, phys, (uint8_t *)(uintptr_t)buf, len, true, true);
+}
+
+static uint64_t read_le(struct memory *mem, uint64_t phys, unsigned n)
+{
+    uint8_t b[8];
+    uint64_t v = 0;
+
+    memory_read(mem, phys, b, n);
+    while (n--) {
+        v = v << 8 | b[n];
+    }
+    return v;
+}
+
+static void write_le(struct memory *mem, uint64_t phys, uint64_t v, unsigned n)
+{
+    uint8_t b[8];
+
+    for (unsigned i = 0; i < n; i++) {
+        b[i] = (uint8_t)(v >> 8 * i);
+    }
+    memory_write(mem, phys, b, n);
+}
+
+uint16_t memory_read16(struct memory *mem, uint64_t phys)
+{
+    return (uint16_t)read_le(mem, phys, 2);
+}
+
+uint32_t memory_read32(struct memory *mem, uint64_t phys)
+{
+    return (uint32_t)read_le(mem, phys, 4);
+}
+
+uint64_t memory_read64(struct memory *mem, uint64_t phys)
+{
+    return read_le(mem, phys, 8);
+}
+
+void memory_write16(struct memory *mem, uint64_t phys, uint16_t value)
+{
+    write_le(mem, phys, value, 2);
+}
+
+void memory_write32(struct memory *mem, uint64_t phys, uint32_t value)
+{
+    write_le(mem, phys, value, 4);
+}
+
+void memory_write64(struct memory *mem, uint64_t phys, uint64_t value)
+{
+    write_le(mem, phys, value, 8);
+}
+
+/* ---- single accesses in a view ---- */
+
+/* An access that crosses the end of a range is done byte by byte. */
+static bool crosses(const struct range *r, uint64_t phys, unsigned size)
+{
+    return size > 1 && (r ? r->end - phys < size : (phys & 7) + size > 8);
+}
+
+uint64_t memory_view_load(struct memory *mem, unsigned view, uint64_t phys, unsigned size)
+{
+    const struct range *r = memory_find(mem, view, phys);
+    uint64_t offset, v = 0;
+
+    if (crosses(r, phys, size)) {
+        for (unsigned i = 0; i < size; i++) {
+            v |= memory_view_load(mem, view, phys + i, 1) << 8 * i;
+        }
+        return v;
+    }
+    if (!r) {
+        log_at(mem->machine->log, LOG_UNIMP, "memory: read of %u bytes at %#llx: nothing there\n",
+               size, (unsigned long long)phys);
+        return ones(size);
+    }
+    if (r->map->ram) {
+        const uint8_t *p = ram_at(r, phys, &offset);
+        for (unsigned i = size; i--;) {
+            v = v << 8 | p[i];
+        }
+        return v;
+    }
+    bool locked = lock_if(mem->machine);
+    v = mmio_read(r->map, phys - r->map->base, size);
+    unlock_if(mem->machine, locked);
+    return v;
+}
+
+void memory_view_store(struct memory *mem, unsigned view, uint64_t phys, uint64_t value,
+                       unsigned size)
+{
+    const struct range *r = memory_find(mem, view, phys);
+
+    if (crosses(r, phys, size)) {
+        for (unsigned i = 0; i < size; i++) {
+            memory_view_store(mem, view, phys + i, value >> 8 * i & 0xff, 1);
+        }
+        return;
+    }
+    if (!r) {
+        log_at(mem->machine->log, LOG_UNIMP, "memory: write of %u bytes at %#llx: nothing there\n",
+               size, (unsigned long long)phys);
+        return;
+    }
+    if (r->map->ram) {
+        uint8_t b[8];
+        for (unsigned i = 0; i < size; i++) {
+            b[i] = (uint8_t)(value >> 8 * i);
+        }
+        if (!r->map->readonly) {
+            ram_write(mem, r, phys, b, size);
+        }
+        return;
+    }
+    bool locked = lock_if(mem->machine);
+    mmio_write(r->map, phys - r->map->base, value, size);
+    unlock_if(mem->machine, locked);
+}
+
+bool memory_view_cmpxchg(struct memory *mem, unsigned view, uint64_t phys, uint64_t expect,
+                         uint64_t value, unsigned size, uint64_t *seen)
+{
+    const struct range *r = memory_find(mem, view, phys);
+    uint64_t offset;
+
+    if (!r || !r->map->ram || r->map->readonly || crosses(r, phys, size)) {
+        *seen = memory_view_load(mem, view, phys, size);
+        return false;
+    }
+    uint8_t *p = ram_at(r, phys, &offset);
+    bool ok;
+    if (size == 8) {
+        uint64_t e = htole64(expect);
+        ok = __atomic_compare_exchange_n((uint64_t *)(void *)p, &e, htole64(value), false,
+                                         __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        *seen = le64toh(e);
+    } else {
+        uint32_t e = htole32((uint32_t)expect);
+        ok = __atomic_compare_exchange_n((uint32_t *)(void *)p, &e, htole32((uint32_t)value), false,
+                                         __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        *seen = le32toh(e);
+    }
+    return ok;
+}
+
+/* ---- I/O ports ---- */
+
+void ioport_rebuild(struct memory *mem)
+{
+    memset(mem->port, 0, 65536 * sizeof(*mem->port));
+    for (struct mapping *m = mem->ports; m; m = m->next) {
+        for (uint64_t p = m->base; m->enabled && p < m->base + m->size && p < 65536; p++) {
+            if (!mem->port[p]) {
+                mem->port[p] = m;
+            }
+        }
+    }
+}
+
+struct mapping *ioport_map(struct memory *mem, uint16_t base, unsigned count, const char *name,
+                           const struct mmio_ops *ops, void *opaque)
+{
+    struct mapping *m = must(calloc(1, sizeof(*m)));
+
+    *m = (struct mapping){.mem = mem,
+                          .base = base,
+                          .size = count,
+                          .name = name,
+                          .ops = ops,
+                          .opaque = opaque,
+                          .enabled = true,
+                          .is_port = true,
+                          .next = mem->ports};
+    mem->ports = m;
+    ioport_rebuild(mem);
+    return m;
+}
+
+/* Bytes from port on that the same mapping answers, at most size. */
+static unsigned same_owner(struct memory *mem, uint16_t port, unsigned size)
+{
+    unsigned n = 1;
+
+    while (n < size && port + n < 65536 && mem->port[port + n] == mem->port[port]) {
+        n++;
+    }
+    return n == 3 ? 2 : n;
+}
+
+uint64_t ioport_read(struct memory *mem, uint16_t port, unsigned size)
+{
+    uint64_t v = 0;
+
+    for (unsigned done = 0; done < size;) {
+        uint16_t p = (uint16_t)(port + done);
+        unsigned n = same_owner(mem, p, size - done);
+        const struct mapping *m = mem->port[p];
+        if (!m) {
+            log_at(mem->machine->log, LOG_UNIMP, "io: read of port %#x: nothing there\n", p);
+        }
+        v |= (m ? mmio_read(m, p - m->base, n) : ones(n)) << 8 * done;
+        done += n;
+    }
+    log_at(mem->machine->log, LOG_IO, "in  %04x %u -> %llx\n", port, size, (unsigned long long)v);
+    return v;
+}
+
+void ioport_write(struct memory *mem, uint16_t port, uint64_t value, unsigned size)
+{
+    log_at(mem->machine->log, LOG_IO, "out %04x %u <- %llx\n", port, size,
+           (unsigned long long)value);
+    for (unsigned done = 0; done < size;) {
+        uint16_t p = (uint16_t)(port + done);
+        unsigned n = same_owner(mem, p, size - done);
+        const struct mapping *m = mem->port[p];
+        if (m) {
+            mmio_write(m, p - m->base, value >> 8 * done & ones(n), n);
+        } else {
+            log_at(mem->machine->log, LOG_UNIMP, "io: write of port %#x: nothing there\n", p);
+        }
+        done += n;
+    }
+}
+
+/* ---- info mtree ---- */
+
+char *memory_describe(struct memory *mem)
+{
+    static const char *const titles[NVIEWS] = {"memory", "memory in system management mode"};
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+
+    for (unsigned i = 0; i < NVIEWS; i++) {
+        const struct view *v = atomic_load(&mem->view[i]);
+        fprintf(f, "%s\n", titles[i]);
+        for (unsigned n = 0; n < v->n; n++) {
+            const struct mapping *m = v->range[n].map;
+            fprintf(f, "  %016llx-%016llx %s %s\n", (unsigned long long)v->range[n].start,
+                    (unsigned long long)v->range[n].end - 1,
+                    m->ram ? (m->readonly ? "rom" : "ram") : "i/o", m->name);
+        }
+    }
+    fprintf(f, "I/O ports\n");
+    for (unsigned p = 0; p < 65536;) {
+        const struct mapping *m = mem->port[p];
+        unsigned first = p;
+        while (p < 65536 && mem->port[p] == m) {
+            p++;
+        }
+        if (m) {
+            fprintf(f, "  %04x-%04x %s\n", first, p - 1, m->name);
+        }
+    }
+    fclose(f);
+    return text;
+}

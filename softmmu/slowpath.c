@@ -1,0 +1,239 @@
+/* The slow paths behind the TLB look-up: page-crossing accesses, MMIO, ROM, code pages,
+ * watchpoints. Nothing is written before every page of the access has been found writable. */
+#include "softmmu/internal.h"
+#include "softmmu/machine.h"
+#include "softmmu/tlb.h"
+#include "tcg/tcg.h"
+
+#include <string.h>
+
+static struct tlb_entry *entry_of(struct vcpu *v, uint64_t va, unsigned ctx)
+{
+    return &v->tlb[ctx][va >> 12 & TLB_MASK];
+}
+
+static bool crosses(uint64_t va, unsigned size)
+{
+    return (va & 4095) + size > 4096;
+}
+
+static void check_align(struct vcpu *v, uint64_t va, unsigned memop)
+{
+    if ((memop & MO_ALIGN) && (va & ((1u << (memop & MO_SIZE)) - 1))) {
+        v->ops->unaligned(v, va);
+    }
+}
+
+/* Reads size bytes inside one page; little endian in buf. */
+static void load_page(struct vcpu *v, uint64_t va, uint8_t *buf, unsigned size, unsigned ctx)
+{
+    struct tlb_ext *x = tlb_get(v, va, ACCESS_READ, ctx);
+
+    if (x->flags & EXT_WATCH) {
+        watch_check(v, va, size, ACCESS_READ);
+    }
+    if (x->ram) {
+        memcpy(buf, entry_of(v, va, ctx)->page + (va & 4095), size);
+        return;
+    }
+    uint64_t phys = x->phys | (va & 4095);
+    unsigned view = v->mmu->view;
+    for (unsigned done = 0; done < size;) {
+        unsigned left = size - done, n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        uint64_t value = memory_view_load(v->machine->memory, view, phys + done, n);
+        for (unsigned i = 0; i < n; i++) {
+            buf[done + i] = (uint8_t)(value >> 8 * i);
+        }
+        done += n;
+    }
+}
+
+static void load_bytes(struct vcpu *v, uint64_t va, uint8_t *buf, unsigned size, unsigned ctx)
+{
+    if (!crosses(va, size)) {
+        load_page(v, va, buf, size, ctx);
+        return;
+    }
+    unsigned first = 4096 - (va & 4095);
+    tlb_get(v, va, ACCESS_READ, ctx); /* fault addresses in order, before any device is read */
+    tlb_get(v, va + first, ACCESS_READ, ctx);
+    load_page(v, va, buf, first, ctx);
+    load_page(v, va + first, buf + first, size - first, ctx);
+}
+
+/* The page of va made ready for a write of size bytes: watchpoints and code seen to. May unwind. */
+static struct tlb_ext *prepare_store(struct vcpu *v, uint64_t va, unsigned size, unsigned ctx)
+{
+    struct tlb_ext *x = tlb_get(v, va, ACCESS_WRITE, ctx);
+
+    if (x->flags & EXT_WATCH) {
+        watch_check(v, va, size, ACCESS_WRITE);
+    }
+    if (x->ram && !(x->flags & EXT_ROM)) {
+        _Atomic uint64_t *map = (_Atomic uint64_t *)&x->ram->code_map[x->ram_page];
+        if (atomic_load_explicit(map, memory_order_relaxed) & softmmu_granules(va & 4095, size)) {
+            tcg_store_to_code(v, x->phys | (va & 4095), size);
+        }
+        if (!(x->flags & EXT_WATCH) && !atomic_load(map)) {
+            atomic_fetch_or((_Atomic uint8_t *)&x->ram->page_flags[x->ram_page], PAGE_WRITE_TAG);
+            if (!atomic_load(map)) {
+                entry_of(v, va, ctx)->wtag = va & ~UINT64_C(4095);
+            }
+        }
+    }
+    return x;
+}
+
+static void store_page(struct vcpu *v, uint64_t va, const uint8_t *buf, unsigned size, unsigned ctx,
+                       const struct tlb_ext *x)
+{
+    if (x->ram) {
+        if (!(x->flags & EXT_ROM)) {
+            memcpy(entry_of(v, va, ctx)->page + (va & 4095), buf, size);
+        }
+        return;
+    }
+    uint64_t phys = x->phys | (va & 4095);
+    unsigned view = v->mmu->view;
+    for (unsigned done = 0; done < size;) {
+        unsigned left = size - done, n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        uint64_t value = 0;
+        for (unsigned i = 0; i < n; i++) {
+            value |= (uint64_t)buf[done + i] << 8 * i;
+        }
+        memory_view_store(v->machine->memory, view, phys + done, value, n);
+        done += n;
+    }
+}
+
+static void store_bytes(struct vcpu *v, uint64_t va, const uint8_t *buf, unsigned size,
+                        unsigned ctx)
+{
+    if (!crosses(va, size)) {
+        store_page(v, va, buf, size, ctx, prepare_store(v, va, size, ctx));
+        return;
+    }
+    unsigned first = 4096 - (va & 4095);
+    tlb_get(v, va, ACCESS_WRITE, ctx);
+    tlb_get(v, va + first, ACCESS_WRITE, ctx);
+    const struct tlb_ext *x = prepare_store(v, va, first, ctx);
+    const struct tlb_ext *y = prepare_store(v, va + first, size - first, ctx);
+    store_page(v, va, buf, first, ctx, x);
+    store_page(v, va + first, buf + first, size - first, ctx, y);
+}
+
+uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
+{
+    unsigned size = 1u << (memop & MO_SIZE);
+    uint8_t buf[8];
+    uint64_t value = 0;
+
+    check_align(v, va, memop);
+    load_bytes(v, va, buf, size, ctx);
+    for (unsigned i = size; i--;) {
+        value = value << 8 | buf[i];
+    }
+    if ((memop & MO_SIGN) && size < 8) {
+        unsigned shift = 64 - 8 * size;
+        value = (uint64_t)((int64_t)(value << shift) >> shift);
+    }
+    return value;
+}
+
+void softmmu_store(struct vcpu *v, uint64_t va, uint64_t value, unsigned memop, unsigned ctx)
+{
+    unsigned size = 1u << (memop & MO_SIZE);
+    uint8_t buf[8];
+
+    check_align(v, va, memop);
+    for (unsigned i = 0; i < size; i++) {
+        buf[i] = (uint8_t)(value >> 8 * i);
+    }
+    store_bytes(v, va, buf, size, ctx);
+}
+
+void softmmu_load_vec(struct vcpu *v, uint64_t va, void *out, unsigned memop, unsigned ctx)
+{
+    uint8_t buf[32];
+    unsigned size = 1u << (memop & MO_SIZE);
+
+    check_align(v, va, memop);
+    load_bytes(v, va, buf, size, ctx);
+    memcpy(out, buf, size);
+}
+
+void softmmu_store_vec(struct vcpu *v, uint64_t va, const void *in, unsigned memop, unsigned ctx)
+{
+    check_align(v, va, memop);
+    store_bytes(v, va, in, 1u << (memop & MO_SIZE), ctx);
+}
+
+void *softmmu_atomic_ptr(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
+{
+    unsigned size = 1u << (memop & MO_SIZE);
+
+    check_align(v, va, memop);
+    if (crosses(va, size)) {
+        tlb_get(v, va, ACCESS_WRITE, ctx);
+        tlb_get(v, va + size - 1, ACCESS_WRITE, ctx);
+        return NULL;
+    }
+    struct tlb_ext *x = prepare_store(v, va, size, ctx);
+    if (!x->ram || (x->flags & EXT_ROM)) {
+        return NULL;
+    }
+    return entry_of(v, va, ctx)->page + (va & 4095);
+}
+
+uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx)
+{
+    struct tlb_ext *x = tlb_get(v, va, acc, ctx);
+    const struct tlb_entry *e = entry_of(v, va, ctx);
+
+    if (!x->ram || (x->flags & EXT_WATCH)) {
+        return NULL;
+    }
+    if (acc == ACCESS_WRITE) {
+        _Atomic uint64_t *map = (_Atomic uint64_t *)&x->ram->code_map[x->ram_page];
+        if ((x->flags & EXT_ROM) || atomic_load_explicit(map, memory_order_relaxed)) {
+            return NULL;
+        }
+    }
+    return e->page + (va & 4095);
+}
+
+/* ---- code fetches ---- */
+
+const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys)
+{
+    struct tlb_ext *x = tlb_get(v, va, ACCESS_FETCH, v->fetch_ctx);
+
+    *phys = x->phys | (va & 4095);
+    return x->ram ? entry_of(v, va, v->fetch_ctx)->page + (va & 4095) : NULL;
+}
+
+uint64_t vcpu_fetch_code(struct vcpu *v, uint64_t va, void *out, unsigned len)
+{
+    uint8_t *o = out;
+    uint64_t first = 0;
+
+    for (unsigned done = 0; done < len;) {
+        uint64_t phys;
+        const uint8_t *p = vcpu_fetch_ptr(v, va + done, &phys);
+        unsigned n = 4096 - ((va + done) & 4095);
+        n = n < len - done ? n : len - done;
+        if (!done) {
+            first = phys;
+        }
+        if (p) {
+            memcpy(o + done, p, n);
+        } else {
+            for (unsigned i = 0; i < n; i++) {
+                o[done + i] =
+                    (uint8_t)memory_view_load(v->machine->memory, v->mmu->view, phys + i, 1);
+            }
+        }
+        done += n;
+    }
+    return first;
+}
