@@ -21,6 +21,7 @@ static void quiesce(struct tcg_cpu *tc, struct tcg *t)
 
     if (unlikely(tc->cache_epoch != epoch)) {
         memset(tc->jump, 0, sizeof(tc->jump));
+        memset(tc->returns, 0, sizeof(tc->returns));
         tc->cache_epoch = epoch;
         tc->last_exit = NULL;
     }
@@ -39,9 +40,10 @@ static uint64_t now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* Exits that an executor may make: each EXIT_TB, and the way back of a call at the block's end. */
 static unsigned count_exits(const struct ir *ir)
 {
-    unsigned n = 0;
+    unsigned n = 1;
 
     for (unsigned i = 0; i < ir->nops; i++) {
         n += ir->ops[i].opc == IR_EXIT_TB;

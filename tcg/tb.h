@@ -77,6 +77,13 @@ struct jump_entry {
     const struct tb *tb;
 };
 
+/* Shadow return stack: what calls expect to come back to, so that a return needs no look-up. */
+#define RETURN_STACK 16
+struct return_entry {
+    uint64_t pc;
+    const void *site; /* executor's: the exit of the call that leads to pc */
+};
+
 struct tcg_cpu {
     uint64_t pc_base;           /* linear address minus pc; see tcg/exec.c */
     unsigned ctx;               /* access context of the code being run */
@@ -91,6 +98,8 @@ struct tcg_cpu {
     struct ir ir;
     struct tb *scratch_tb; /* throw-away block: single steps, code outside RAM */
     uint8_t *scratch;
+    unsigned return_top;
+    struct return_entry returns[RETURN_STACK];
     struct jump_entry jump[JUMP_CACHE_SIZE];
 };
 
@@ -181,6 +190,7 @@ void tcg_log_ir(struct vcpu *v, const struct translate_request *req, const struc
 void tcg_log_code(struct vcpu *v, const struct tb *tb);
 void tcg_log_exec(struct vcpu *v, const struct tb *tb);
 
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 #endif

@@ -242,37 +242,53 @@ CONDS(BRX_ALL, 64, uint64_t, int64_t, 1)
                       BRX_NAMES(c, w, ccab_rr), BRX_NAMES(c, w, ccai_ri)},
 const iop_fn iop_brx[IR_NCOND][2][NBRX][2] = {CONDS(BRX_ROW, 32) CONDS(BRX_ROW, 64)};
 
-/* ---- call: push of the return address, then the exit in the next slots ---- imm is the
- * return address less the pc, the push is of the width of the wrap */
+/* ---- call ----
+ * [imm: return address less the pc, a: stack pointer] [exit, 1 or 3 slots] [exit to the return
+ * address] The push is of the width of the wrap. The last exit is what the return will find on the
+ * return stack, and is linked when it first does. */
 
-#define PUSHPC(size, type, le, wrap)                                                               \
-    SLOW(pushpc_slow_##size)                                                                       \
+static inline void expect_return(struct vcpu *v, uint64_t pc, const union iop *site)
+{
+    struct tcg_cpu *tc = v->tcg_cpu;
+    unsigned top = tc->return_top = (tc->return_top + 1) % RETURN_STACK;
+
+    tc->returns[top] = (struct return_entry){pc, site};
+}
+
+#define PUSHPC(size, type, le, wrap, ind, exit_slots, leave)                                       \
+    SLOW(pushpc_slow_##size##ind)                                                                  \
     {                                                                                              \
+        uint64_t pc = (type)(RPC + (uint64_t)(int64_t)ip->imm);                                    \
         AT(ip);                                                                                    \
-        softmmu_store(v, x, (type)(RPC + (uint64_t)(int64_t)ip->imm), MO_##size, v->tcg_cpu->ctx); \
+        softmmu_store(v, x, pc, MO_##size, v->tcg_cpu->ctx);                                       \
         R(ip->a) = x;                                                                              \
+        expect_return(v, pc, ip + 1 + exit_slots);                                                 \
         RELOAD_TLB();                                                                              \
         NEXT_SLOW(1);                                                                              \
     }                                                                                              \
-    HANDLER(pushpc_##size)                                                                         \
+    HANDLER(pushpc_##size##ind)                                                                    \
     {                                                                                              \
         uint64_t va = (type)(R(ip->a) - sizeof(type));                                             \
         struct tlb_entry *e = tlb_at(tlb, va);                                                     \
         uint64_t t = va ^ e->wtag;                                                                 \
-        type x;                                                                                    \
+        type pc, x;                                                                                \
         if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
-            return pushpc_slow_##size(v, ip, tlb, va);                                             \
+            return pushpc_slow_##size##ind(v, ip, tlb, va);                                        \
         }                                                                                          \
-        x = le((type)(RPC + (uint64_t)(int64_t)ip->imm));                                          \
+        pc = (type)(RPC + (uint64_t)(int64_t)ip->imm);                                             \
+        x = le(pc);                                                                                \
         BEFORE_STORE();                                                                            \
         memcpy(e->page + t, &x, sizeof(x));                                                        \
         R(ip->a) = va;                                                                             \
         ip++;                                                                                      \
-        INLINE_EXIT(wrap, 1);                                                                      \
+        expect_return(v, pc, ip + exit_slots);                                                     \
+        leave;                                                                                     \
     }
-PUSHPC(32, uint32_t, LE32, 1)
-PUSHPC(64, uint64_t, LE64, 0)
-const iop_fn iop_pushpc[2] = {pushpc_32, pushpc_64};
+PUSHPC(32, uint32_t, LE32, 1, , EXIT_SLOTS, INLINE_EXIT(1, 1))
+PUSHPC(64, uint64_t, LE64, 0, , EXIT_SLOTS, INLINE_EXIT(0, 1))
+PUSHPC(32, uint32_t, LE32, 1, _ind, 1, GO(ip))
+PUSHPC(64, uint64_t, LE64, 0, _ind, 1, GO(ip))
+const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_64_ind}};
 
 /* ---- exits to places known only now ---- */
 
@@ -304,14 +320,17 @@ const iop_fn iop_pushpc[2] = {pushpc_32, pushpc_64};
         x = (type)softmmu_load(v, x, MO_##size, v->tcg_cpu->ctx);                                  \
         R(ip->a) = (type)(R(ip->a) + (uint64_t)(int64_t)ip->imm);                                  \
         RPC = x;                                                                                   \
+        v->tcg_cpu->return_top = (v->tcg_cpu->return_top - 1) % RETURN_STACK;                      \
         (void)tlb;                                                                                 \
         return NULL;                                                                               \
     }                                                                                              \
     HANDLER(ret_##size)                                                                            \
     {                                                                                              \
-        uint64_t va = (type)R(ip->a);                                                              \
+        uint64_t va = (type)R(ip->a), pc;                                                          \
         struct tlb_entry *e = tlb_at(tlb, va);                                                     \
         uint64_t t = va ^ e->rtag;                                                                 \
+        struct tcg_cpu *tc = v->tcg_cpu;                                                           \
+        unsigned top = tc->return_top;                                                             \
         type x;                                                                                    \
         if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
             return ret_slow_##size(v, ip, tlb, va);                                                \
@@ -319,7 +338,26 @@ const iop_fn iop_pushpc[2] = {pushpc_32, pushpc_64};
         memcpy(&x, e->page + t, sizeof(x));                                                        \
         AFTER_LOAD();                                                                              \
         R(ip->a) = (type)(va + (uint64_t)(int64_t)ip->imm);                                        \
-        INLINE_JUMP(wrap, le(x));                                                                  \
+        pc = le(x);                                                                                \
+        tc->return_top = (top - 1) % RETURN_STACK;                                                 \
+        if (likely(tc->returns[top].pc == pc)) {                                                   \
+            /* The block comes from the call's exit, without waiting for the load. */              \
+            const union iop *to = exit_target(tc->returns[top].site);                              \
+            if (likely(page_is(v, LINEAR##wrap(pc), to[-1].q[0]))) {                               \
+                const struct tb *tb = (const struct tb *)(uintptr_t)to[-1].q[1];                   \
+                if (likely(tb->flags == v->tb_flags)) {                                            \
+                    RPC = pc;                                                                      \
+                    if (polled(v)) {                                                               \
+                        return NULL;                                                               \
+                    }                                                                              \
+                    GO(to);                                                                        \
+                }                                                                                  \
+            } else if (to->fn == stub) {                                                           \
+                RPC = pc;                                                                          \
+                GO(to);                                                                            \
+            }                                                                                      \
+        }                                                                                          \
+        INLINE_JUMP(wrap, pc);                                                                     \
     }
 RET(32, uint32_t, LE32, 1)
 RET(64, uint64_t, LE64, 0)

@@ -196,7 +196,7 @@ extern const iop_fn iop_exit_ind[3], iop_exit_stop[3], iop_exit_stop_ind[3], iop
 extern const iop_fn iop_stub, iop_poison, iop_second_page[2]; /* [32 bit] */
 enum brx { BRX_RR, BRX_RI, BRX_CC_A_RI, BRX_CC_AB_RR, BRX_CC_AI_RI, NBRX };
 extern const iop_fn iop_brx[IR_NCOND][2][NBRX][2]; /* [cond][w][form][32-bit pc] */
-extern const iop_fn iop_pushpc[2], iop_ret[2];     /* call and return: [w] */
+extern const iop_fn iop_pushpc[2][2], iop_ret[2]; /* call [w][indirect], return [w] */
 extern const iop_fn iop_call[4][2][2];             /* [nargs][imm][result] */
 
 struct iop_vec { /* vector.c */

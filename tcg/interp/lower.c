@@ -460,12 +460,26 @@ static bool crosses(const struct lower *l, const struct ir_op *op)
     return (op->flags & IR_PC16) || target < 0 || target >= (int64_t)PAGE_SIZE_GUEST;
 }
 
+/* The slots behind an exit: its target and its stub. */
+static void exit_slots(struct lower *l, union iop *s, bool cross)
+{
+    struct tb_exit *e;
+
+    data(l, 0, 0);
+    slot(l, iop_stub);
+    if (l->overflow) {
+        return;
+    }
+    e = tb_add_exit(l->tb, (uint32_t)((uint8_t *)s - (uint8_t *)l->tb), cross);
+    s[EXIT_TARGET].q[0] = (uintptr_t)&s[EXIT_STUB];
+    s[EXIT_STUB].data = (uintptr_t)e;
+}
+
 static void lower_exit_tb(struct lower *l, const struct ir_op *op)
 {
     unsigned wrap = wrap_of(op);
     bool cross = crosses(l, op), poll = op->flags & IR_POLL;
     union iop *s;
-    struct tb_exit *e;
 
     if (l->ir->no_link || !fits32(op->imm)) {
         /* Not linked: back to the loop. A distance beyond 2 GiB cannot come from x86 code. */
@@ -482,14 +496,7 @@ static void lower_exit_tb(struct lower *l, const struct ir_op *op)
     s = slot(l, iop_exit[wrap][cross][poll]);
     s->a = wrap == 2 ? EXIT_OWN : cross ? EXIT_GUARDED : EXIT_PLAIN;
     s->imm = (int32_t)op->imm;
-    data(l, 0, 0);
-    slot(l, iop_stub);
-    if (l->overflow) {
-        return;
-    }
-    e = tb_add_exit(l->tb, (uint32_t)((uint8_t *)s - (uint8_t *)l->tb), cross);
-    s[EXIT_TARGET].q[0] = (uintptr_t)&s[EXIT_STUB];
-    s[EXIT_STUB].data = (uintptr_t)e;
+    exit_slots(l, s, cross);
 }
 
 static void lower_call(struct lower *l, const struct ir_op *op)
@@ -543,21 +550,29 @@ static unsigned try_push(struct lower *l, unsigned i)
 static unsigned try_call(struct lower *l, unsigned i)
 {
     const struct ir_op *op = &l->ir->ops[i], *st = &op[1], *exit = &op[3];
+    bool ind;
     int w;
 
     if (i + 3 >= l->ir->nops || l->ir->no_link || st->opc != IR_ST || st->b != op->d ||
         (st->flags & IR_BIMM) || st->a == op->d || st->a == IR_NONE || op->d < TCG_REG_TEMP ||
-        !fits32(op->imm) || exit->opc != IR_EXIT_TB || !fits32(exit->imm)) {
+        !fits32(op->imm)) {
         return 0;
     }
+    ind = exit->opc == IR_EXIT_IND;
     w = stack_width(st);
-    if (w < 0 || wrap_of(exit) != (w == W64 ? 0 : 1) ||
+    if (w < 0 || (!ind && (exit->opc != IR_EXIT_TB || !fits32(exit->imm))) ||
+        (ind && exit->a == op->d) || wrap_of(exit) != (w == W64 ? 0 : 1) ||
         (w == W64 ? st->imm : (int32_t)st->imm) != (w == W64 ? -8 : -4) ||
         !moves(&op[2], st->a, (enum ir_width)w, w == W64 ? -8 : -4)) {
         return 0;
     }
-    emit_imm(l, iop_pushpc[w], 0, off(st->a), op->imm);
-    lower_exit_tb(l, exit);
+    emit_imm(l, iop_pushpc[w][ind], 0, off(st->a), op->imm);
+    if (ind) {
+        emit(l, iop_exit_ind[wrap_of(exit)], 0, off(exit->a), 0, 0);
+    } else {
+        lower_exit_tb(l, exit);
+    }
+    exit_slots(l, slot(l, iop_misc.nop), true);
     return 4;
 }
 

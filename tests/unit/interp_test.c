@@ -7,6 +7,9 @@
  *     05 r          jump to r              0b r a       r = atomic exchange-add of [a]
  *     06 r a        r = [a] (64 bits)      0c           helper that retries alone
  *     0d r          r = 10 * r, a call     0e r         v[r] = v[r] + ... (vectors)
+ *     10 r          push r                 11 r         pop r       (register 14 is the stack)
+ *     12 rel16      call                   13           return
+ *     14 r          call r
  * pc is relative to register 21. */
 #include "tests/unit/fake_guest.h"
 
@@ -15,7 +18,8 @@
 
 #include "tests/unit/tap.h"
 
-static const uint8_t length[] = {1, 3, 3, 3, 4, 2, 3, 3, 1, 10, 3, 3, 1, 2, 3, 1};
+static const uint8_t length[] = {1, 3, 3, 3, 4, 2, 3, 3, 1, 10, 3, 3, 1, 2, 3, 1, 2, 2, 3, 1, 2};
+enum { SP = 14 };
 
 static uint64_t helper_retry(struct vcpu *v)
 {
@@ -36,6 +40,19 @@ static int64_t rel16(const uint8_t *p)
 }
 
 static bool no_link, pc32;
+
+static unsigned stack_op(void)
+{
+    return pc32 ? MO_32 | MO_A32 : MO_64;
+}
+
+static void push(struct ir *ir, ir_reg r)
+{
+    int64_t size = pc32 ? 4 : 8;
+
+    ir_st(ir, SP, IR_NONE, stack_op(), -size, r);
+    ir_bini(ir, IR_SUB, pc32 ? W32 : W64, SP, SP, size);
+}
 
 static void translate(struct vcpu *v, const struct translate_request *req, struct ir *ir)
 {
@@ -116,6 +133,31 @@ static void translate(struct vcpu *v, const struct translate_request *req, struc
             break;
         case 12:
             ir_call(ir, &h_retry, IR_NONE, IR_NONE, IR_NONE, IR_NONE, 0);
+            break;
+        case 0x10:
+            push(ir, b[1]);
+            break;
+        case 0x11:
+            ir_ld(ir, W64, t, SP, IR_NONE, stack_op(), 0);
+            ir_bini(ir, IR_ADD, pc32 ? W32 : W64, SP, SP, pc32 ? 4 : 8);
+            ir_mov(ir, W64, b[1], t);
+            break;
+        case 0x12:
+        case 0x14:
+            ir_movpc(ir, t, off);
+            push(ir, t);
+            if (b[0] == 0x14) {
+                ir_exit_ind(ir, b[1], IR_IND_CALL, wrap);
+            } else {
+                ir_exit_tb(ir, 0, off + rel16(b + 1), wrap);
+            }
+            done = true;
+            break;
+        case 0x13:
+            ir_ld(ir, W64, t, SP, IR_NONE, stack_op(), 0);
+            ir_bini(ir, IR_ADD, pc32 ? W32 : W64, SP, SP, pc32 ? 4 : 8);
+            ir_exit_ind(ir, t, IR_IND_RET, wrap);
+            done = true;
             break;
         case 13:
             ir_call(ir, &h_ten, b[1], b[1], IR_NONE, IR_NONE, 0);
@@ -258,6 +300,110 @@ static void test_indirect(void)
     fake_run(c, 0);
     tap_ok(c->v.reg[2] == 5000 && stats(c).lookups - before < 4 && stats(c).lookup_misses <= 5,
            "a TLB flush needs no new translation");
+    fake_destroy(c);
+}
+
+static void call(struct as *a, const uint8_t *ram, unsigned to)
+{
+    int rel = (int)to - (int)(a->p - ram) - 3;
+    PUT(a, 0x12, (uint8_t)rel, (uint8_t)(rel >> 8));
+}
+
+static void test_calls(bool narrow)
+{
+    struct fake_cpu *c;
+    struct as a;
+    unsigned top;
+
+    pc32 = narrow;
+    c = fake_create(&ops, NULL);
+    a.p = c->ram;
+    /* Two callers, of which one is reached indirectly, on other pages than the callee. */
+    set(&a, 1, 1000);
+    set(&a, 5, 0x3000);
+    top = (unsigned)(a.p - c->ram);
+    call(&a, c->ram, 0x2000);
+    PUT(&a, 0x14, 5);
+    djnz(&a, c->ram, 1, top);
+    PUT(&a, 8);
+    a.p = c->ram + 0x2000;
+    PUT(&a, 1, 2, 1);
+    PUT(&a, 0x13);
+    a.p = c->ram + 0x3000;
+    PUT(&a, 0x10, 2);
+    PUT(&a, 1, 2, 100);
+    PUT(&a, 0x11, 3);
+    call(&a, c->ram, 0x2000);
+    PUT(&a, 0x13);
+    c->v.reg[SP] = 0x8000;
+    fake_run(c, 0);
+    tap_ok(c->v.reg[2] == 102000 && c->v.reg[3] == 102000 - 101 && c->v.reg[SP] == 0x8000,
+           "calls and returns, %d bits", narrow ? 32 : 64);
+    tap_ok(stats(c).lookups < 20, "are linked: %llu look-ups",
+           (unsigned long long)stats(c).lookups);
+
+    /* The callee moves; returns still come back. */
+    memcpy(c->ram + 0x9000, c->ram + 0x2000, 4);
+    c->ram[0x9002] = 2;
+    c->map[2] = 9;
+    fake_flush(c);
+    c->v.reg[2] = 0;
+    fake_run(c, 0);
+    tap_ok(c->v.reg[2] == 104000, "a callee elsewhere");
+    /* The caller moves under the callee's feet: not the code that the return stack remembers. */
+    tcg_flush(c->v.tcg);
+    fake_destroy(c);
+
+    /* Recursion deeper than the return stack. */
+    c = fake_create(&ops, NULL);
+    a.p = c->ram;
+    set(&a, 1, 200);
+    call(&a, c->ram, 0x100);
+    PUT(&a, 8);
+    a.p = c->ram + 0x100;
+    PUT(&a, 1, 2, 1);
+    djnz(&a, c->ram, 1, 0x110);
+    PUT(&a, 0x13);
+    a.p = c->ram + 0x110;
+    call(&a, c->ram, 0x100);
+    PUT(&a, 1, 3, 1);
+    PUT(&a, 0x13);
+    c->v.reg[SP] = 0x8000;
+    fake_run(c, 0);
+    tap_ok(c->v.reg[2] == 200 && c->v.reg[3] == 199 && c->v.reg[SP] == 0x8000,
+           "recursion deeper than the return stack");
+    fake_destroy(c);
+
+    /* Returns to another place than the call's: a changed return address. */
+    c = fake_create(&ops, NULL);
+    a.p = c->ram;
+    set(&a, 1, 100);
+    top = (unsigned)(a.p - c->ram);
+    call(&a, c->ram, 0x100);
+    PUT(&a, 1, 2, 1); /* skipped */
+    djnz(&a, c->ram, 1, top);
+    PUT(&a, 8);
+    a.p = c->ram + 0x100;
+    PUT(&a, 0x11, 7);
+    PUT(&a, 1, 7, 3);
+    PUT(&a, 0x10, 7);
+    PUT(&a, 0x13);
+    c->v.reg[SP] = 0x8000;
+    fake_run(c, 0);
+    tap_ok(c->v.reg[2] == 0 && c->v.reg[1] == 0 && c->v.reg[SP] == 0x8000,
+           "a changed return address");
+    /* A stack that is not there. */
+    c->v.reg[SP] = 0x200000;
+    c->map[0x1ff] = 0xff;
+    c->map[0x200] = 0xff;
+    c->v.reg[1] = 1;
+    fake_run(c, top);
+    tap_ok(c->faults == 1 && c->fault_pc == top && c->v.reg[SP] == 0x200000,
+           "a call that cannot push");
+    c->faults = 0;
+    fake_run(c, 0x106);
+    tap_ok(c->faults == 1 && c->v.reg[SP] == 0x200000, "a return that cannot pop");
+    pc32 = false;
     fake_destroy(c);
 }
 
@@ -621,6 +767,8 @@ int main(void)
     test_cross_page(false);
     test_cross_page(true);
     test_indirect();
+    test_calls(false);
+    test_calls(true);
     test_fault();
     test_smc();
     test_two_pages();

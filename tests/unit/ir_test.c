@@ -135,6 +135,26 @@ static void gen_memory(struct gen *g)
     }
 }
 
+/* What a push or a pop is made of. */
+static void gen_stack(struct gen *g)
+{
+    struct ir *ir = &g->ir;
+    ir_reg sp = (ir_reg)below(8), d = dest(g), v = source(g);
+    bool wide = below(2);
+    enum ir_width w = wide ? W64 : W32;
+    unsigned memop = wide ? MO_64 : MO_32 | MO_A32;
+
+    ir_bini(ir, IR_AND, W64, sp, sp, 0x7ff);
+    ir_bini(ir, IR_ADD, W64, sp, sp, below(40) ? DATA + 8 : HOLE * 16);
+    if (below(2)) {
+        ir_st(ir, sp, IR_NONE, memop, wide ? -8 : -4, v);
+        ir_bini(ir, IR_SUB, w, sp, sp, wide ? 8 : 4);
+    } else {
+        ir_ld(ir, W64, d, sp, IR_NONE, memop, 0);
+        ir_bini(ir, IR_ADD, w, sp, sp, below(2) ? 8 : 4);
+    }
+}
+
 static uint64_t helper_mix(struct vcpu *v, uint64_t a, uint64_t b)
 {
     (void)v;
@@ -238,8 +258,14 @@ static void gen_op(struct gen *g)
         break;
     }
     case 12:
-    case 13:
         gen_memory(g);
+        break;
+    case 13:
+        if (below(3)) {
+            gen_memory(g);
+        } else {
+            gen_stack(g);
+        }
         break;
     case 14:
         switch (below(5)) {
