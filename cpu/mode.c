@@ -193,6 +193,8 @@ void x86_reset(struct x86_cpu *c, bool init)
     uint64_t kept_cr0 = init ? c->cr0 & (CR0_CD | CR0_NW) : CR0_CD | CR0_NW;
     const struct x86_model *m = c->model;
 
+    log_at(x86_log(c), LOG_RESET, "cpu%u: %s at %04x:%llx\n", c->v.index, init ? "INIT" : "RESET",
+           c->seg[SEG_CS].sel, (unsigned long long)c->v.reg[X86_RIP]);
     memset(c->v.reg, 0, 16 * sizeof c->v.reg[0]);
     c->v.reg[X86_RDX] = x86_model_signature(m);
     c->v.reg[X86_RIP] = 0xfff0;

@@ -114,5 +114,5 @@ bool x86_has_work(struct vcpu *v)
 {
     struct x86_cpu *c = x86_cpu(v);
 
-    return x86_can_take(c);
+    return !c->halted || x86_can_take(c);
 }
