@@ -20,8 +20,6 @@
 #include "softmmu/tlb.h"
 #include "tcg/tcg.h"
 
-extern const struct tcg_host_ops softmmu_tcg_ops;
-
 enum {
     SANDBOX_GDT = 0x4000,
     SANDBOX_CODE = 0x10000,

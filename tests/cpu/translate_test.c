@@ -675,6 +675,22 @@ static void test_code_limit(void)
     tap_ok(ok, "a block is good for its own limit only");
 }
 
+/* The last instruction before a page that is not there. */
+static void test_fetch_fault(void)
+{
+    static const char code[] = "\xff\xc0\xb9\x44\x33\x22\x11"; /* inc eax; mov ecx, imm32 */
+    uint64_t *r = box.c->v.reg;
+
+    sandbox_mode(&box, SANDBOX_LONG);
+    int fault = sandbox_run_at(&box, SANDBOX_RAM - SANDBOX_CODE - 4, code, 7);
+    tap_ok(fault == EXC_PF && r[X86_RIP] == SANDBOX_RAM - 2 && r[X86_RAX] == 1 &&
+               box.fault_cr2 == SANDBOX_RAM && (box.error & 1) == 0,
+           "the fetch fault of a crossing instruction comes when it is reached");
+    fault = sandbox_run_at(&box, SANDBOX_RAM - SANDBOX_CODE - 2, code, 2);
+    tap_ok(fault == EXC_PF && r[X86_RIP] == SANDBOX_RAM && r[X86_RAX] == 2,
+           "and that of the first byte after it");
+}
+
 int main(void)
 {
     sandbox_create(&box, NULL, NULL);
@@ -684,6 +700,7 @@ int main(void)
     test_single_step();
     test_rare_modes();
     test_code_limit();
+    test_fetch_fault();
     sandbox_destroy(&box);
     return tap_done();
 }
