@@ -3,7 +3,7 @@
  * one interrupt. */
 #include "hw/intc/lapic_internal.h"
 
-enum { MIN_PERIOD_NS = 1000 };
+enum { MIN_PERIOD_NS = 20000 };
 
 unsigned lapic_timer_mode(const struct lapic *a)
 {
@@ -69,7 +69,7 @@ void lapic_timer_expired(void *opaque)
         if (now - a->count_time >= period) { /* late: the missed ones are one */
             a->count_time += (now - a->count_time) / period * period;
         }
-        /* A period far too short for any handler would keep the host busy for nothing. */
+        /* A period far too short for any handler must not keep the host's main loop. */
         int64_t next = a->count_time + period;
         timer_set(&a->timer, next > now + MIN_PERIOD_NS ? next : now + MIN_PERIOD_NS);
     } else {

@@ -8,7 +8,7 @@
 #include "hw/isa/isa.h"
 #include "hw/timer/timers.h"
 
-enum { NTIMERS = 3, PERIOD_NS = 10 };
+enum { NTIMERS = 3, PERIOD_NS = 10, MIN_GAP = 2000 };
 #define CAPABILITIES                                                                               \
     (UINT64_C(PERIOD_NS * 1000000) << 32 | 0x8086a201) /* legacy, 64 bits, 3 timers */
 
@@ -147,7 +147,8 @@ static uint64_t distance(const struct comparator *c)
     return d ? d : width(c);
 }
 
-static void arm(struct comparator *c)
+/* gap: ticks that the match is put off at least. */
+static void arm_after(struct comparator *c, uint64_t gap)
 {
     struct hpet *s = c->hpet;
 
@@ -160,7 +161,13 @@ static void arm(struct comparator *c)
         timer_cancel(&c->timer); /* centuries away */
         return;
     }
+    d = d < gap ? gap : d;
     timer_set(&c->timer, (int64_t)((clock_ticks(s) + d) * PERIOD_NS));
+}
+
+static void arm(struct comparator *c)
+{
+    arm_after(c, 0);
 }
 
 static void matched(void *opaque)
@@ -174,7 +181,7 @@ static void matched(void *opaque)
             behind / c->period + 1; /* periods missed by being late are one interrupt */
         c->compare = (c->compare + turns * c->period) & width(c);
     }
-    arm(c);
+    arm_after(c, MIN_GAP); /* a period of one tick must not keep the host's main loop */
     if (c->config & T_LEVEL) {
         s->status |= UINT64_C(1) << c->number; /* set whether or not the interrupt is enabled */
         update_line(c);

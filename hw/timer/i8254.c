@@ -9,7 +9,7 @@
 #include "hw/isa/isa.h"
 #include "hw/timer/timers.h"
 
-enum { PIT_HZ = 1193182, NS = 1000000000, REFRESH_NS = 15085 };
+enum { PIT_HZ = 1193182, NS = 1000000000, REFRESH_NS = 15085, MIN_GAP = 24 /* ticks: 20 us */ };
 enum { RW_LATCH, RW_LOW, RW_HIGH, RW_BOTH };
 
 struct channel {
@@ -160,8 +160,9 @@ static bool output(struct channel *c, uint64_t t)
 
 /* ---- IRQ 0 ---- */
 
-/* The next rising edge of the output after tick t; 0: there is none. */
-static uint64_t next_edge(struct channel *c, uint64_t t)
+/* The next rising edge of the output after tick t; 0: there is none. Periodic ones nearer than gap
+ * ticks are left out. */
+static uint64_t next_edge(struct channel *c, uint64_t t, unsigned gap)
 {
     settle(c, t);
     if (!c->count || c->mode == 1 || c->mode == 5) {
@@ -171,15 +172,15 @@ static uint64_t next_edge(struct channel *c, uint64_t t)
         if (c->next) {
             return c->next_tick;
         }
-        return c->start + ((t - c->start) / c->count + 1) * c->count;
+        return c->start + ((t + gap - c->start) / c->count + 1) * c->count;
     }
     uint64_t edge = c->start + c->count + (c->mode == 4);
     return edge > t ? edge : 0;
 }
 
-static void arm(struct i8254 *s)
+static void arm(struct i8254 *s, unsigned gap)
 {
-    s->irq_tick = next_edge(&s->ch[0], now_ticks(s));
+    s->irq_tick = next_edge(&s->ch[0], now_ticks(s), gap);
     if (s->irq_tick) {
         timer_set(&s->timer, tick_time(s->irq_tick));
     } else {
@@ -194,14 +195,14 @@ static void edge(void *opaque)
 
     irq_set(irq, 0);
     irq_set(irq, 1);
-    arm(s);
+    arm(s, MIN_GAP); /* a count of 2 must not keep the host's main loop */
 }
 
 /* After the mode or count of channel 0 changed. */
 static void update_irq(struct i8254 *s)
 {
     irq_set(isa_irq(s->dev.machine, 0), output(&s->ch[0], now_ticks(s)));
-    arm(s);
+    arm(s, 0);
 }
 
 /* ---- registers ---- */

@@ -10,7 +10,6 @@
 enum { NCPU = 3 };
 static struct bench b;
 static struct x86_cpu *cpu[NCPU];
-static struct vcpu *vcpus[NCPU];
 static struct x86_platform plat;
 static struct x86_model model;
 
@@ -366,15 +365,9 @@ int main(void)
     bench_open(&b);
     model.feat[X86F_X2APIC >> 6] = UINT64_C(1) << (X86F_X2APIC & 63);
     model.feat[X86F_APIC >> 6] |= UINT64_C(1) << (X86F_APIC & 63);
-    b.m->vcpus = vcpus;
     for (unsigned n = 0; n < NCPU; n++) {
-        cpu[n] = calloc(1, sizeof(*cpu[n]));
-        vcpus[n] = &cpu[n]->v;
-        cpu[n]->v.index = cpu[n]->apic_id = n;
-        cpu[n]->v.machine = b.m;
-        cpu[n]->phys_mask = (UINT64_C(1) << 40) - 1;
+        cpu[n] = bench_cpu(&b, &plat);
         cpu[n]->model = &model;
-        b.m->nvcpus = n + 1;
         lapic[n] = bench_must(lapic_create(b.m, cpu[n], &err), &err);
     }
     lapic_fill_platform(b.m, &plat);
@@ -389,8 +382,6 @@ int main(void)
     tap_ok(state_round_trip(lapic[0]) && state_round_trip(ioapic), "states save and load");
     x2apic();
     tap_ok(state_round_trip(lapic[2]), "x2APIC state saves and loads");
-    b.m->vcpus = NULL;
-    b.m->nvcpus = 0;
     bench_close(&b);
     for (unsigned n = 0; n < NCPU; n++) {
         free(cpu[n]);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/x86.h"
 #include "hw/isa/isa.h"
 #include "tests/unit/tap.h"
 
@@ -68,6 +69,25 @@ static inline struct device *bench_add(struct bench *b, const struct device_type
     struct error err = {{0}};
 
     return bench_must(device_make(b->m, t, &err, NULL), &err);
+}
+
+/* The state of a processor that never runs, for devices that talk to one. Free it after
+ * bench_close. */
+static inline struct x86_cpu *bench_cpu(struct bench *b, const struct x86_platform *platform)
+{
+    struct error err = {{0}};
+    size_t size = (sizeof(struct x86_cpu) + 63) & ~(size_t)63;
+    struct x86_cpu *c = aligned_alloc(64, size);
+
+    memset(c, 0, size);
+    c->v.index = c->apic_id = b->m->nvcpus;
+    c->phys_mask = (UINT64_C(1) << 40) - 1;
+    c->platform = platform;
+    if (!machine_add_vcpu(b->m, &c->v, &err)) {
+        printf("Bail out! %s\n", err.msg);
+        exit(1);
+    }
+    return c;
 }
 
 static inline uint32_t in8(struct bench *b, uint16_t port)

@@ -72,6 +72,15 @@ int main(void)
     tap_ok(b.edges[0] == 250, "periodic: 250 a second (%d)", b.edges[0]);
     tap_ok((rd(&b, 0x100) & 0x18) == 0x18, "periodic, and able to");
 
+    wr(&b, 0x100, 0x4 | 0x8 | 0x40 | 0x100);
+    wr(&b, 0x108, rd(&b, 0xf0) + 1);
+    wr(&b, 0x108, 1);
+    memset(b.edges, 0, sizeof(b.edges));
+    advance(&b, 100000000);
+    tap_ok(b.edges[0] > 1000 && b.edges[0] <= 5001,
+           "a period of 10 ns does not flood the host (%d in 100 ms)", b.edges[0]);
+    wr(&b, 0x100, 0);
+
     /* One-shot on timer 1 (IRQ 8). */
     wr(&b, 0x120, 4);
     wr(&b, 0x12c, 0);

@@ -74,6 +74,12 @@ int main(void)
     advance(&b, 100 * ms);
     tap_ok(b.edges[0] == 1, "mode 4: one strobe");
 
+    set_count(&b, 0, 0x34, 2);
+    memset(b.edges, 0, sizeof(b.edges));
+    advance(&b, 100 * ms);
+    tap_ok(b.edges[0] > 1000 && b.edges[0] <= 5000,
+           "a count of 2 does not flood the host (%d in 100 ms)", b.edges[0]);
+
     /* Read-back. */
     set_count(&b, 0, 0x34, 5000);
     out8(&b, 0x43, 0xe2);

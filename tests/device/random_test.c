@@ -94,17 +94,12 @@ int main(void)
     struct bench b;
     struct error err = {{0}};
     struct x86_platform plat = {0};
-    struct x86_cpu *c = calloc(1, sizeof(*c));
-    struct vcpu *vcpus[1] = {&c->v};
+    struct x86_cpu *c;
     bool ok = true;
 
     bench_open(&b);
     lapic_fill_platform(b.m, &plat);
-    c->v.machine = b.m;
-    c->phys_mask = (UINT64_C(1) << 40) - 1;
-    c->platform = &plat;
-    b.m->vcpus = vcpus;
-    b.m->nvcpus = 1;
+    c = bench_cpu(&b, &plat);
     machine_set_current_vcpu(&c->v);
     struct ram *ram = memory_ram_create(b.m->memory, "ram", 4 << 20, &err);
     struct device *pic = bench_add(&b, &i8259_type), *ioapic = bench_add(&b, &ioapic_type);
@@ -131,8 +126,6 @@ int main(void)
         }
     }
     machine_set_current_vcpu(NULL);
-    b.m->vcpus = NULL;
-    b.m->nvcpus = 0;
     bench_close(&b);
     free(c);
     return tap_done();
