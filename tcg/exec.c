@@ -402,13 +402,19 @@ void tcg_retry_single(struct vcpu *v)
 void tcg_store_to_code(struct vcpu *v, uint64_t phys, unsigned len)
 {
     struct tcg *t = v->tcg;
-    struct tb *tb = tb_containing(t, v->tcg_cpu, v->host_pc);
-    bool was_dead = tb && tb->dead;
+    struct tb *tb;
+    unsigned dropped;
 
     pthread_mutex_lock(&t->lock);
-    tb_invalidate_range(t, phys, len);
+    dropped = tb_invalidate_range(t, phys, len);
     pthread_mutex_unlock(&t->lock);
-    if (tb && tb->cached && tb->dead && !was_dead && v->exec->more_insns(v, tb)) {
+    if (!dropped) {
+        return;
+    }
+    /* A dead block may have died long ago and still be running here; then it is behind its bytes
+     * already, and one more instruction alone does no harm. */
+    tb = tb_containing(t, v->tcg_cpu, v->host_pc);
+    if (tb && tb->cached && tb->dead && v->exec->more_insns(v, tb)) {
         v->tcg_cpu->single = true;
         vcpu_unwind(v, false);
     }

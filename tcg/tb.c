@@ -358,9 +358,10 @@ static void range_on_page(const struct tb *tb, uint64_t number, uint64_t *lo, ui
     }
 }
 
-static void invalidate_on_page(struct tcg *t, struct tb_page *p, uint64_t lo, uint64_t hi)
+static unsigned invalidate_on_page(struct tcg *t, struct tb_page *p, uint64_t lo, uint64_t hi)
 {
     struct tb *tb = p->blocks, *next;
+    unsigned dropped = 0;
 
     for (; tb; tb = next) {
         uint64_t from, to;
@@ -368,30 +369,34 @@ static void invalidate_on_page(struct tcg *t, struct tb_page *p, uint64_t lo, ui
         range_on_page(tb, p->number, &from, &to);
         if (from < hi && lo < to) {
             tb_drop(t, tb);
-            stat_add(&t->stat.invalidated, 1);
+            dropped++;
         }
     }
+    stat_add(&t->stat.invalidated, dropped);
+    return dropped;
 }
 
-void tb_invalidate_range(struct tcg *t, uint64_t phys, uint64_t len)
+unsigned tb_invalidate_range(struct tcg *t, uint64_t phys, uint64_t len)
 {
     uint64_t first = phys >> PAGE_BITS, last = (phys + len - 1) >> PAGE_BITS;
+    unsigned dropped = 0;
 
     atomic_fetch_add(&t->invalidations, 1);
     if (last - first > (UINT64_C(1) << t->page_bits)) { /* larger than a look at every page */
         for (size_t i = 0; i < (size_t)1 << t->page_bits; i++) {
             for (struct tb_page *p = t->pages[i]; p; p = p->next) {
-                invalidate_on_page(t, p, phys, phys + len);
+                dropped += invalidate_on_page(t, p, phys, phys + len);
             }
         }
-        return;
+        return dropped;
     }
     for (uint64_t n = first; n <= last; n++) {
         struct tb_page *p = *page_slot(t, n);
         if (p && p->blocks) {
-            invalidate_on_page(t, p, phys, phys + len);
+            dropped += invalidate_on_page(t, p, phys, phys + len);
         } else if (t->host.unprotect_page) {
             t->host.unprotect_page(t->m, n << PAGE_BITS); /* protected, but nothing came of it */
         }
     }
+    return dropped;
 }

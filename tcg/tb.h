@@ -173,7 +173,8 @@ void tb_next_zone(struct tcg *t, const struct tcg_cpu *self);
 struct tb *tb_containing(struct tcg *t, struct tcg_cpu *tc, uintptr_t host_pc);
 bool tb_page_used(struct tcg *t, uint64_t phys);
 void tb_flush_all(struct tcg *t);
-void tb_invalidate_range(struct tcg *t, uint64_t phys, uint64_t len);
+/* Returns how many blocks went. */
+unsigned tb_invalidate_range(struct tcg *t, uint64_t phys, uint64_t len);
 
 /* exec.c: for executors. Raises when [va, va + size) may not be written; machine-wide exclusion
  * around what no host atomic can do (ends by itself when the vcpu unwinds). */

@@ -30,6 +30,12 @@ static const struct executor *find_executor(const char *accel, struct error *err
     return NULL;
 }
 
+char *tcg_accel_help(void)
+{
+    return strdup("tcg     the best executor that this host has (now: interp)\n"
+                  "interp  interpreter of the intermediate code, on every host\n");
+}
+
 struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
                        const struct tcg_host_ops *host, struct error *err)
 {
