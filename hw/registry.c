@@ -17,7 +17,10 @@
     _(debug_exit_type) \
     _(i440fx_type) \
     _(piix3_type) \
-    _(piix4_pm_type)
+    _(piix4_pm_type) \
+    _(piix3_ide_type) \
+    _(fw_cfg_type) \
+    _(direct_boot_type)
 /* clang-format on */
 
 #define DECLARE(t) extern const struct device_type t;
