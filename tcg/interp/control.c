@@ -1,7 +1,8 @@
 /* Handlers that branch, leave the block, or call helpers.
  *
  * Helpers are called through a table of thunks by number of arguments: every argument and result is
- * 64 bits wide, so no libffi is needed (docs/architecture.md has the measurement). */
+ * 64 bits wide, so no libffi is needed. Measured for a helper of three arguments on the development
+ * machine: libffi 3.4.4 66 ns a call, a thunk 1.4 ns. */
 #include "tcg/interp/iop.h"
 
 #define COND_EQ(U, S, a, b)    ((U)(a) == (U)(b))
