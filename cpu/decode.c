@@ -1,0 +1,691 @@
+/* The decoder (SDM volume 2, chapter 2): prefixes, opcode, ModRM, SIB, displacement, immediates. What an
+ * opcode means is in the tables of cpu/opcodes/: one row an instruction form.
+ *
+ * Left out: VEX, EVEX and XOP encodings (undefined for the CPU models there are). */
+#include "cpu/decode.h"
+#include "cpu/cpuid.h"
+#include "cpu/x86.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* ---- operand forms ---- */
+
+enum where {
+    W_NONE, W_RM, W_REG, W_RM_MEM1, W_RM_MEM2, W_RMREG, W_MEM, W_OPREG, W_ACC, W_CL, W_DX, W_ONE, W_IMM8,
+    W_IMM8S, W_IMM16, W_IMMZ, W_IMMV, W_IMM8_2, W_REL8, W_RELZ, W_FARPTR, W_MOFFS, W_SEGREG, W_SEG0, W_SEG1,
+    W_SEG2, W_SEG3, W_SEG4, W_SEG5, W_CREG, W_DREG, W_STRSRC, W_STRDST, W_ST0, W_STI, W_VREG, W_VRM,
+    W_VRMREG, W_MREG, W_MRM, W_MRMREG, W_XMM0,
+};
+/* Sizes beside numbers of bytes: V operand size, Z the same but 4 for 8, Y 4 or 8 by REX.W, M 4 or 8 by mode,
+ * FAR a far pointer of the operand size. */
+enum { SIZE_V = 0x40, SIZE_Z, SIZE_Y, SIZE_M, SIZE_FAR };
+#define S_V   SIZE_V
+#define S_Z   SIZE_Z
+#define S_Y   SIZE_Y
+#define S_M   SIZE_M
+#define S_FAR SIZE_FAR
+#define S_0   0
+#define S_1   1
+#define S_2   2
+#define S_4   4
+#define S_8   8
+#define S_10  10
+#define S_16  16
+
+enum form_code {
+#define FORM(name, where, size) FORM_##name,
+#include "cpu/opcodes/forms.def"
+#undef FORM
+};
+
+static const struct form {
+    const char *name;
+    uint8_t where, size;
+} forms[] = {
+#define FORM(name, where, size) {#name, W_##where, S_##size},
+#include "cpu/opcodes/forms.def"
+#undef FORM
+};
+
+/* ---- rows ---- */
+
+enum prefix_rule { ANY, NP, P66, F3, F2, NO_REP /* neither F2 nor F3 */ };
+
+/* More attributes than decode.h tells: what an encoding must look like to be the row's. */
+enum {
+    AT_MEM = 0x10000,    /* ModRM names memory */
+    AT_REG = 0x20000,    /* ModRM names a register */
+    AT_W0 = 0x40000,
+    AT_W1 = 0x80000,
+    AT_NOREXB = 0x100000, /* not with REX.B: NOP beside XCHG R8 */
+    AT_CRDR = 0x200000,  /* mod is ignored: always a register */
+    AT_LAHF = 0x400000,  /* in 64-bit mode only with the LAHF feature: always there in our models */
+    AT_XLAT = 0x800000,
+};
+
+#define FX(o, s, z, a, p, c) ((o) | (s) << 3 | (z) << 6 | (a) << 9 | (p) << 12 | (c) << 15)
+#define F_ALL    FX(FE_W, FE_W, FE_W, FE_W, FE_W, FE_W)
+#define F_LOGIC  FX(FE_0, FE_W, FE_W, FE_U, FE_W, FE_0)
+#define F_ADC    FX(FE_W, FE_W, FE_W, FE_W, FE_W, FE_RW)
+#define F_INC    FX(FE_W, FE_W, FE_W, FE_W, FE_W, FE_NONE)
+#define F_MUL    FX(FE_W, FE_U, FE_U, FE_U, FE_U, FE_W)
+#define F_UNDEF  FX(FE_U, FE_U, FE_U, FE_U, FE_U, FE_U)
+#define F_SHIFT  FX(FE_U, FE_W, FE_W, FE_U, FE_W, FE_W)
+#define F_ROT    FX(FE_U, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_W)
+#define F_RCL    FX(FE_U, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_RW)
+#define F_BT     FX(FE_U, FE_U, FE_NONE, FE_U, FE_U, FE_W)
+#define F_BSF    FX(FE_U, FE_U, FE_W, FE_U, FE_U, FE_U)
+#define F_ZCNT   FX(FE_U, FE_U, FE_W, FE_U, FE_U, FE_W)
+#define F_POPCNT FX(FE_0, FE_0, FE_W, FE_0, FE_0, FE_0)
+#define F_DAA    FX(FE_U, FE_W, FE_W, FE_RW, FE_W, FE_RW)
+#define F_AAA    FX(FE_U, FE_U, FE_U, FE_RW, FE_U, FE_W)
+#define F_AAM    FX(FE_U, FE_W, FE_W, FE_U, FE_W, FE_U)
+#define F_CC     FX(FE_R, FE_R, FE_R, FE_NONE, FE_R, FE_R)
+#define F_READ   FX(FE_R, FE_R, FE_R, FE_R, FE_R, FE_R)
+#define F_SAHF   FX(FE_NONE, FE_W, FE_W, FE_W, FE_W, FE_W)
+#define F_LAHF   FX(FE_NONE, FE_R, FE_R, FE_R, FE_R, FE_R)
+#define F_Z      FX(FE_NONE, FE_NONE, FE_W, FE_NONE, FE_NONE, FE_NONE)
+#define F_RZ     FX(FE_NONE, FE_NONE, FE_R, FE_NONE, FE_NONE, FE_NONE)
+#define F_CMC    FX(FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_RW)
+#define F_CF0    FX(FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_0)
+#define F_CF1    FX(FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_1)
+#define F_CFONLY FX(FE_0, FE_0, FE_0, FE_0, FE_0, FE_W)
+#define F_COMI   FX(FE_0, FE_0, FE_W, FE_0, FE_W, FE_W)
+#define F_PTEST  FX(FE_0, FE_0, FE_W, FE_0, FE_0, FE_W)
+#define F_STR    FX(FE_W, FE_W, FE_W, FE_0, FE_0, FE_W)
+
+static const struct x86_opcode rows[] = {
+#define INSN(map, op, pfx, reg, name, o1, o2, o3, o4, feature, fl, at)                             \
+    {MN_##name, X86F_##feature, map, op, pfx, reg, {FORM_##o1, FORM_##o2, FORM_##o3, FORM_##o4}, fl, at},
+#include "cpu/opcodes/map_1byte.def"
+#include "cpu/opcodes/map_0f.def"
+#include "cpu/opcodes/map_0f38.def"
+#include "cpu/opcodes/map_0f3a.def"
+#include "cpu/opcodes/x87.def"
+#undef INSN
+};
+enum { NROWS = sizeof(rows) / sizeof(rows[0]) };
+
+unsigned x86_opcode_count(void)
+{
+    return NROWS;
+}
+
+const struct x86_opcode *x86_opcode_row(unsigned n)
+{
+    return &rows[n];
+}
+
+const char *x86_operand_form(unsigned code)
+{
+    return code < sizeof(forms) / sizeof(forms[0]) ? forms[code].name : "?";
+}
+
+static const char *const mnemonic_names[] = {
+    "(invalid)",
+#define M(name) #name,
+#include "cpu/mnemonics.def"
+#undef M
+};
+
+const char *x86_mnemonic_name(enum x86_mnemonic m)
+{
+    return m < MN_COUNT ? mnemonic_names[m] : "?";
+}
+
+/* First row of an opcode: the rows are sorted by map and opcode. */
+static unsigned first_row(unsigned map, unsigned opcode)
+{
+    unsigned key = map << 8 | opcode, lo = 0, hi = NROWS;
+
+    while (lo < hi) {
+        unsigned mid = (lo + hi) / 2;
+        if (((unsigned)rows[mid].map << 8 | rows[mid].opcode) < key) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+static bool form_has_modrm(unsigned where)
+{
+    switch (where) {
+    case W_RM: case W_REG: case W_RM_MEM1: case W_RM_MEM2: case W_RMREG: case W_MEM: case W_SEGREG:
+    case W_CREG: case W_DREG: case W_STI: case W_VREG: case W_VRM: case W_VRMREG: case W_MREG: case W_MRM:
+    case W_MRMREG:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool row_has_modrm(const struct x86_opcode *r)
+{
+    if (r->modrm_reg >= 0 || r->map == 8) {
+        return true;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        if (form_has_modrm(forms[r->operand[i]].where)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- reading bytes ---- */
+
+struct reader {
+    const uint8_t *p;
+    unsigned pos, avail;
+    bool more; /* ran out of bytes */
+};
+
+static uint64_t get(struct reader *r, unsigned n)
+{
+    uint64_t v = 0;
+
+    if (r->pos + n > r->avail) {
+        r->more = true;
+        r->pos = r->avail + 1;
+        return 0;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        v |= (uint64_t)r->p[r->pos + i] << 8 * i;
+    }
+    r->pos += n;
+    return v;
+}
+
+static int64_t get_signed(struct reader *r, unsigned n)
+{
+    unsigned shift = 64 - 8 * n;
+    return (int64_t)(get(r, n) << shift) >> shift;
+}
+
+/* ---- ModRM ---- */
+
+static void memory_16(struct reader *r, struct x86_insn *i)
+{
+    static const uint8_t base[8] = {X86_RBX, X86_RBX, X86_RBP, X86_RBP, X86_RSI, X86_RDI, X86_RBP, X86_RBX};
+    static const uint8_t index[8] = {X86_RSI, X86_RDI, X86_RSI, X86_RDI,
+                                     X86_NOREG, X86_NOREG, X86_NOREG, X86_NOREG};
+    unsigned mod = i->modrm >> 6, rm = i->modrm & 7;
+
+    if (mod == 0 && rm == 6) {
+        i->disp = get_signed(r, 2);
+        return;
+    }
+    i->base = base[rm];
+    i->index = index[rm];
+    if (mod) {
+        i->disp = get_signed(r, mod);
+    }
+}
+
+static void memory_32(struct reader *r, struct x86_insn *i, enum x86_bits bits)
+{
+    unsigned mod = i->modrm >> 6, rm = i->modrm & 7;
+    unsigned b = (i->rex & 1) << 3, x = (i->rex & 2) << 2;
+
+    if (rm == 4) {
+        uint8_t sib = (uint8_t)get(r, 1);
+        unsigned index = (sib >> 3 & 7) | x;
+        i->scale = sib >> 6;
+        i->index = index == 4 ? X86_NOREG : (uint8_t)index;
+        rm = sib & 7;
+        if (rm == 5 && mod == 0) {
+            i->disp = get_signed(r, 4);
+            return;
+        }
+    } else if (rm == 5 && mod == 0) {
+        i->base = bits == X86_64 ? X86_RIPREG : X86_NOREG;
+        i->disp = get_signed(r, 4);
+        return;
+    }
+    i->base = (uint8_t)(rm | b);
+    if (mod == 1) {
+        i->disp = get_signed(r, 1);
+    } else if (mod == 2) {
+        i->disp = get_signed(r, 4);
+    }
+}
+
+/* ---- matching ---- */
+
+struct prefixes {
+    bool opsize, addrsize, lock;
+    uint8_t rep;  /* last of F2, F3; 0: none */
+    int seg;      /* -1: none */
+};
+
+static bool matches(const struct x86_opcode *row, const struct x86_insn *i, const struct prefixes *p,
+                    enum x86_bits bits)
+{
+    bool reg = i->modrm >> 6 == 3 || (row->attr & AT_CRDR);
+
+    switch (row->prefix) {
+    case NP:
+        if (p->rep || p->opsize) {
+            return false;
+        }
+        break;
+    case P66:
+        if (p->rep || !p->opsize) {
+            return false;
+        }
+        break;
+    case F3:
+    case F2:
+        if (p->rep != (row->prefix == F3 ? 0xf3 : 0xf2)) {
+            return false;
+        }
+        break;
+    case NO_REP:
+        if (p->rep) {
+            return false;
+        }
+        break;
+    default:
+        break;
+    }
+    if ((row->attr & AT_NO64 && bits == X86_64) || (row->attr & AT_ONLY64 && bits != X86_64) ||
+        (row->attr & AT_W0 && i->rex_w) || (row->attr & AT_W1 && !i->rex_w) ||
+        (row->attr & AT_NOREXB && (i->rex & 1))) {
+        return false;
+    }
+    if (row->modrm_reg >= 8) {
+        return (i->modrm & 0x3f) == row->modrm_reg - 8 && reg;
+    }
+    if ((row->modrm_reg >= 0 && (i->modrm >> 3 & 7) != row->modrm_reg) || ((row->attr & AT_MEM) && reg) ||
+        ((row->attr & AT_REG) && !reg)) {
+        return false;
+    }
+    for (unsigned n = 0; n < 4; n++) {
+        switch (forms[row->operand[n]].where) {
+        case W_MEM:
+            if (reg) {
+                return false;
+            }
+            break;
+        case W_RMREG:
+        case W_VRMREG:
+        case W_MRMREG:
+        case W_STI:
+            if (!reg) {
+                return false;
+            }
+            break;
+        default:
+            break;
+        }
+    }
+    return true;
+}
+
+/* ---- operands ---- */
+
+static uint8_t size_of(unsigned code, const struct x86_insn *i, enum x86_bits bits)
+{
+    switch (code) {
+    case SIZE_V:
+        return i->opsize;
+    case SIZE_Z:
+        return i->opsize == 2 ? 2 : 4;
+    case SIZE_Y:
+        return i->rex_w ? 8 : 4;
+    case SIZE_M:
+        return bits == X86_64 ? 8 : 4;
+    case SIZE_FAR:
+        return (uint8_t)(i->opsize + 2);
+    default:
+        return (uint8_t)code;
+    }
+}
+
+static void set_gpr(struct x86_operand *o, unsigned reg, const struct x86_insn *i)
+{
+    o->kind = OP_GPR;
+    o->reg = (uint8_t)reg;
+    if (o->size == 1 && !i->rex && reg >= 4 && reg < 8) {
+        o->reg = (uint8_t)(reg - 4);
+        o->high8 = true;
+    }
+}
+
+static void set_rm(struct x86_operand *o, const struct x86_insn *i, uint8_t reg_kind, unsigned reg)
+{
+    if (i->modrm >> 6 != 3) {
+        o->kind = OP_MEM;
+    } else if (reg_kind == OP_GPR) {
+        set_gpr(o, reg, i);
+    } else {
+        o->kind = reg_kind;
+        o->reg = (uint8_t)reg;
+    }
+}
+
+static void fill_operand(struct x86_insn *i, unsigned n, unsigned form, struct reader *r, enum x86_bits bits)
+{
+    struct x86_operand *o = &i->op[n];
+    const struct form *f = &forms[form];
+    unsigned reg = (i->modrm >> 3 & 7) | (i->rex & 4) << 1, rm = (i->modrm & 7) | (i->rex & 1) << 3;
+    uint8_t size = size_of(f->size, i, bits);
+
+    o->size = size;
+    switch ((enum where)f->where) {
+    case W_NONE:
+        break;
+    case W_RM:
+        set_rm(o, i, OP_GPR, rm);
+        break;
+    case W_RM_MEM1:
+    case W_RM_MEM2:
+        if (i->modrm >> 6 != 3) {
+            o->size = f->where == W_RM_MEM1 ? 1 : 2;
+        }
+        set_rm(o, i, OP_GPR, rm);
+        break;
+    case W_RMREG:
+        set_gpr(o, rm, i);
+        break;
+    case W_REG:
+        set_gpr(o, reg, i);
+        break;
+    case W_MEM:
+        o->kind = OP_MEM;
+        break;
+    case W_OPREG:
+        set_gpr(o, (i->opcode & 7u) | (i->rex & 1) << 3, i);
+        break;
+    case W_ACC:
+        o->kind = OP_GPR;
+        break;
+    case W_CL:
+        o->kind = OP_GPR;
+        o->reg = X86_RCX;
+        break;
+    case W_DX:
+        o->kind = OP_GPR;
+        o->reg = X86_RDX;
+        break;
+    case W_ONE:
+        o->kind = OP_ONE;
+        break;
+    case W_IMM8:
+        o->kind = OP_IMM;
+        i->imm = (int64_t)get(r, 1);
+        break;
+    case W_IMM8S:
+        o->kind = OP_IMM;
+        i->imm = get_signed(r, 1);
+        break;
+    case W_IMM16:
+        o->kind = OP_IMM;
+        i->imm = (int64_t)get(r, 2);
+        break;
+    case W_IMMZ:
+        o->kind = OP_IMM;
+        i->imm = get_signed(r, i->opsize == 2 ? 2 : 4);
+        break;
+    case W_IMMV:
+        o->kind = OP_IMM;
+        i->imm = get_signed(r, i->opsize);
+        break;
+    case W_IMM8_2:
+        o->kind = OP_IMM2;
+        i->imm2 = (uint32_t)get(r, 1);
+        break;
+    case W_REL8:
+        o->kind = OP_REL;
+        i->imm = get_signed(r, 1);
+        break;
+    case W_RELZ:
+        o->kind = OP_REL;
+        i->imm = get_signed(r, i->opsize == 2 ? 2 : 4);
+        break;
+    case W_FARPTR:
+        o->kind = OP_FAR;
+        i->imm = (int64_t)get(r, i->opsize == 2 ? 2 : 4);
+        i->imm2 = (uint32_t)get(r, 2);
+        break;
+    case W_MOFFS:
+        o->kind = OP_MOFFS;
+        i->disp = (int64_t)get(r, i->addrsize);
+        break;
+    case W_SEGREG:
+        o->kind = OP_SEG;
+        o->reg = i->modrm >> 3 & 7;
+        break;
+    case W_SEG0: case W_SEG1: case W_SEG2: case W_SEG3: case W_SEG4: case W_SEG5:
+        o->kind = OP_SEG;
+        o->reg = (uint8_t)(f->where - W_SEG0);
+        break;
+    case W_CREG:
+    case W_DREG:
+        o->kind = f->where == W_CREG ? OP_CR : OP_DR;
+        o->reg = (uint8_t)reg;
+        break;
+    case W_STRSRC:
+        o->kind = OP_STR_SRC;
+        break;
+    case W_STRDST:
+        o->kind = OP_STR_DST;
+        break;
+    case W_ST0:
+        o->kind = OP_ST;
+        break;
+    case W_STI:
+        o->kind = OP_ST;
+        o->reg = i->modrm & 7;
+        break;
+    case W_VREG:
+    case W_VRMREG:
+        o->kind = OP_XMM;
+        o->reg = (uint8_t)(f->where == W_VREG ? reg : rm);
+        break;
+    case W_VRM:
+        set_rm(o, i, OP_XMM, rm);
+        break;
+    case W_MREG:
+    case W_MRMREG:
+        o->kind = OP_MMX;
+        o->reg = (f->where == W_MREG ? reg : rm) & 7;
+        break;
+    case W_MRM:
+        set_rm(o, i, OP_MMX, rm & 7);
+        break;
+    case W_XMM0:
+        o->kind = OP_XMM;
+        break;
+    }
+}
+
+/* ---- the whole ---- */
+
+static void read_prefixes(struct reader *r, struct prefixes *p, struct x86_insn *i, enum x86_bits bits)
+{
+    for (;;) {
+        uint8_t b = (uint8_t)get(r, 1);
+        if (r->more) {
+            return;
+        }
+        switch (b) {
+        case 0x66:
+            p->opsize = true;
+            break;
+        case 0x67:
+            p->addrsize = true;
+            break;
+        case 0xf0:
+            p->lock = true;
+            break;
+        case 0xf2:
+        case 0xf3:
+            p->rep = b;
+            break;
+        case 0x26: case 0x2e: case 0x36: case 0x3e:
+            if (bits != X86_64) { /* the null prefixes of 64-bit mode */
+                p->seg = b >> 3 & 3;
+            }
+            break;
+        case 0x64: case 0x65:
+            p->seg = SEG_FS + (b & 1);
+            break;
+        default:
+            if (bits == X86_64 && (b & 0xf0) == 0x40) {
+                i->rex = b;
+                continue; /* counts only when the opcode follows at once */
+            }
+            r->pos--;
+            return;
+        }
+        i->rex = 0;
+        if (r->pos > 15) {
+            return;
+        }
+    }
+}
+
+static uint8_t operand_size(const struct x86_opcode *row, const struct x86_insn *i, const struct prefixes *p,
+                            enum x86_bits bits)
+{
+    if (bits == X86_16) {
+        return p->opsize ? 4 : 2;
+    }
+    if (bits == X86_32) {
+        return p->opsize ? 2 : 4;
+    }
+    if (row->attr & AT_F64) {
+        return 8;
+    }
+    if (i->rex_w) {
+        return 8;
+    }
+    if (p->opsize) {
+        return 2;
+    }
+    return row->attr & AT_D64 ? 8 : 4;
+}
+
+static const struct x86_opcode *find_row(struct x86_insn *i, const struct prefixes *p, struct reader *r,
+                                         enum x86_bits bits)
+{
+    unsigned n = first_row(i->map, i->opcode), end = n;
+
+    while (end < NROWS && rows[end].map == i->map && rows[end].opcode == i->opcode) {
+        i->has_modrm |= row_has_modrm(&rows[end]);
+        end++;
+    }
+    if (i->has_modrm) {
+        i->modrm = (uint8_t)get(r, 1);
+    }
+    for (; n < end; n++) {
+        if (matches(&rows[n], i, p, bits)) {
+            return &rows[n];
+        }
+    }
+    return NULL;
+}
+
+static void read_opcode(struct reader *r, struct x86_insn *i)
+{
+    i->opcode = (uint8_t)get(r, 1);
+    if (i->opcode == 0x0f) {
+        i->map = 1;
+        i->opcode = (uint8_t)get(r, 1);
+        if (i->opcode == 0x38 || i->opcode == 0x3a) {
+            i->map = i->opcode == 0x38 ? 2 : 3;
+            i->opcode = (uint8_t)get(r, 1);
+        }
+    } else if ((i->opcode & 0xf8) == 0xd8) {
+        i->map = 8;
+    }
+}
+
+static void decode_memory(struct x86_insn *i, struct reader *r, const struct x86_opcode *row,
+                          enum x86_bits bits)
+{
+    if (!i->has_modrm || i->modrm >> 6 == 3 || (row->attr & AT_CRDR)) {
+        return;
+    }
+    if (i->addrsize == 2) {
+        memory_16(r, i);
+    } else {
+        memory_32(r, i, bits);
+    }
+}
+
+static void choose_segment(struct x86_insn *i, const struct prefixes *p)
+{
+    i->seg = i->base == X86_RSP || i->base == X86_RBP ? SEG_SS : SEG_DS;
+    if (p->seg >= 0) {
+        i->seg = (uint8_t)p->seg;
+        i->seg_override = true;
+    }
+}
+
+static bool lock_allowed(const struct x86_insn *i)
+{
+    return (i->row->attr & AT_LOCK) && i->op[0].kind == OP_MEM;
+}
+
+enum x86_decode_result x86_decode(const uint8_t *bytes, unsigned avail, enum x86_bits bits,
+                                  struct x86_insn *i)
+{
+    struct reader r = {bytes, 0, avail, false};
+    struct prefixes p = {.seg = -1};
+
+    memset(i, 0, sizeof(*i));
+    i->base = i->index = X86_NOREG;
+    read_prefixes(&r, &p, i, bits);
+    if (!r.more && r.pos > 15) {
+        return X86_DECODE_LONG;
+    }
+    i->rex_w = i->rex >> 3 & 1;
+    i->opsize_prefix = p.opsize;
+    i->addrsize_prefix = p.addrsize;
+    i->addrsize = bits == X86_64 ? (p.addrsize ? 4 : 8) : (bits == X86_32) != p.addrsize ? 4 : 2;
+    read_opcode(&r, i);
+    const struct x86_opcode *row = r.more ? NULL : find_row(i, &p, &r, bits);
+    if (r.more) {
+        return avail >= 15 ? X86_DECODE_LONG : X86_DECODE_MORE;
+    }
+    if (!row) {
+        i->len = (uint8_t)r.pos;
+        return X86_DECODE_UD;
+    }
+    i->row = row;
+    i->mnemonic = row->mnemonic;
+    i->opsize = operand_size(row, i, &p, bits);
+    if (row->attr & AT_CRDR) {
+        i->modrm |= 0xc0;
+    }
+    decode_memory(i, &r, row, bits);
+    for (unsigned n = 0; n < 4 && row->operand[n]; n++) {
+        fill_operand(i, n, row->operand[n], &r, bits);
+        i->nops++;
+    }
+    if (row->attr & AT_XLAT) {
+        i->base = X86_RBX;
+    }
+    choose_segment(i, &p);
+    if (r.more) {
+        return avail >= 15 ? X86_DECODE_LONG : X86_DECODE_MORE;
+    }
+    i->len = (uint8_t)r.pos;
+    if (r.pos > 15) {
+        return X86_DECODE_LONG;
+    }
+    i->lock = p.lock;
+    if (row->prefix != F3 && row->prefix != F2) {
+        i->rep = p.rep == 0xf3;
+        i->repne = p.rep == 0xf2;
+    }
+    if (p.lock && !lock_allowed(i)) {
+        return X86_DECODE_UD;
+    }
+    return X86_DECODE_OK;
+}
