@@ -175,7 +175,7 @@ void *softmmu_atomic_ptr(struct vcpu *v, uint64_t va, unsigned memop, unsigned c
     check_align(v, va, memop);
     if (crosses(va, size)) {
         tlb_get(v, va, ACCESS_WRITE, ctx);
-        tlb_get(v, va + size - 1, ACCESS_WRITE, ctx);
+        tlb_get(v, (va | 4095) + 1, ACCESS_WRITE, ctx);
         return NULL;
     }
     struct tlb_ext *x = prepare_store(v, va, size, ctx);
