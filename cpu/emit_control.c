@@ -31,7 +31,9 @@ static void emit_jmp(struct translator *t, const struct x86_insn *i)
     if (i->op[0].kind == OP_REL) {
         emit_jump(t, 0, branch_off(t, i), size);
     } else {
-        emit_jump_indirect(t, operand_load(t, i, 0), IR_IND_JUMP, size);
+        ir_reg target = operand_load(t, i, 0);
+        check_jump_indirect(t, target, size);
+        emit_jump_indirect(t, target, IR_IND_JUMP, size);
     }
 }
 

@@ -9,7 +9,7 @@
  * blocks of one instruction; a last pass over the IR puts what they need at every exit, so that no
  * emitter knows of them (SDM volume 3, 18.3.1.4 and 6.8.3).
  *
- * Left out: a jump to a non-canonical address faults at the target, not at the jump. */
+ * Left out: a direct jump over the end of the canonical addresses faults at its target. */
 #include "cpu/translate.h"
 
 #include <stdlib.h>
@@ -17,6 +17,7 @@
 
 #include "cpu/cpuid.h"
 #include "cpu/isa.h"
+#include "cpu/segment.h"
 #include "host/log.h"
 #include "tcg/tcg.h"
 
@@ -120,8 +121,36 @@ void check_jump(struct translator *t, int64_t off, unsigned opsize)
     }
 }
 
+static uint64_t helper_jump_target(struct vcpu *v, uint64_t target)
+{
+    if (!x86_canonical(x86_cpu(v), target)) {
+        x86_raise_error(x86_cpu(v), EXC_GP, 0);
+    }
+    return 0;
+}
+X86_HELPER(jump_target, 1, HELPER_RAISES);
+
+/* A jump to a non-canonical address faults itself. User code mostly goes to the lower half of the
+ * address space and the kernel to the upper: that is asked first. */
+static void check_canonical(struct translator *t, ir_reg target)
+{
+    ir_reg top = ir_temp(t->ir);
+    unsigned ok = ir_label_new(t->ir);
+    int64_t likely = t_cpl(t) == 3 ? 0 : -1;
+
+    ir_bini(t->ir, IR_SAR, W64, top, target, 47);
+    ir_brcondi(t->ir, IR_EQ, W64, top, likely, ok);
+    ir_brcondi(t->ir, IR_EQ, W64, top, ~likely, ok);
+    ir_call(t->ir, &h_jump_target, IR_NONE, target, IR_NONE, IR_NONE, 0);
+    ir_label(t->ir, ok);
+}
+
 void check_jump_indirect(struct translator *t, ir_reg target, unsigned opsize)
 {
+    if (t_code64(t)) {
+        check_canonical(t, target);
+        return;
+    }
     if (checks_targets(t, opsize)) {
         ir_reg wrapped = ir_temp(t->ir);
         wrap_into(t->ir, wrapped, target, wrap_flags(t, opsize));
@@ -145,7 +174,6 @@ void emit_jump(struct translator *t, unsigned slot, int64_t off, unsigned opsize
 
 void emit_jump_indirect(struct translator *t, ir_reg target, enum ir_ind hint, unsigned opsize)
 {
-    check_jump_indirect(t, target, opsize);
     ir_exit_ind(t->ir, target, hint, wrap_flags(t, opsize));
     t->done = true;
 }

@@ -154,7 +154,8 @@ void emit_jump(struct translator *t, unsigned slot, int64_t off, unsigned opsize
 void emit_jump_indirect(struct translator *t, ir_reg target, enum ir_ind hint, unsigned opsize);
 /* Goes on with the next instruction (not taken branches, ends by size): no limit check. */
 void emit_next(struct translator *t, unsigned slot);
-/* The CS limit checks of the two jumps alone, for emitters that change state before they jump. */
+/* The checks of the two jumps' targets (CS limit, canonical address), before any state is changed;
+ * emit_jump does it itself, emit_jump_indirect does not. */
 void check_jump(struct translator *t, int64_t off, unsigned opsize);
 void check_jump_indirect(struct translator *t, ir_reg target, unsigned opsize);
 
