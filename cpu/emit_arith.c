@@ -231,6 +231,7 @@ static void emit_neg(struct translator *t, const struct x86_insn *i)
     if (is_locked(i)) { /* no atomic negation: until nobody came between */
         ir_reg address = mem_linear(t, i, size, true), seen = ir_temp(ir), old = ir_temp(ir);
         unsigned again = ir_label_new(ir);
+        mark_rmw(t);
         ir_ld(ir, W64, seen, address, IR_NONE, memop_of(size), 0);
         ir_label(ir, again);
         ir_mov(ir, W64, old, seen);
@@ -606,10 +607,12 @@ static void emit_bound(struct translator *t, const struct x86_insn *i)
     unsigned size = i->op[0].size, memop = memop_of(size) | MO_SIGN;
     ir_reg index = operand_load_signed(t, i, 0);
     struct mem_ref m = mem_ref(t, i, size, false);
-    ir_reg lower = mem_load(t, &m, memop);
+    ir_reg lower = mem_load(t, &m, memop), upper = constant(t, INT64_MAX);
 
+    /* The upper bound is not read when the lower one is violated. */
+    ir_call(t->ir, &x86_h_bound, IR_NONE, index, lower, upper, 0);
     m = mem_ref_at(t, i, size, false, size);
-    ir_reg upper = mem_load(t, &m, memop);
+    upper = mem_load(t, &m, memop);
     ir_call(t->ir, &x86_h_bound, IR_NONE, index, lower, upper, 0);
 }
 

@@ -318,9 +318,18 @@ static void emit_mov_seg(struct translator *t, const struct x86_insn *i)
     segment_loaded(t, seg, changed);
 }
 
+/* A 32-bit push moves the stack by 4 but writes 16 bits only (SDM volume 2, PUSH). */
 static void emit_push_seg(struct translator *t, const struct x86_insn *i)
 {
-    stack_push(t, selector_of(t, i->op[0].reg), i->opsize);
+    ir_reg sel = selector_of(t, i->op[0].reg);
+
+    if (i->opsize == 4) {
+        struct mem_ref m = stack_ref(t, X86_RSP, -4, 2, true);
+        mem_store(t, &m, MO_16, sel);
+        stack_adjust(t, -4);
+    } else {
+        stack_push(t, sel, i->opsize);
+    }
 }
 
 static void emit_pop_seg(struct translator *t, const struct x86_insn *i)

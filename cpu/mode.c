@@ -351,17 +351,22 @@ static bool stack_access_faulted(struct x86_cpu *c)
     return !x86_canonical(c, sp) || !x86_canonical(c, sp - 8) || !x86_canonical(c, sp + 7);
 }
 
-static void deliver(struct vcpu *v)
+void x86_settle_vector(struct x86_cpu *c)
 {
-    struct x86_cpu *c = x86_cpu(v);
-    bool fault = c->exc.vector != EXC_DB && !c->exc.software;
-
     if (c->exc.noncanonical) {
         c->exc.noncanonical = false;
         if (c->exc.vector == EXC_GP && c->delivering < 0 && stack_access_faulted(c)) {
             c->exc.vector = EXC_SS;
         }
     }
+}
+
+static void deliver(struct vcpu *v)
+{
+    struct x86_cpu *c = x86_cpu(v);
+    bool fault = c->exc.vector != EXC_DB && !c->exc.software;
+
+    x86_settle_vector(c);
     if (fault) {
         c->pending_dr6 &= ~UINT64_C(0xf); /* the access was not made; it will be again */
     }

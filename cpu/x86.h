@@ -230,6 +230,8 @@ struct x86_cpu *x86_cpu_create(struct machine *m, const struct x86_model *model,
                                const struct x86_platform *platform, struct error *err);
 void x86_cpu_destroy(struct x86_cpu *c);
 extern const struct guest_ops x86_guest_ops;
+/* Before delivery: decides between #GP and #SS for a non-canonical access that was recorded. */
+void x86_settle_vector(struct x86_cpu *c);
 
 /* ---- exception.c: all but the first two record and unwind ---- */
 void x86_deliver(struct vcpu *v);                                  /* guest_ops.deliver */

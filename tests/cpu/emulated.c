@@ -50,6 +50,7 @@ static void deliver(struct vcpu *v)
     struct emulated *e = current;
     struct x86_cpu *c = x86_cpu(v);
 
+    x86_settle_vector(c);
     e->r->vector = c->exc.vector;
     e->r->error = c->exc.has_error ? c->exc.error : 0;
     e->r->cr2 = c->exc.vector == EXC_PF ? c->exc.cr2 : 0;
@@ -182,6 +183,8 @@ static void set_mode(struct emulated *e, unsigned bits)
     x86_set_seg(c, SEG_SS, 0x2b, 0, UINT32_MAX, (uint16_t)(user | SEGA_DB));
     x86_set_seg(c, SEG_DS, 0x2b, 0, UINT32_MAX, (uint16_t)(user | SEGA_DB));
     x86_set_seg(c, SEG_ES, 0x2b, 0, UINT32_MAX, (uint16_t)(user | SEGA_DB));
+    c->tr.attr = SEGA_P | 11; /* a busy TSS without I/O permissions */
+    c->tr.limit = 0x60;
     x86_set_seg(c, SEG_FS, 0, 0, 0, 0);
     x86_set_seg(c, SEG_GS, 0, NATIVE_GS_BASE, 0, 0);
 }
