@@ -19,9 +19,11 @@ static void *must(void *p)
 
 static void clear_entry(struct tlb_table *t, unsigned i)
 {
-    t->entry[i] = (struct tlb_entry){TLB_NO_TAG, TLB_NO_TAG, TLB_NO_TAG, NULL};
+    uint64_t none = tlb_no_tag(i);
+
+    t->entry[i] = (struct tlb_entry){none, none, none, NULL};
     t->ext[i].flags = 0;
-    t->ext[i].va = TLB_NO_TAG;
+    t->ext[i].va = none;
 }
 
 static void table_create(struct tlb_table *t)
@@ -124,9 +126,7 @@ static void table_flush_page(struct tlb_table *t, uint64_t va, bool only_global)
     bool doomed = (t->ext[i].flags & EXT_VALID) && t->ext[i].va == (va & ~UINT64_C(4095));
     if (doomed && (!only_global || (t->ext[i].flags & EXT_GLOBAL))) {
         /* It stays in the log: clearing twice does no harm. */
-        t->entry[i] = (struct tlb_entry){TLB_NO_TAG, TLB_NO_TAG, TLB_NO_TAG, NULL};
-        t->ext[i].flags = 0;
-        t->ext[i].va = TLB_NO_TAG;
+        clear_entry(t, i);
     }
     for (unsigned k = 0; t->large && k < (t->all ? TLB_SIZE : t->nlog); k++) {
         struct tlb_ext *x = &t->ext[t->all ? k : t->log[k]];
@@ -238,7 +238,9 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, con
 {
     struct ram *ram = r && r->start <= w->phys && r->end - w->phys >= 4096 ? r->map->ram : NULL;
 
-    *e = (struct tlb_entry){TLB_NO_TAG, TLB_NO_TAG, TLB_NO_TAG, NULL};
+    uint64_t none = tlb_no_tag(page >> 12 & TLB_MASK);
+
+    *e = (struct tlb_entry){none, none, none, NULL};
     x->ram = ram;
     if (!ram) {
         x->flags |= EXT_IO;
@@ -335,7 +337,7 @@ static void drop_write_tags(struct tlb_table *t, const struct ram *ram, uint32_t
     for (unsigned k = 0; t->entry && k < (t->all ? TLB_SIZE : t->nlog); k++) {
         unsigned i = t->all ? k : t->log[k];
         if (t->ext[i].ram == ram && t->ext[i].ram_page == page) {
-            __atomic_store_n(&t->entry[i].wtag, TLB_NO_TAG, __ATOMIC_RELEASE);
+            __atomic_store_n(&t->entry[i].wtag, tlb_no_tag(i), __ATOMIC_RELEASE);
         }
     }
 }

@@ -43,7 +43,7 @@ union vreg {
 
 /* ---- TLB -------------------------------------------------------------------------------------
  * One entry per guest page and access context. A tag is the guest virtual address of the page when
- * that access may go straight to page[], else TLB_NO_TAG. Look-up for an access of `size` bytes:
+ * that access may go straight to page[], else tlb_no_tag(). Look-up for an access of `size` bytes:
  *     e = &v->tlb[ctx][(va >> 12) & TLB_MASK];  t = va ^ e->rtag;
  *     if (t > 4096 - size) slow path; else the byte is at e->page + t
  * One compare answers "another page" and "crosses the page". Pages that hold translated code or
@@ -51,7 +51,13 @@ union vreg {
 #define TLB_BITS   12
 #define TLB_SIZE   (1u << TLB_BITS)
 #define TLB_MASK   (TLB_SIZE - 1)
-#define TLB_NO_TAG UINT64_C(0x8000000000000800) /* never within 4096 of a canonical address */
+
+/* Tag of entry `index` that no access matches: the page belongs to another entry. (One constant for all
+ * would be matched by an address in its own entry, were it a non-canonical one.) */
+static inline uint64_t tlb_no_tag(unsigned index)
+{
+    return (uint64_t)(index ^ 1) << 12;
+}
 
 struct tlb_entry {
     uint64_t rtag, wtag, xtag;

@@ -41,7 +41,8 @@ static inline void fake_flush(struct fake_cpu *c)
 {
     for (unsigned k = 0; k < TLB_NCTX; k++) {
         for (unsigned i = 0; i < TLB_SIZE; i++) {
-            c->tlb[k][i] = (struct tlb_entry){TLB_NO_TAG, TLB_NO_TAG, TLB_NO_TAG, NULL};
+            uint64_t none = tlb_no_tag(i);
+            c->tlb[k][i] = (struct tlb_entry){none, none, none, NULL};
         }
     }
 }
@@ -78,7 +79,8 @@ static void fake_fill(struct fake_cpu *c, uint64_t va, enum access acc, unsigned
         return;
     }
     if (e->rtag != tag && e->wtag != tag && e->xtag != tag) {
-        *e = (struct tlb_entry){TLB_NO_TAG, TLB_NO_TAG, TLB_NO_TAG, c->ram + w->phys};
+        uint64_t none = tlb_no_tag(va >> 12 & TLB_MASK);
+        *e = (struct tlb_entry){none, none, none, c->ram + w->phys};
     }
     e->page = c->ram + w->phys;
     if (acc == ACCESS_FETCH) {
@@ -210,7 +212,7 @@ static void fake_protect(struct machine *m, uint64_t phys, unsigned len)
     for (unsigned k = 0; k < TLB_NCTX; k++) {
         for (unsigned i = 0; i < TLB_SIZE; i++) {
             if (c->tlb[k][i].page == c->ram + (phys & ~UINT64_C(0xfff))) {
-                c->tlb[k][i].wtag = TLB_NO_TAG;
+                c->tlb[k][i].wtag = tlb_no_tag(i);
             }
         }
     }
