@@ -309,6 +309,11 @@ static void unaligned(struct vcpu *v, uint64_t va)
     x86_raise_error(x86_cpu(v), EXC_GP, 0);
 }
 
+static bool near_noncanonical(const struct x86_cpu *c, uint64_t sp)
+{
+    return !x86_canonical(c, sp) || !x86_canonical(c, sp - 8) || !x86_canonical(c, sp + 7);
+}
+
 /* The instruction at rip made a non-canonical access: was it to the stack? Only faults come here.
  */
 static bool stack_access_faulted(struct x86_cpu *c)
@@ -348,7 +353,8 @@ static bool stack_access_faulted(struct x86_cpu *c)
     default:
         return false;
     }
-    return !x86_canonical(c, sp) || !x86_canonical(c, sp - 8) || !x86_canonical(c, sp + 7);
+    return near_noncanonical(c, sp) ||
+           (insn.mnemonic == MN_ENTER && near_noncanonical(c, c->v.reg[X86_RBP]));
 }
 
 void x86_settle_vector(struct x86_cpu *c)

@@ -342,8 +342,6 @@ static bool step_ins(struct rep *r)
 {
     struct x86_cpu *c = x86_cpu(r->v);
     uint16_t port = (uint16_t)r->reg[X86_RDX];
-
-    x86_check_io(c, port, r->size);
     struct place to = look(r, SEG_ES, X86_RDI, true);
     uint64_t n = 1;
     uint8_t *d = direct(r, &to, ACCESS_WRITE, &n);
@@ -371,8 +369,6 @@ static bool step_outs(struct rep *r)
 {
     struct x86_cpu *c = x86_cpu(r->v);
     uint16_t port = (uint16_t)r->reg[X86_RDX];
-
-    x86_check_io(c, port, r->size);
     struct place from = look(r, r->seg, X86_RSI, false);
     uint64_t value = slow_load(r, &from);
     x86_port_out(c, port, value, r->size);
@@ -405,6 +401,7 @@ static uint64_t helper_string(struct vcpu *v, uint64_t what)
         [STRING_OUTS] = step_outs,
     };
     unsigned addr = what >> STRING_ADDR & 3;
+    enum x86_string_op op = (enum x86_string_op)(what >> STRING_OP & 7);
     struct rep r = {
         .v = v,
         .reg = v->reg,
@@ -422,8 +419,11 @@ static uint64_t helper_string(struct vcpu *v, uint64_t what)
     bool one = what >> STRING_ONE & 1, done;
 
     r.size = 1u << r.memop;
+    if (op == STRING_INS || op == STRING_OUTS) { /* refused even when the count is zero */
+        x86_check_io(x86_cpu(v), (uint16_t)r.reg[X86_RDX], r.size);
+    }
     if (r.code64 && addr == 2 && !r.once) {
-        zero_extend(&r, (enum x86_string_op)(what >> STRING_OP & 7));
+        zero_extend(&r, op);
     }
     do {
         uint64_t left = r.once ? 1 : r.reg[X86_RCX] & r.mask;
@@ -432,7 +432,7 @@ static uint64_t helper_string(struct vcpu *v, uint64_t what)
             break;
         }
         r.limit = one ? 1 : left;
-        done = !steps[what >> STRING_OP & 7](&r) || r.once || (r.reg[X86_RCX] & r.mask) == 0;
+        done = !steps[op](&r) || r.once || (r.reg[X86_RCX] & r.mask) == 0;
     } while (!done && !one && !atomic_load_explicit(&v->exit_request, memory_order_relaxed));
     if (r.compared) {
         r.reg[TCG_REG_CC_OP] = CC_SIZED(SUB, r.size);

@@ -135,7 +135,8 @@ bool generate_wants(const struct x86_opcode *row, unsigned bits)
 
     if (row->mnemonic == MN_INVALID || !host_has(row->feature) ||
         (row->attr & (AT_SSE | AT_FPU | AT_MMX | AT_AVX)) ||
-        (row->attr & (bits == 64 ? AT_NO64 : AT_ONLY64))) {
+        (row->attr & (bits == 64 ? AT_NO64 : AT_ONLY64)) ||
+        (row->mnemonic == MN_SYSRET && bits == 32)) { /* Intel's and AMD's differ there */
         return false;
     }
     for (unsigned n = 0; n < sizeof unwanted / sizeof unwanted[0]; n++) {
@@ -633,6 +634,7 @@ static bool describe(struct generated_insn *f, const struct encoding *e, const u
 static void add_flags(struct generated *out, const struct generated_insn *f)
 {
     out->undefined = (out->undefined & ~f->defined) | f->undefined;
+    out->ever |= out->undefined;
 }
 
 /* ---- cases ---- */
@@ -745,7 +747,7 @@ void generate_without(const struct generated *from, unsigned n, struct generated
     *out = *from;
     out->k.code_len = 0;
     out->ninsns = 0;
-    out->undefined = 0;
+    out->undefined = out->ever = 0;
     for (unsigned m = 0; m < from->ninsns; m++) {
         struct generated_insn f = from->insn[m];
         if (m == n) {

@@ -24,6 +24,7 @@ struct generated {
         uint32_t reads;
     } insn[GENERATE_MAX_INSNS];
     uint32_t undefined; /* status flags that mean nothing at the end */
+    uint32_t ever;      /* ... or somewhere before it, where a fault may end the sequence */
 };
 
 uint64_t generate_random(struct generator *g);
