@@ -1,0 +1,52 @@
+# Debian's cloud kernel to a shell, with several sizes of memory.
+. "$SRC/tests/boot/lib.sh"
+need_guest
+mkdir -p "$work/extra"
+cat >"$work/extra/test.sh" <<'S'
+uname -a
+grep -m1 'model name' /proc/cpuinfo
+i=0 s=0
+while [ $i -lt 100 ]; do i=$((i + 1)) s=$((s + i * i)); done
+echo "script: $s"
+dd if=/dev/zero bs=64k count=64 2>/dev/null | sha256sum
+echo "memory: $(awk '/MemTotal/ {print $2}' /proc/meminfo)"
+echo "end of test"
+S
+mkdir -p "$work/guest"
+cp "$guest/bzImage" "$work/guest/bzImage"
+GUEST_EXTRA=$work/extra "$SRC/scripts/guest.sh" "$work/guest" >/dev/null
+boot() { # memory, more arguments
+    m=$1
+    shift
+    start_guest -m "$m" -no-reboot -kernel "$work/guest/bzImage" -initrd "$work/guest/initrd.img" \
+        -append "console=ttyS0 quiet panic=-1 run=test.sh" "$@"
+    wait_for 300 'end of test'
+    ok $? "the shell script runs with -m $m"
+    wait_end 60
+    ok $? "power-off ends with status 0"
+}
+boot 512
+grep -aq 'Linux (none) 6' "$work/console"
+ok $? "uname"
+grep -aq 'model name' "$work/console"
+ok $? "/proc/cpuinfo"
+grep -aq 'script: 338350' "$work/console"
+ok $? "shell arithmetic"
+sum=$(dd if=/dev/zero bs=64k count=64 2>/dev/null | sha256sum | cut -d' ' -f1)
+grep -aq "$sum" "$work/console"
+ok $? "sha256sum agrees with the host's"
+boot 64
+boot 6G
+[ "$(awk '/memory:/ {print ($2 > 5900000)}' "$work/console")" = 1 ]
+ok $? "6 GiB are seen"
+start_guest -m 256 -no-reboot -kernel "$guest/bzImage" -initrd "$guest/initrd.img" -append "console=ttyS0 quiet"
+wait_for 300 'is up after'
+ok $? "an interactive shell"
+sleep 2
+send 'echo result $((6 * 7))\n'
+wait_for 20 'result 42'
+ok $? "takes commands"
+send 'poweroff\n'
+wait_end 60
+ok $? "poweroff ends with status 0"
+finish

@@ -1,0 +1,41 @@
+# Bad input: one clear line on the standard error that names the option and the value, status 1.
+. "$SRC/tests/boot/lib.sh"
+need_guest
+: >"$work/empty"
+head -c 3000 "$guest/bzImage" >"$work/cut"
+head -c 100000 /dev/urandom >"$work/random"
+bad() { # words that must be in the message (separated by |), arguments
+    words=$1
+    shift
+    timeout 20 $DRAGOMAN -nographic "$@" </dev/null >/dev/null 2>"$work/err"
+    status=$?
+    good=1
+    if [ $status = 1 ] && [ "$(wc -l <"$work/err")" = 1 ]; then good=0; fi
+    old=$IFS IFS='|'
+    for w in $words; do grep -qF -- "$w" "$work/err" || good=1; done
+    IFS=$old
+    ok $good "$* (status $status): $(head -n1 "$work/err" | cut -c1-120)"
+}
+for f in empty cut random missing; do
+    bad "-kernel|$f" -kernel "$work/$f"
+    [ $f = random ] || [ $f = cut ] || bad "-initrd|$f" -kernel "$guest/bzImage" -initrd "$work/$f"
+    bad "-bios|$f" -bios "$work/$f"
+done
+bad "-drive|empty" -drive "file=$work/empty,format=raw"
+bad "-drive|missing" -drive "file=$work/missing"
+bad "-drive|flavour" -drive "file=$work/random,flavour=x"
+bad "-m|0" -m 0
+bad "-m|1T" -m 1T
+bad "-m|many" -m many
+bad "-smp|0" -smp 0
+bad "-smp|5,cores=2" -smp 5,cores=2
+bad "--frobnicate" --frobnicate
+bad "-kernal|-kernel" -kernal x
+bad "-device|isa-debug-exti|isa-debug-exit" -device isa-debug-exti
+bad "-device|iobas|iobase" -device isa-debug-exit,iobas=1
+bad "-machine|toaster" -machine toaster
+bad "-cpu|z80" -cpu z80
+bad "-accel|warp" -accel warp
+bad "-serial|nowhere" -serial nowhere
+bad "-initrd" -initrd "$guest/initrd.img"
+finish

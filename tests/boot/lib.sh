@@ -1,0 +1,80 @@
+# Shared by the boot tests: TAP output, guests, and a console that can be waited for.
+# DRAGOMAN is the command, SRC the source folder; the current folder is the build's.
+: "${DRAGOMAN:=./dragoman}" "${SRC:=../}"
+accel=${ACCEL:-interp}
+guest=$PWD/guest
+work=$(mktemp -d "${TMPDIR:-/tmp}/dragoman-boot.XXXXXX")
+trap 'stop_guest; rm -rf "$work"' EXIT
+tests=0 failed=0 pid=
+
+ok() { # status text
+    tests=$((tests + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $tests - $2"
+    else
+        failed=$((failed + 1))
+        echo "not ok $tests - $2"
+        [ ! -f "$work/console" ] || tail -n 15 "$work/console" | tr -d '\r' | sed 's/^/# /' | cut -c1-160
+    fi
+}
+finish() {
+    echo "1..$tests"
+    [ "$failed" = 0 ]
+    exit
+}
+skip_all() {
+    echo "1..0 # SKIP $1"
+    exit 0
+}
+
+# start_guest ARGUMENTS: the serial console goes to $work/console, what send writes comes in.
+start_guest() {
+    stop_guest
+    rm -f "$work/in" "$work/console"
+    mkfifo "$work/in"
+    # shellcheck disable=SC2086
+    $DRAGOMAN -accel "$accel" -nographic "$@" <"$work/in" >"$work/console" 2>&1 &
+    pid=$!
+    exec 9>"$work/in"
+}
+stop_guest() {
+    [ -n "$pid" ] || return 0
+    exec 9>&-
+    kill "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+    pid=
+}
+send() {
+    printf '%b' "$1" >&9
+}
+# wait_for SECONDS PATTERN: until the console has shown the (extended) regular expression.
+wait_for() {
+    n=$(($1 * 5))
+    while [ "$n" -gt 0 ]; do
+        grep -aqE "$2" "$work/console" 2>/dev/null && return 0
+        kill -0 "$pid" 2>/dev/null || {
+            grep -aqE "$2" "$work/console"
+            return
+        }
+        sleep 0.2
+        n=$((n - 1))
+    done
+    return 1
+}
+# wait_end SECONDS: the emulator's exit status; 124 when it does not end.
+wait_end() {
+    n=$(($1 * 5))
+    while [ "$n" -gt 0 ] && kill -0 "$pid" 2>/dev/null; do
+        sleep 0.2
+        n=$((n - 1))
+    done
+    [ "$n" -gt 0 ] || return 124
+    wait "$pid"
+    status=$?
+    pid=
+    exec 9>&-
+    return $status
+}
+need_guest() {
+    "$SRC/scripts/guest.sh" "$guest" >/dev/null || skip_all "the guest could not be made"
+}
