@@ -340,6 +340,8 @@ static bool stack_access_faulted(struct x86_cpu *c)
         break;
     case MN_PUSH:
     case MN_POP:
+    case MN_PUSH_SEG:
+    case MN_POP_SEG:
     case MN_PUSHF:
     case MN_POPF:
     case MN_CALL:

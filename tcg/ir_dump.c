@@ -134,7 +134,7 @@ static void dump_op(const struct ir_op *op, const struct guest_ops *ops, FILE *o
     }
     fputs("  ", out);
     for (const char *p = info->name; *p; p++) {
-        fputc(*p | 0x20, out);
+        fputc(*p == '_' ? '_' : *p | 0x20, out);
     }
     if (info->attr & IRA_COND) {
         fprintf(out, ".%s", op->aux < IR_NCOND ? cond_names[op->aux] : "?");

@@ -330,7 +330,8 @@ static bool pc_create(struct machine *m, const struct machine_config *cfg, struc
     m->powerdown = pc_powerdown;
 
     struct ram *rom = load_bios(m, cfg->bios, err);
-    struct ram *ram = rom ? memory_ram_create(m->memory, "pc.ram", cfg->ram_size, err) : NULL;
+    uint64_t size = cfg->ram_size < 0x100000 ? 0x100000 : cfg->ram_size;
+    struct ram *ram = rom ? memory_ram_create(m->memory, "pc.ram", size, err) : NULL;
     if (!ram || !i440fx_create(m, ram, below_4g(cfg->ram_size), rom, err) || !create_cpus(pc, cfg, err) ||
         !create_isa(pc, cfg, err) || !piix3_create(m, err) ||
         !device_make(m, &piix3_ide_type, err, NULL)) {

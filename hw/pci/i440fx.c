@@ -148,9 +148,12 @@ static void map_ram(struct i440fx *s)
     struct memory *mem = s->pci.dev.machine->memory;
     uint64_t low = s->below_4g, size = s->ram->size;
 
-    memory_map_ram(mem, IN_BOTH, 0, 0xa0000, s->ram, 0, false, MAP_PRIO_RAM);
-    memory_map_ram(mem, IN_BOTH, 0x100000, low - 0x100000, s->ram, 0x100000, false, MAP_PRIO_RAM);
-    if (size > low) {
+    memory_map_ram(mem, IN_BOTH, 0, low < 0xa0000 ? low : 0xa0000, s->ram, 0, false, MAP_PRIO_RAM);
+    if (low > 0x100000) {
+        memory_map_ram(mem, IN_BOTH, 0x100000, low - 0x100000, s->ram, 0x100000, false,
+                       MAP_PRIO_RAM);
+    }
+    if (size > low && low > 0x100000) {
         memory_map_ram(mem, IN_BOTH, UINT64_C(1) << 32, size - low, s->ram, low, false,
                        MAP_PRIO_RAM);
     }
@@ -265,8 +268,8 @@ static bool i440fx_realize(struct device *d, struct error *err)
 {
     struct i440fx *s = (struct i440fx *)d;
 
-    if (!s->ram || s->below_4g < 0x100000 || s->below_4g > s->ram->size) {
-        return error_set(err, "i440fx: needs at least 1 MiB of RAM");
+    if (!s->ram || s->ram->size < 0x100000 || s->below_4g > s->ram->size) {
+        return error_set(err, "i440fx: needs a RAM block of at least 1 MiB");
     }
     pci_bus_create(d->machine, 0, map_irq, NULL, 4);
     if (!pci_register(&s->pci, 0, err)) {

@@ -6,7 +6,8 @@
 
 extern const struct device_type i440fx_type, piix3_type, piix4_pm_type;
 
-/* Makes the root bus and the host bridge (0:0.0), and maps ram: to below_4g, and the rest from 4 GiB up.
+/* Makes the root bus and the host bridge (0:0.0), and maps ram: to below_4g, and the rest from 4 GiB up. The block is
+ * at least 1 MiB: its upper part shadows ROMs even on a machine that shows less than 640 KiB.
  * rom: firmware whose last 128 KiB the board has mapped at 0xe0000 with MAP_PRIO_ROM; may be NULL. */
 struct device *i440fx_create(struct machine *m, struct ram *ram, uint64_t below_4g, struct ram *rom,
                              struct error *err);

@@ -497,6 +497,8 @@ static void suit(struct generator *g, struct native_case *k, struct encoding *e,
         patch_memory(g, k, r[X86_RSP], g->bits == 64 ? 8 : 4, code_target(g, k, e->len));
     } else if (named(i, "loop") || named(i, "loope") || named(i, "loopne") || named(i, "jcxz")) {
         r[X86_RCX] = chance(g, 70) ? below(g, 3) : r[X86_RCX];
+    } else if (named(i, "popa")) { /* processors that fault in the middle have changed registers */
+        r[X86_RSP] = NATIVE_DATA + 0x400 + below(g, 0x400);
     } else if (named(i, "xlat")) {
         set_register(g, k, X86_RBX, pick_address(g, 1, false), i->addrsize);
     } else if (named(i, "leave") || named(i, "enter")) {

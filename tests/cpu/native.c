@@ -58,7 +58,7 @@ uint64_t native_hash(const uint8_t data[NATIVE_DATA_SIZE])
 
 #include <asm/prctl.h>
 
-enum { CONTROL = 0x0f000000, CS64 = 0x33, CS32 = 0x23, USER_DS = 0x2b };
+enum { CONTROL = 0x5a3c7000, CS64 = 0x33, CS32 = 0x23, USER_DS = 0x2b };
 
 /* At CONTROL in the child; native_enter() knows the offsets. */
 struct control {
@@ -94,25 +94,25 @@ __asm__(".text\n"
         ".globl native_enter\n"
         "native_enter:\n"
         "    push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
-        "    mov %rsp, 0x0f0000a0\n"
+        "    mov %rsp, 0x5a3c70a0\n"
         "    lea 1f(%rip), %rax\n"
-        "    mov %rax, 0x0f0000a8\n"
-        "    cmpq $0, 0x0f0000b0\n"
-        "    pushq 0x0f000080\n"
+        "    mov %rax, 0x5a3c70a8\n"
+        "    cmpq $0, 0x5a3c70b0\n"
+        "    pushq 0x5a3c7080\n"
         "    je 2f\n"
         "    popfq\n"
-        "    mov 0x0f000000, %rax; mov 0x0f000008, %rcx; mov 0x0f000010, %rdx\n"
-        "    mov 0x0f000018, %rbx; mov 0x0f000028, %rbp; mov 0x0f000030, %rsi\n"
-        "    mov 0x0f000038, %rdi; mov 0x0f000020, %rsp\n"
-        "    ljmpl *0x0f000090\n"
+        "    mov 0x5a3c7000, %rax; mov 0x5a3c7008, %rcx; mov 0x5a3c7010, %rdx\n"
+        "    mov 0x5a3c7018, %rbx; mov 0x5a3c7028, %rbp; mov 0x5a3c7030, %rsi\n"
+        "    mov 0x5a3c7038, %rdi; mov 0x5a3c7020, %rsp\n"
+        "    ljmpl *0x5a3c7090\n"
         "2:  popfq\n"
-        "    mov 0x0f000000, %rax; mov 0x0f000008, %rcx; mov 0x0f000010, %rdx\n"
-        "    mov 0x0f000018, %rbx; mov 0x0f000028, %rbp; mov 0x0f000030, %rsi\n"
-        "    mov 0x0f000038, %rdi; mov 0x0f000040, %r8;  mov 0x0f000048, %r9\n"
-        "    mov 0x0f000050, %r10; mov 0x0f000058, %r11; mov 0x0f000060, %r12\n"
-        "    mov 0x0f000068, %r13; mov 0x0f000070, %r14; mov 0x0f000078, %r15\n"
-        "    mov 0x0f000020, %rsp\n"
-        "    jmp *0x0f000088\n"
+        "    mov 0x5a3c7000, %rax; mov 0x5a3c7008, %rcx; mov 0x5a3c7010, %rdx\n"
+        "    mov 0x5a3c7018, %rbx; mov 0x5a3c7028, %rbp; mov 0x5a3c7030, %rsi\n"
+        "    mov 0x5a3c7038, %rdi; mov 0x5a3c7040, %r8;  mov 0x5a3c7048, %r9\n"
+        "    mov 0x5a3c7050, %r10; mov 0x5a3c7058, %r11; mov 0x5a3c7060, %r12\n"
+        "    mov 0x5a3c7068, %r13; mov 0x5a3c7070, %r14; mov 0x5a3c7078, %r15\n"
+        "    mov 0x5a3c7020, %rsp\n"
+        "    jmp *0x5a3c7088\n"
         "1:  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
         "    ret\n");
 
