@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "cpu/flags.h"
-#include "cpu/x86.h"
+#include "cpu/segment.h"
 #include "softmmu/tlb.h"
 #include "tcg/tcg.h"
 
@@ -93,7 +93,7 @@ static struct place look(struct rep *r, enum x86_segnum seg, unsigned reg, bool 
     } else if (seg >= SEG_FS) {
         p.linear += r->reg[X86_ES_BASE + seg];
     }
-    if ((r->v->tb_flags & KEY_AC) && (p.linear & (r->size - 1))) {
+    if ((r->v->tb_flags & KEY_AC) && (p.linear & (r->size - 1)) && x86_canonical(c, p.linear)) {
         x86_raise_error(c, EXC_AC, 0);
     }
     in_page = p.linear & (PAGE - 1);

@@ -7,6 +7,7 @@
  * Linear addresses wrap at 32 bits outside 64-bit mode (SDM volume 3, 3.3); the canonical check of
  * 64-bit addresses is the page walk's. With alignment checks on (KEY_AC) each reference is tested
  * first. */
+#include "cpu/segment.h"
 #include "cpu/translate.h"
 
 /* ---- general registers ---- */
@@ -45,11 +46,15 @@ static uint64_t helper_check_seg(struct vcpu *v, uint64_t offset, uint64_t what)
 }
 X86_HELPER(check_seg, 1, HELPER_IMM | HELPER_RAISES);
 
-static uint64_t helper_alignment(struct vcpu *v)
+/* A non-canonical address is left to the access, whose fault comes first. */
+static uint64_t helper_alignment(struct vcpu *v, uint64_t linear)
 {
-    x86_raise_error(x86_cpu(v), EXC_AC, 0);
+    if (x86_canonical(x86_cpu(v), linear)) {
+        x86_raise_error(x86_cpu(v), EXC_AC, 0);
+    }
+    return 0;
 }
-X86_HELPER(alignment, 0, HELPER_RAISES);
+X86_HELPER(alignment, 1, HELPER_RAISES);
 
 static bool seg_is_stack_or_data(enum x86_segnum seg)
 {
@@ -110,7 +115,7 @@ static void emit_alignment_check(struct translator *t, ir_reg linear, unsigned s
     unsigned ok = ir_label_new(t->ir);
 
     ir_brcondi(t->ir, IR_TSTEQ, W64, linear, size - 1, ok);
-    ir_call(t->ir, &h_alignment, IR_NONE, IR_NONE, IR_NONE, IR_NONE, 0);
+    ir_call(t->ir, &h_alignment, IR_NONE, linear, IR_NONE, IR_NONE, 0);
     ir_label(t->ir, ok);
 }
 
