@@ -5,7 +5,8 @@ set -eu
 run="make gcc pkg-config libglib2.0-dev libcapstone-dev seabios"
 guest="busybox-static cpio xz-utils"
 tests="perl clang libclang-rt-14-dev nasm expect gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
- grub-pc-bin grub-common xorriso mtools e2fsprogs fdisk memtest86+ gdb"
+ libglib2.0-dev:arm64 grub-pc-bin grub-common xorriso mtools e2fsprogs fdisk memtest86+
+ debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386"
 want="$run $guest"
 [ "${1:-}" = test ] && want="$want $tests"
 
@@ -23,6 +24,7 @@ if [ "$(id -u)" != 0 ]; then
     sudo=sudo
 fi
 echo "installing:$missing"
+case $missing in *:arm64*) $sudo dpkg --add-architecture arm64 ;; esac
 $sudo apt-get update -qq
 # shellcheck disable=SC2086
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null
