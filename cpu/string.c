@@ -3,8 +3,8 @@
  * pages, the segments and the wrap of the offsets allow are done at host speed. Elements that cross
  * a page, device memory and the like go one at a time through the slow path.
  *
- * The flags of CMPS and SCAS are recorded when the helper returns: a fault in the middle is
- * delivered with the flags from before the instruction (SDM volume 2, REP), which is right because
+ * The flags of CMPS and SCAS are recorded when the instruction is complete: faults, interrupts and
+ * single steps in the middle see those from before it, as on real processors (SDM volume 2, REP);
  * the instruction does not read them. */
 #include "cpu/string.h"
 
@@ -26,7 +26,7 @@ struct rep {
     enum x86_segnum seg; /* of the source */
     bool repne, code64, backward, once;
     uint64_t limit; /* elements that this step may do */
-    bool compared;  /* CMPS, SCAS: a and b are the last elements looked at */
+    bool compared;  /* CMPS, SCAS: a and b are the last elements */
     uint64_t a, b;
 };
 
@@ -434,7 +434,7 @@ static uint64_t helper_string(struct vcpu *v, uint64_t what)
         r.limit = one ? 1 : left;
         done = !steps[op](&r) || r.once || (r.reg[X86_RCX] & r.mask) == 0;
     } while (!done && !one && !atomic_load_explicit(&v->exit_request, memory_order_relaxed));
-    if (r.compared) {
+    if (r.compared && done) {
         r.reg[TCG_REG_CC_OP] = CC_SIZED(SUB, r.size);
         r.reg[TCG_REG_CC_A] = r.a;
         r.reg[TCG_REG_CC_B] = r.b;

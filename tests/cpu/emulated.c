@@ -178,11 +178,20 @@ static void set_mode(struct emulated *e, unsigned bits)
     c->efer = EFER_LME | EFER_LMA | EFER_SCE | EFER_NXE;
     c->xcr0 = 7;
     c->cpl = 3;
-    x86_set_seg(c, SEG_CS, bits == 64 ? 0x33 : 0x23, 0, UINT32_MAX,
-                (uint16_t)(user | SEGA_CODE | (bits == 64 ? SEGA_L : SEGA_DB)));
-    x86_set_seg(c, SEG_SS, 0x2b, 0, UINT32_MAX, (uint16_t)(user | SEGA_DB));
-    x86_set_seg(c, SEG_DS, 0x2b, 0, UINT32_MAX, (uint16_t)(user | SEGA_DB));
-    x86_set_seg(c, SEG_ES, 0x2b, 0, UINT32_MAX, (uint16_t)(user | SEGA_DB));
+    if (bits == 16) {
+        user &= ~(unsigned)SEGA_G;
+        x86_set_seg(c, SEG_CS, 7, NATIVE_CODE, NATIVE_CODE_SIZE - 1, (uint16_t)(user | SEGA_CODE));
+        x86_set_seg(c, SEG_SS, 15, NATIVE_DATA, 0xffff, (uint16_t)user);
+        x86_set_seg(c, SEG_DS, 15, NATIVE_DATA, 0xffff, (uint16_t)user);
+        x86_set_seg(c, SEG_ES, 23, NATIVE_DATA, NATIVE_ES_LIMIT, (uint16_t)user);
+    } else {
+        user |= SEGA_DB;
+        x86_set_seg(c, SEG_CS, bits == 64 ? 0x33 : 0x23, 0, UINT32_MAX,
+                    (uint16_t)((bits == 64 ? (user ^ SEGA_DB) | SEGA_L : user) | SEGA_CODE));
+        x86_set_seg(c, SEG_SS, 0x2b, 0, UINT32_MAX, (uint16_t)user);
+        x86_set_seg(c, SEG_DS, 0x2b, 0, UINT32_MAX, (uint16_t)user);
+        x86_set_seg(c, SEG_ES, 0x2b, 0, UINT32_MAX, (uint16_t)user);
+    }
     c->tr.attr = SEGA_P | 11; /* a busy TSS without I/O permissions */
     c->tr.limit = 0x60;
     x86_set_seg(c, SEG_FS, 0, 0, 0, 0);
@@ -208,7 +217,7 @@ void emulated_run(struct emulated *e, const struct native_case *k, struct native
     }
     set_mode(e, k->bits);
     memcpy(c->v.reg, k->in.reg, sizeof k->in.reg);
-    c->v.reg[X86_RIP] = NATIVE_CODE + k->code_at;
+    c->v.reg[X86_RIP] = k->code_at + (k->bits == 16 ? 0 : NATIVE_CODE);
     x86_set_eflags(c, (uint32_t)k->in.rflags, UINT32_MAX);
     x86_update_key(c);
 

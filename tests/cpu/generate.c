@@ -136,7 +136,7 @@ bool generate_wants(const struct x86_opcode *row, unsigned bits)
     if (row->mnemonic == MN_INVALID || !host_has(row->feature) ||
         (row->attr & (AT_SSE | AT_FPU | AT_MMX | AT_AVX)) ||
         (row->attr & (bits == 64 ? AT_NO64 : AT_ONLY64)) ||
-        (row->mnemonic == MN_SYSRET && bits == 32)) { /* Intel's and AMD's differ there */
+        (row->mnemonic == MN_SYSRET && bits < 64)) { /* Intel's and AMD's differ there */
         return false;
     }
     for (unsigned n = 0; n < sizeof unwanted / sizeof unwanted[0]; n++) {
@@ -146,8 +146,9 @@ bool generate_wants(const struct x86_opcode *row, unsigned bits)
     }
     for (unsigned n = 0; n < 4; n++) { /* segment, control and debug registers, far pointers */
         const char *form = x86_operand_form(row->operand[n]);
-        if (form && (!strcmp(form, "Sw") || !strncmp(form, "Cd", 2) || !strncmp(form, "Dd", 2) ||
-                     !strncmp(form, "Ap", 2) || !strncmp(form, "Mp", 2))) {
+        if (form &&
+            ((n == 0 && !strcmp(form, "Sw")) || !strncmp(form, "Cd", 2) ||
+             !strncmp(form, "Dd", 2) || !strncmp(form, "Ap", 2) || !strncmp(form, "Mp", 2))) {
             return false;
         }
     }
@@ -174,12 +175,12 @@ static void put_legacy_prefixes(struct generator *g, const struct x86_opcode *ro
 {
     static const uint8_t mandatory[] = {0x66, 0xf3, 0xf2};
     static const uint8_t segments[] = {0x26, 0x2e, 0x36, 0x3e, 0x65};
-    unsigned n64 = g->bits == 64 ? 5 : 4; /* GS is null in 32-bit mode */
+    unsigned n64 = g->bits == 64 ? 5 : 4; /* GS is null in the other modes */
 
     if (chance(g, 8)) {
         put(e, segments[below(g, n64)]);
     }
-    if (chance(g, g->bits == 64 ? 12 : 3)) {
+    if (chance(g, g->bits == 32 ? 3 : 12)) {
         put(e, 0x67);
     }
     if (vex) {
@@ -233,7 +234,7 @@ static void put_operands(struct generator *g, const struct x86_opcode *row, enum
     if (chance(g, 25)) {
         modrm |= 0xc0;
     } else if (how == ABSOLUTE && modrm < 0xc0) {
-        modrm = (modrm & 0x38) | (g->bits == 64 ? 4 : 5);
+        modrm = (modrm & 0x38) | (g->bits == 64 ? 4 : g->bits == 32 ? 5 : 6);
     }
     if (row->modrm_reg >= 8) { /* the whole byte */
         modrm = 0xc0 | (unsigned)(row->modrm_reg - 8);
@@ -253,6 +254,11 @@ static void put_operands(struct generator *g, const struct x86_opcode *row, enum
     }
 }
 
+static enum x86_bits mode_of(unsigned bits)
+{
+    return bits == 64 ? X86_64 : bits == 32 ? X86_32 : X86_16;
+}
+
 static bool encode(struct generator *g, const struct x86_opcode *row, enum addressing how,
                    struct encoding *e)
 {
@@ -262,11 +268,11 @@ static bool encode(struct generator *g, const struct x86_opcode *row, enum addre
         put_legacy_prefixes(g, row, vex, e);
         put_opcode(g, row, vex, e);
         put_operands(g, row, how, e);
-        if (x86_decode(e->bytes, 15, g->bits == 64 ? X86_64 : X86_32, &e->insn) != X86_DECODE_OK ||
+        if (x86_decode(e->bytes, 15, mode_of(g->bits), &e->insn) != X86_DECODE_OK ||
             e->insn.row != row) {
             continue;
         }
-        if (g->bits == 32 && e->insn.seg == SEG_CS && e->insn.op[0].kind == OP_MEM) {
+        if (g->bits < 64 && e->insn.seg == SEG_CS && e->insn.op[0].kind == OP_MEM) {
             continue; /* writes to CS are refused before reads fault, which is not modelled */
         }
         e->len = e->insn.len;
@@ -278,27 +284,29 @@ static bool encode(struct generator *g, const struct x86_opcode *row, enum addre
     return false;
 }
 
-static void put32(uint8_t *p, uint64_t x)
+static void put_bytes(uint8_t *p, uint64_t x, unsigned count)
 {
-    for (unsigned n = 0; n < 4; n++) {
+    for (unsigned n = 0; n < count; n++) {
         p[n] = (uint8_t)(x >> 8 * n);
     }
 }
 
-/* Offset of a 32-bit displacement in the encoding; 0: none. */
-static unsigned disp32_at(const struct encoding *e, unsigned bits)
+/* Offset of a full displacement in the encoding; 0: none. */
+static unsigned disp_at(const struct encoding *e)
 {
     uint8_t modrm = e->bytes[e->modrm_at];
     unsigned mod = modrm >> 6, rm = modrm & 7, at = e->modrm_at + 1;
     bool sib = rm == 4 && mod != 3;
 
-    if (!e->modrm_at || mod == 3 || e->insn.addrsize == 2) {
+    if (!e->modrm_at || mod == 3) {
         return 0;
+    }
+    if (e->insn.addrsize == 2) {
+        return mod == 2 || (mod == 0 && rm == 6) ? at : 0;
     }
     if (sib) {
         rm = e->bytes[at++] & 7;
     }
-    (void)bits;
     return mod == 2 || (mod == 0 && rm == 5) ? at : 0;
 }
 
@@ -344,39 +352,41 @@ static uint64_t pick_address(struct generator *g, unsigned size, bool aligned_on
 static void set_register(struct generator *g, struct native_case *k, unsigned reg, uint64_t value,
                          unsigned addrsize)
 {
-    if (addrsize < 8 && g->bits == 64) { /* the upper half counts for nothing */
-        value = (value & UINT32_MAX) | (chance(g, 50) ? generate_random(g) << 32 : 0);
+    if (addrsize < 8 && chance(g, 50)) { /* the upper part counts for nothing */
+        uint64_t mask = addrsize == 2 ? UINT16_MAX : UINT32_MAX;
+        value = (value & mask) | (generate_random(g) & ~mask);
     }
     k->in.reg[reg] = value;
+}
+
+static uint64_t segment_base(const struct generator *g, enum x86_segnum seg)
+{
+    if (g->bits == 16) {
+        return seg == SEG_CS ? NATIVE_CODE : NATIVE_DATA;
+    }
+    return seg == SEG_GS && g->bits == 64 ? NATIVE_GS_BASE : 0;
 }
 
 /* Makes the memory operand mean address. */
 static void aim(struct generator *g, struct native_case *k, struct encoding *e, uint64_t address)
 {
     const struct x86_insn *i = &e->insn;
-    unsigned at = disp32_at(e, g->bits), end = k->code_at + k->code_len + e->len;
-    uint64_t base_add = i->seg == SEG_GS && g->bits == 64 ? NATIVE_GS_BASE : 0;
+    unsigned at = disp_at(e), end = k->code_at + k->code_len + e->len;
 
-    address -= base_add;
+    address -= segment_base(g, (enum x86_segnum)i->seg);
     if (i->op[0].kind == OP_MOFFS || (i->nops > 1 && i->op[1].kind == OP_MOFFS)) {
-        uint8_t *p = e->bytes + e->len - i->addrsize;
-        if (i->addrsize >= 4) {
-            put32(p, address);
-        }
-        if (i->addrsize == 8) {
-            put32(p + 4, address >> 32);
-        }
+        put_bytes(e->bytes + e->len - i->addrsize, address, i->addrsize);
     } else if (i->base == X86_RIPREG) {
-        put32(e->bytes + at, address - (NATIVE_CODE + end));
+        put_bytes(e->bytes + at, address - (NATIVE_CODE + end), 4);
     } else if (i->base == X86_NOREG && i->index == X86_NOREG) {
         if (at) {
-            put32(e->bytes + at, address);
+            put_bytes(e->bytes + at, address, i->addrsize == 2 ? 2 : 4);
         }
     } else if (i->base == X86_NOREG) {
         uint64_t index = below(g, 256);
         set_register(g, k, i->index, index, i->addrsize);
         if (at) {
-            put32(e->bytes + at, address - (index << i->scale));
+            put_bytes(e->bytes + at, address - (index << i->scale), i->addrsize == 2 ? 2 : 4);
         }
     } else if (i->index == X86_NOREG) {
         set_register(g, k, i->base, address - (uint64_t)i->disp, i->addrsize);
@@ -427,11 +437,13 @@ static bool named(const struct x86_insn *i, const char *name)
 
 static uint64_t code_target(struct generator *g, const struct native_case *k, unsigned len)
 {
+    uint64_t base = g->bits == 16 ? 0 : NATIVE_CODE;
+
     if (chance(g, 85)) { /* among the INT3s around */
-        return NATIVE_CODE + (chance(g, 50) ? k->code_at + k->code_len + len + below(g, 100)
-                                            : k->code_at - 1 - below(g, 60));
+        return base + (chance(g, 50) ? k->code_at + k->code_len + len + below(g, 100)
+                                     : k->code_at - 1 - below(g, 60));
     }
-    return NATIVE_CODE + NATIVE_CODE_SIZE + below(g, 0x1000);
+    return base + NATIVE_CODE_SIZE + below(g, 0x1000);
 }
 
 /* Relative branches go somewhere that holds no half instructions. */
@@ -439,7 +451,7 @@ static void aim_branch(struct generator *g, struct native_case *k, struct encodi
 {
     const struct x86_insn *i = &e->insn;
     bool branch = i->nops && i->op[i->nops - 1].kind == OP_REL;
-    uint64_t next = NATIVE_CODE + k->code_at + k->code_len + e->len;
+    uint64_t next = (g->bits == 16 ? 0 : NATIVE_CODE) + k->code_at + k->code_len + e->len;
 
     if (!branch) {
         return;
@@ -448,11 +460,10 @@ static void aim_branch(struct generator *g, struct native_case *k, struct encodi
     bool wide = i->opcode == 0xe8 || i->opcode == 0xe9 || i->map == 1;
     if (!wide) {
         e->bytes[e->len - 1] = (uint8_t)(rel & 0x3f);
-    } else if (i->opsize == 2 && g->bits == 32) {
-        e->bytes[e->len - 2] = (uint8_t)(rel & 0x3f);
-        e->bytes[e->len - 1] = 0;
+    } else if (i->opsize == 2 && g->bits < 64) {
+        put_bytes(e->bytes + e->len - 2, g->bits == 16 ? rel : rel & 0x3f, 2);
     } else {
-        put32(e->bytes + e->len - 4, rel);
+        put_bytes(e->bytes + e->len - 4, rel, 4);
     }
 }
 
@@ -494,15 +505,18 @@ static void suit(struct generator *g, struct native_case *k, struct encoding *e,
             patch_memory(g, k, address, d->size, to);
         }
     } else if (named(i, "ret")) {
-        patch_memory(g, k, r[X86_RSP], g->bits == 64 ? 8 : 4, code_target(g, k, e->len));
+        patch_memory(g, k, r[X86_RSP] + segment_base(g, SEG_SS), g->bits == 64 ? 8 : i->opsize,
+                     code_target(g, k, e->len));
     } else if (named(i, "loop") || named(i, "loope") || named(i, "loopne") || named(i, "jcxz")) {
         r[X86_RCX] = chance(g, 70) ? below(g, 3) : r[X86_RCX];
     } else if (named(i, "popa")) { /* processors that fault in the middle have changed registers */
-        r[X86_RSP] = NATIVE_DATA + 0x400 + below(g, 0x400);
+        r[X86_RSP] = NATIVE_DATA + 0x400 + below(g, 0x400) - segment_base(g, SEG_SS);
     } else if (named(i, "xlat")) {
-        set_register(g, k, X86_RBX, pick_address(g, 1, false), i->addrsize);
+        set_register(g, k, X86_RBX,
+                     pick_address(g, 1, false) - segment_base(g, (enum x86_segnum)i->seg),
+                     i->addrsize);
     } else if (named(i, "leave") || named(i, "enter")) {
-        r[X86_RBP] = pick_address(g, 8, false);
+        r[X86_RBP] = pick_address(g, 8, false) - segment_base(g, SEG_SS);
     }
 }
 
@@ -521,7 +535,7 @@ static void suit_string(struct generator *g, struct native_case *k, const struct
     if (!source && !destination) {
         return;
     }
-    uint64_t gs = source && i->seg == SEG_GS && g->bits == 64 ? NATIVE_GS_BASE : 0;
+    uint64_t base = segment_base(g, source ? (enum x86_segnum)i->seg : SEG_DS);
     uint64_t a = pick_address(g, size, false), b = pick_address(g, size, false);
     if (chance(g, 30)) {
         b = a + below(g, 4 * size + 8) - 2 * size - 4; /* overlapping */
@@ -536,8 +550,8 @@ static void suit_string(struct generator *g, struct native_case *k, const struct
             a = b;
         }
     }
-    set_register(g, k, X86_RSI, a - gs, i->addrsize);
-    set_register(g, k, X86_RDI, b, i->addrsize);
+    set_register(g, k, X86_RSI, a - base, i->addrsize);
+    set_register(g, k, X86_RDI, b - segment_base(g, SEG_ES), i->addrsize);
 }
 
 /* ---- flags ---- */
@@ -651,20 +665,24 @@ static void random_state(struct generator *g, struct generated *out)
         chance(g, 10) ? (uint16_t)(0x1000 - 1 - below(g, 14)) : (uint16_t)(0x80 + below(g, 0x1d00));
     for (unsigned n = 0; n < 16; n++) {
         k->in.reg[n] = interesting(g);
-        if (g->bits == 32) {
+        if (g->bits < 64) {
             k->in.reg[n] = n < 8 ? (uint32_t)k->in.reg[n] : 0;
         }
     }
-    k->in.reg[X86_RSP] = pick_address(g, 8, chance(g, 80));
-    k->in.rflags = 0x202 | (generate_random(g) & FL_STATUS) | (chance(g, 20) ? FL_DF : 0);
+    k->in.reg[X86_RSP] = pick_address(g, 8, chance(g, 80)) - segment_base(g, SEG_SS);
+    k->in.rflags = 0x202 | (generate_random(g) & FL_STATUS) | (chance(g, 20) ? FL_DF : 0) |
+                   (chance(g, 3) ? FL_TF : 0);
 }
 
 static void mask_registers(struct generator *g, struct native_case *k)
 {
-    if (g->bits == 32) {
+    if (g->bits < 64) {
         for (unsigned n = 0; n < 16; n++) {
             k->in.reg[n] = (uint32_t)k->in.reg[n];
         }
+    }
+    if (g->bits == 16) {
+        k->in.reg[X86_RSP] = (k->in.reg[X86_RSP] & UINT16_MAX) | NATIVE_ESP_HIGH;
     }
 }
 
@@ -716,9 +734,11 @@ void generate_sequence(struct generator *g, const struct x86_opcode *const *rows
 
     random_state(g, out);
     out->k.code_at = (uint16_t)(0x80 + below(g, 0x1d00));
-    out->k.in.reg[X86_RSP] = NATIVE_DATA + 0x1000;
-    out->k.in.reg[X86_RSI] = NATIVE_DATA + 0x300 + below(g, 0x100);
-    out->k.in.reg[X86_RDI] = NATIVE_DATA + 0x300 + below(g, 0x100);
+    uint64_t base = g->bits == 16 ? 0 : NATIVE_DATA;
+    out->k.in.reg[X86_RSP] = base + 0x1000;
+    out->k.in.reg[X86_RSI] = base + 0x300 + below(g, 0x100);
+    out->k.in.reg[X86_RDI] = base + 0x300 + below(g, 0x100);
+    out->k.in.rflags &= ~(uint64_t)FL_TF;
     for (unsigned attempt = 0; attempt < 20 * n && out->ninsns < n; attempt++) {
         struct generated_insn f = {0};
         if (out->k.code_len > NATIVE_MAX_CODE - 16) {

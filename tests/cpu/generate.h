@@ -10,7 +10,7 @@ enum { GENERATE_MAX_INSNS = 40 };
 
 struct generator {
     uint64_t random; /* state; not 0 */
-    unsigned bits;   /* 64 or 32 */
+    unsigned bits;   /* 64, 32 or 16 */
 };
 
 /* A case with what the comparison and the shrinker need to know of its instructions. */

@@ -56,19 +56,21 @@ uint64_t native_hash(const uint8_t data[NATIVE_DATA_SIZE])
 #include <ucontext.h>
 #include <unistd.h>
 
+#include <asm/ldt.h>
 #include <asm/prctl.h>
 
-enum { CONTROL = 0x5a3c7000, CS64 = 0x33, CS32 = 0x23, USER_DS = 0x2b };
+enum { CONTROL = NATIVE_ESP_HIGH + 0x7000, CS64 = 0x33, CS32 = 0x23, USER_DS = 0x2b };
+/* Selectors in the LDT, for 16-bit mode. */
+enum { LDT_CODE = 0 << 3 | 7, LDT_DATA = 1 << 3 | 7, LDT_ES = 2 << 3 | 7 };
 
 /* At CONTROL in the child; native_enter() knows the offsets. */
 struct control {
     uint64_t reg[16];        /* 0x00 */
     uint64_t rflags;         /* 0x80 */
-    uint64_t entry;          /* 0x88 */
-    uint64_t far[2];         /* 0x90: 16:32 pointer */
-    uint64_t host_rsp;       /* 0xa0 */
-    uint64_t resume;         /* 0xa8 */
-    uint64_t use_far;        /* 0xb0 */
+    uint64_t rip;            /* 0x88 */
+    uint64_t host_rsp;       /* 0x90 */
+    uint64_t resume;         /* 0x98 */
+    uint64_t cs, ss, ds, es; /* 0xa0 */
     struct native_result *r; /* of the running case; NULL: none runs */
     unsigned ticks;          /* alarms seen by the running case */
 };
@@ -77,6 +79,7 @@ struct shared {
     uint8_t code[NATIVE_CODE_SIZE];
     uint8_t data[NATIVE_DATA_SIZE];
     volatile unsigned count, done;
+    volatile bool no_ldt;
     struct native_case cases[NATIVE_BATCH];
     struct native_result results[NATIVE_BATCH];
 };
@@ -94,25 +97,23 @@ __asm__(".text\n"
         ".globl native_enter\n"
         "native_enter:\n"
         "    push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
-        "    mov %rsp, 0x5a3c70a0\n"
+        "    mov %rsp, 0x5a3c7090\n"
+        "    pushq $0x202; popfq\n" /* IRET refuses NT, which the last case may have set */
         "    lea 1f(%rip), %rax\n"
-        "    mov %rax, 0x5a3c70a8\n"
-        "    cmpq $0, 0x5a3c70b0\n"
-        "    pushq 0x5a3c7080\n"
-        "    je 2f\n"
-        "    popfq\n"
-        "    mov 0x5a3c7000, %rax; mov 0x5a3c7008, %rcx; mov 0x5a3c7010, %rdx\n"
-        "    mov 0x5a3c7018, %rbx; mov 0x5a3c7028, %rbp; mov 0x5a3c7030, %rsi\n"
-        "    mov 0x5a3c7038, %rdi; mov 0x5a3c7020, %rsp\n"
-        "    ljmpl *0x5a3c7090\n"
-        "2:  popfq\n"
+        "    mov %rax, 0x5a3c7098\n"
+        "    mov 0x5a3c70b0, %rax\n"
+        "    mov %eax, %ds\n"
+        "    mov 0x5a3c70b8, %rax\n"
+        "    mov %eax, %es\n"
+        "    mov $0x5a3c7f00, %rsp\n"
+        "    pushq 0x5a3c70a8; pushq 0x5a3c7020; pushq 0x5a3c7080\n" /* SS:RSP, RFLAGS */
+        "    pushq 0x5a3c70a0; pushq 0x5a3c7088\n"                   /* CS:RIP */
         "    mov 0x5a3c7000, %rax; mov 0x5a3c7008, %rcx; mov 0x5a3c7010, %rdx\n"
         "    mov 0x5a3c7018, %rbx; mov 0x5a3c7028, %rbp; mov 0x5a3c7030, %rsi\n"
         "    mov 0x5a3c7038, %rdi; mov 0x5a3c7040, %r8;  mov 0x5a3c7048, %r9\n"
         "    mov 0x5a3c7050, %r10; mov 0x5a3c7058, %r11; mov 0x5a3c7060, %r12\n"
         "    mov 0x5a3c7068, %r13; mov 0x5a3c7070, %r14; mov 0x5a3c7078, %r15\n"
-        "    mov 0x5a3c7020, %rsp\n"
-        "    jmp *0x5a3c7088\n"
+        "    iretq\n"
         "1:  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
         "    ret\n");
 
@@ -199,6 +200,18 @@ static void *map_fixed(uintptr_t at, size_t size, int prot, int flags, int fd, o
     return p;
 }
 
+static bool set_segment(unsigned selector, uint32_t base, uint32_t limit, bool code)
+{
+    struct user_desc d = {
+        .entry_number = selector >> 3,
+        .base_addr = base,
+        .limit = limit,
+        .contents = code ? 2 : 0,
+    };
+
+    return syscall(SYS_modify_ldt, 1, &d, sizeof d) == 0;
+}
+
 static void child_signals(void)
 {
     static const int caught[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGALRM};
@@ -226,9 +239,11 @@ static void run_case(struct shared *s, struct control *c, const struct native_ca
     }
     memcpy(c->reg, k->in.reg, sizeof c->reg);
     c->rflags = k->in.rflags;
-    c->entry = NATIVE_CODE + k->code_at;
-    c->far[0] = c->entry | (uint64_t)CS32 << 32;
-    c->use_far = k->bits == 32;
+    c->rip = k->code_at + (k->bits == 16 ? 0 : NATIVE_CODE);
+    c->cs = k->bits == 64 ? CS64 : k->bits == 32 ? CS32 : LDT_CODE;
+    c->ss = k->bits == 16 ? LDT_DATA : USER_DS;
+    c->ds = c->ss;
+    c->es = k->bits == 16 ? LDT_ES : USER_DS;
     c->ticks = 0;
     c->r = r;
     native_enter();
@@ -267,7 +282,9 @@ static void __attribute__((noreturn)) child(int fd, int from, int to)
               PROT_READ, MAP_SHARED, fd, offsetof(struct shared, data) + NATIVE_DATA_WRITABLE);
     native_image(image);
     syscall(SYS_arch_prctl, ARCH_SET_GS, (unsigned long)NATIVE_GS_BASE);
-    __asm__ volatile("mov %0, %%ds; mov %0, %%es" ::"r"(USER_DS));
+    s->no_ldt = !set_segment(LDT_CODE, NATIVE_CODE, NATIVE_CODE_SIZE - 1, true) ||
+                !set_segment(LDT_DATA, NATIVE_DATA, 0xffff, false) ||
+                !set_segment(LDT_ES, NATIVE_DATA, NATIVE_ES_LIMIT, false);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     child_signals();
     confine();
@@ -398,6 +415,11 @@ const uint8_t *native_data(struct native *n)
     return n->shared->data;
 }
 
+bool native_can(struct native *n, unsigned bits)
+{
+    return bits != 16 || !n->shared->no_ldt;
+}
+
 #else /* no native side on this host */
 
 struct native *native_start(const char **why)
@@ -424,6 +446,13 @@ const uint8_t *native_data(struct native *n)
 {
     (void)n;
     return NULL;
+}
+
+bool native_can(struct native *n, unsigned bits)
+{
+    (void)n;
+    (void)bits;
+    return false;
 }
 
 #endif

@@ -5,7 +5,9 @@
  * What the code sees, natively and in the emulated processor alike (tests/cpu/emulated.h):
  *   NATIVE_CODE  two executable pages filled with INT3, the sequence somewhere in them
  *   NATIVE_DATA  two writable pages and a read-only one; the pages around both areas are not there
- * A sequence ends with the first exception, normally the #BP of the INT3 after it.
+ * In 16-bit mode the segments start at the areas (CS at NATIVE_CODE, the others at NATIVE_DATA), so
+ * that rip and rSP are offsets. ES has a limit of its own, inside the area. A sequence ends with
+ * the first exception, normally the #BP of the INT3 after it.
  *
  * To extend it by vector and x87 state: more of it in struct native_state, loaded in native_enter()
  * (XRSTOR) and taken from the signal frame's fpregs in take_state(). */
@@ -22,6 +24,9 @@ enum {
     NATIVE_DATA = 0x20000000,
     NATIVE_DATA_SIZE = 0x3000,
     NATIVE_DATA_WRITABLE = 0x2000, /* bytes; the rest is read-only */
+    NATIVE_ES_LIMIT = 0x17ff,      /* 16-bit mode; the others' is 0xffff, CS' the end of the area */
+    /* Upper half of ESP in 16-bit mode: IRET to a 16-bit stack leaves there what it was. */
+    NATIVE_ESP_HIGH = 0x5a3c0000,
     NATIVE_GS_BASE = NATIVE_DATA + 0x800,
     NATIVE_MAX_CODE = 256,
     NATIVE_BATCH = 128, /* cases in one go */
@@ -44,7 +49,7 @@ struct native_patch { /* bytes written over the data image before the run */
 struct native_case {
     uint8_t code[NATIVE_MAX_CODE];
     uint16_t code_len, code_at; /* at: offset of the first byte in the code area */
-    uint8_t bits;               /* 64 or 32 (compatibility mode) */
+    uint8_t bits;               /* 64, 32 (compatibility mode) or 16 (segments below) */
     uint8_t npatches;
     struct native_patch patch[4];
     struct native_state in; /* rip is not looked at: the first byte's */
@@ -65,6 +70,8 @@ uint64_t native_hash(const uint8_t data[NATIVE_DATA_SIZE]);
 struct native;
 /* NULL when this host cannot: *why tells. */
 struct native *native_start(const char **why);
+/* This host runs cases of so many bits. */
+bool native_can(struct native *n, unsigned bits);
 void native_stop(struct native *n);
 /* Runs up to NATIVE_BATCH cases. A child that is lost is replaced; its case is NATIVE_DIED. */
 void native_run(struct native *n, const struct native_case *cases, struct native_result *results,

@@ -2,7 +2,7 @@
  * user mode can run, and random sequences of them, natively and in the emulated processor.
  * Registers, defined flags, memory and faults must agree.
  *
- *   native_test [-n cases per row] [-q sequences] [-s seed] [-m mnemonic] [-b 32|64] [-a accel]
+ *   native_test [-n cases per row] [-q sequences] [-s seed] [-m mnemonic] [-b 16|32|64] [-a accel]
  *
  * A difference is shrunk to the fewest instructions that show it and printed with its inputs. */
 #include <stdio.h>
@@ -68,8 +68,8 @@ static bool call_to_nowhere(const struct generated *c, const struct native_resul
 static bool agree(const struct generated *c, const struct native_result *a,
                   const struct native_result *b)
 {
-    uint64_t mask = c->k.bits == 32 ? UINT32_MAX : UINT64_MAX;
-    unsigned nregs = c->k.bits == 32 ? 8 : 16;
+    uint64_t mask = c->k.bits < 64 ? UINT32_MAX : UINT64_MAX;
+    unsigned nregs = c->k.bits < 64 ? 8 : 16;
 
     if (call_to_nowhere(c, b) && (a->vector == EXC_GP || a->vector == EXC_PF)) {
         return a->out.rip == b->out.rip;
@@ -128,7 +128,7 @@ static void print_memory(const uint8_t *a, const uint8_t *b)
 static void report(struct test *t, const struct generated *c)
 {
     struct native_result want, got;
-    uint64_t mask = c->k.bits == 32 ? UINT32_MAX : UINT64_MAX;
+    uint64_t mask = c->k.bits < 64 ? UINT32_MAX : UINT64_MAX;
 
     native_run(t->native, &c->k, &want, 1);
     emulated_run(t->emulated, &c->k, &got);
@@ -148,7 +148,7 @@ static void report(struct test *t, const struct generated *c)
     printf(" (undefined after: ");
     print_flags(want.vector == EXC_BP ? c->undefined : c->ever);
     printf(")\n");
-    for (unsigned n = 0; n < (c->k.bits == 32 ? 8 : 16); n++) {
+    for (unsigned n = 0; n < (c->k.bits < 64 ? 8 : 16); n++) {
         uint64_t a = want.out.reg[n] & mask, b = got.out.reg[n] & mask;
         printf("#   %-4s in %016llx", reg_names[n], (unsigned long long)c->k.in.reg[n]);
         if (a == b) {
@@ -343,8 +343,8 @@ int main(int argc, char **argv)
     }
     t->emulated = emulated_start(o.accel, "max");
     t->g.random = o.seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-    for (unsigned bits = 64; bits >= 32; bits -= 32) {
-        if (!o.bits || o.bits == bits) {
+    for (unsigned bits = 64; bits >= 16; bits /= 2) {
+        if ((!o.bits || o.bits == bits) && native_can(t->native, bits)) {
             test_bits(t, &o, bits);
         }
     }
