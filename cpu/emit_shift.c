@@ -6,6 +6,7 @@
  * 32-bit register. The 8 and 16-bit operands are computed in 32 or 64 bits. Undefined flags: OF of
  * counts other than 1 by the same formula as for 1, AF = 0 after shifts; the bit tests change CF
  * only; the scans set flags as a logical operation on the source. */
+#include "cpu/emit_shift.h"
 #include "cpu/translate.h"
 
 static bool is_memory(const struct x86_operand *o)
@@ -515,7 +516,7 @@ static void emit_btc(struct translator *t, const struct x86_insn *i)
 
 /* ---- bit scans: a source of zero leaves the destination alone ---- */
 
-static void scan(struct translator *t, const struct x86_insn *i, bool reverse)
+void emit_bit_scan(struct translator *t, const struct x86_insn *i, bool reverse)
 {
     unsigned size = i->op[0].size;
     enum ir_width w = width_of(size);
@@ -543,12 +544,12 @@ static void scan(struct translator *t, const struct x86_insn *i, bool reverse)
 
 static void emit_bsf(struct translator *t, const struct x86_insn *i)
 {
-    scan(t, i, false);
+    emit_bit_scan(t, i, false);
 }
 
 static void emit_bsr(struct translator *t, const struct x86_insn *i)
 {
-    scan(t, i, true);
+    emit_bit_scan(t, i, true);
 }
 
 const struct x86_emitter x86_emit_shift[] = {

@@ -1,5 +1,6 @@
 /* Joins the emitters of all instruction families into one dispatch array. */
 #include "cpu/isa.h"
+#include "cpu/emit_vector.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -21,6 +22,11 @@ const struct x86_isa *x86_isa_create(void)
             assert(e->mnemonic < MN_COUNT);
             assert(!isa->emit[e->mnemonic]); /* two families claim one mnemonic */
             isa->emit[e->mnemonic] = e->emit;
+        }
+    }
+    for (unsigned m = 0; m < MN_COUNT; m++) {
+        if (!isa->emit[m] && vector_row_exists(m)) {
+            isa->emit[m] = emit_vector;
         }
     }
     return isa;

@@ -1,0 +1,17 @@
+/* What the emitters of vector instructions share. */
+#ifndef CPU_EMIT_VECTOR_H
+#define CPU_EMIT_VECTOR_H
+
+#include "cpu/translate.h"
+
+/* A vector operand: the register itself, or a vector temporary loaded from memory or an MMX register. */
+ir_reg vector_load(struct translator *t, const struct x86_insn *i, unsigned n);
+void vector_store(struct translator *t, const struct x86_insn *i, unsigned n, ir_reg value);
+bool vector_uses_mmx(const struct x86_insn *i);
+void mmx_touch(struct translator *t); /* what every MMX instruction does to the x87 tags and top */
+
+/* The table-driven instructions of emit_sse.c. */
+void emit_vector(struct translator *t, const struct x86_insn *i);
+bool vector_row_exists(unsigned mnemonic);
+
+#endif
