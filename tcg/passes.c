@@ -17,10 +17,13 @@
 
 #define MAX_COALESCE 32 /* how far a value may be from the move that wants it */
 
-enum known { K_NOTHING, K_CONST, K_COPY, K_COPY32, K_ADD, K_ADD32 };
+enum known { K_NOTHING, K_CONST, K_COPY, K_COPY32, K_ADD, K_ADD32, K_SHIFT };
+
+/* imm of K_SHIFT: which shift, of which width, by how much */
+#define SHIFT_IMM(opc, w, n) ((int64_t)((opc) << 16 | (w) << 8 | (n)))
 
 struct value {
-    uint8_t known; /* const: imm; copy: src (its low half); add: src + imm */
+    uint8_t known; /* const: imm; copy: src (its low half); add: src + imm; shift: of src */
     uint8_t bits;  /* those above are zero */
     ir_reg src;
     uint32_t src_version;
@@ -242,6 +245,11 @@ static void make_mov(struct ir_op *op, enum ir_width w, ir_reg a)
     *op = (struct ir_op){.opc = IR_MOV, .w = w, .d = d, .a = a, .b = IR_NONE, .c = IR_NONE};
 }
 
+static bool is_shift(unsigned opc)
+{
+    return opc == IR_SHL || opc == IR_SHR || opc == IR_SAR;
+}
+
 static int64_t narrow(unsigned w, uint64_t x)
 {
     return (int64_t)(w == W32 ? (uint32_t)x : x);
@@ -435,6 +443,17 @@ static void simplify(const struct pass *p, struct ir_op *op)
             op->imm = op->w == W32 ? (int32_t)sum : sum;
         }
     }
+    /* Two shifts in a row: x86's flags want the value before the last bit, mostly for nothing. */
+    if (is_bimm(op) && is_shift(op->opc) && op->a >= TCG_REG_TEMP) {
+        const struct value *v = &p->val[op->a];
+        unsigned n = (unsigned)(op->imm & 0xff) + (unsigned)(v->imm & 0xff);
+        if (v->known == K_SHIFT && current(p, v) &&
+            (v->imm & ~0xff) == SHIFT_IMM(op->opc, op->w, 0) && op->imm >= 0 &&
+            n < (op->w == W64 ? 64u : 32u)) {
+            op->a = v->src;
+            op->imm = n;
+        }
+    }
     /* Extensions that change nothing. */
     static const uint8_t keeps[IR_NOPS] = {[IR_EXT8U] = 8, [IR_EXT16U] = 16, [IR_EXT32U] = 32};
     unsigned kept = op->opc == IR_MOV && op->w == W32 ? 32 : keeps[op->opc];
@@ -558,6 +577,13 @@ static void learn(struct pass *p, const struct ir_op *op, uint32_t at)
     case IR_ADD:
         if (is_bimm(op)) {
             knows(p, op->d, op->w == W64 ? K_ADD : K_ADD32, op->a, op->imm);
+        }
+        break;
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+        if (is_bimm(op) && op->imm >= 0 && op->imm < (op->w == W64 ? 64 : 32)) {
+            knows(p, op->d, K_SHIFT, op->a, SHIFT_IMM(op->opc, op->w, op->imm));
         }
         break;
     default:
@@ -1029,6 +1055,75 @@ static void compact(struct ir *ir)
     ir->nops = n;
 }
 
+/* ---- afterwards ---- */
+
+/* Moves whose source is needed by nothing else any more, now that what only looked at it is gone:
+ * t = op ...; g = t becomes g = op .... */
+static void tidy(struct ir *ir)
+{
+    bool changed = false;
+
+    for (uint32_t i = 0; i < ir->nops; i++) {
+        if (ir->ops[i].opc == IR_BR || ir->ops[i].opc == IR_BRCOND) {
+            const uint32_t label =
+                ir->ops[i].opc == IR_BR ? (uint32_t)ir->ops[i].imm : ir->ops[i].d;
+            uint32_t k = 0;
+            while (k < i && (ir->ops[k].opc != IR_LABEL || (uint32_t)ir->ops[k].imm != label)) {
+                k++;
+            }
+            if (k < i) {
+                return; /* a loop: "needed afterwards" is not what follows */
+            }
+        }
+    }
+    for (uint32_t i = 1; i < ir->nops; i++) {
+        struct ir_op *mov = &ir->ops[i], *def = NULL;
+        ir_reg g = mov->d, t = mov->a;
+
+        if (mov->opc != IR_MOV || mov->w != W64 || t < TCG_REG_TEMP || g == t) {
+            continue;
+        }
+        for (uint32_t k = i; k-- > 0 && i - k <= MAX_COALESCE;) {
+            struct ir_op *op = &ir->ops[k];
+            if (op->opc == NOP_OPC) {
+                continue;
+            }
+            if (writes(op, t)) {
+                def = (ir_opinfo[op->opc].attr & IRA_D) && op->opc != IR_CALL ? op : NULL;
+                break;
+            }
+            if (branches(op) || (ir_opinfo[op->opc].attr & IRA_EXIT) || reads(op, t) ||
+                reads(op, g) || writes(op, g) || sees_guest(op)) {
+                break;
+            }
+        }
+        if (!def) {
+            continue;
+        }
+        bool straight = true; /* a write behind a branch is not on every way */
+        for (uint32_t k = i + 1; k < ir->nops && def; k++) {
+            const struct ir_op *op = &ir->ops[k];
+            if (op->opc == NOP_OPC) {
+                continue;
+            }
+            if (reads(op, t)) {
+                def = NULL;
+            } else if (straight && writes(op, t)) {
+                break;
+            }
+            straight = straight && !branches(op);
+        }
+        if (def) {
+            def->d = g;
+            mov->opc = NOP_OPC;
+            changed = true;
+        }
+    }
+    if (changed) {
+        compact(ir);
+    }
+}
+
 /* One more than the highest integer register named. */
 static unsigned count_regs(const struct ir *ir)
 {
@@ -1084,6 +1179,7 @@ void ir_optimize(struct ir *ir)
     memset(b.next_write, 0xff, n * sizeof(b.next_write[0]));
     backward(&b);
     compact(ir);
+    tidy(ir);
     if (labels != few_labels) {
         free(labels);
         free(at_label);
