@@ -144,14 +144,20 @@ static void leaf_4(const struct x86_cpu *c, uint32_t sub, uint32_t out[4])
 
 static void leaf_7(const struct x86_cpu *c, uint32_t sub, uint32_t out[4])
 {
-    if (sub != 0) {
+    bool bhi =
+        x86_model_has(c->model, X86F_BHI_CTRL); /* the only feature of the higher subleaves */
+
+    if (sub > (bhi ? 2 : 0)) {
         return;
     }
     for (unsigned r = EBX; r <= EDX; r++) {
-        out[r] = feature_word(c->model, 7, 0, r);
+        out[r] = feature_word(c->model, 7, sub, r);
     }
-    if (c->cr4 & CR4_PKE) {
-        out[ECX] |= 1u << 4; /* OSPKE */
+    if (sub == 0) {
+        out[EAX] = bhi ? 2 : 0;
+        if (c->cr4 & CR4_PKE) {
+            out[ECX] |= 1u << 4; /* OSPKE */
+        }
     }
 }
 

@@ -39,6 +39,7 @@ struct x86_cpu;
     _(RDPID, "rdpid", 7, 0, 2, 22) _(FSRM, "fsrm", 7, 0, 3, 4)                                     \
     _(SPEC_CTRL, "spec-ctrl", 7, 0, 3, 26) _(STIBP, "stibp", 7, 0, 3, 27)                          \
     _(ARCHCAP, "arch-capabilities", 7, 0, 3, 29) _(SSBD, "ssbd", 7, 0, 3, 31)                      \
+    _(BHI_CTRL, "bhi-ctrl", 7, 2, 3, 4)                                                            \
     _(XSAVEOPT, "xsaveopt", 0xd, 1, 0, 0) _(XSAVEC, "xsavec", 0xd, 1, 0, 1)                        \
     _(XGETBV1, "xgetbv1", 0xd, 1, 0, 2) _(XSAVES, "xsaves", 0xd, 1, 0, 3)                          \
     _(LAHF64, "lahf-lm", 0x80000001, 0, 2, 0) _(ABM, "abm", 0x80000001, 0, 2, 5)                   \

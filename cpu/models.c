@@ -29,10 +29,14 @@ static const uint8_t implemented[] = {
     X86F_STIBP,      X86F_ARCHCAP,  X86F_SSBD,       X86F_XSAVEOPT,    X86F_XSAVEC,
     X86F_XGETBV1,    X86F_XSAVES,   X86F_LAHF64,     X86F_PREFETCHW,   X86F_SYSCALL,
     X86F_NX,         X86F_MMXEXT,   X86F_PDPE1GB,    X86F_RDTSCP,      X86F_LM,
-    X86F_INVTSC,
-    /* Not yet: MOVBE ABM BMI1 BMI2 ADX RDRAND RDSEED AES PCLMUL SHA AVX AVX2 FMA F16C GFNI VAES
-     * VPCLMUL SSE4A NOW3D NOW3DEXT. */
+    X86F_INVTSC,     X86F_MOVBE,    X86F_ABM,        X86F_ADX,         X86F_RDRAND,
+    X86F_RDSEED,     X86F_BHI_CTRL,
+    /* Not yet: BMI1 BMI2 AES PCLMUL SHA AVX AVX2 FMA F16C GFNI VAES VPCLMUL SSE4A NOW3D NOW3DEXT.
+     */
 };
+
+/* HTT follows from -smp; there is no hypervisor. */
+static const uint8_t not_in_max[] = {X86F_MONITOR, X86F_LA57, X86F_HYPERVISOR, X86F_HTT};
 
 /* ---- feature lists, each on top of another ---- */
 
@@ -189,8 +193,7 @@ static void fill(struct x86_model *m, const struct model_def *d)
     m->max_xleaf = d->max_xleaf;
     for (size_t n = 0; n < (d->features ? d->nfeatures : sizeof implemented); n++) {
         unsigned f = d->features ? d->features[n] : implemented[n];
-        if (is_implemented(f) &&
-            (d->features || (f != X86F_MONITOR && f != X86F_LA57 && f != X86F_HYPERVISOR))) {
+        if (is_implemented(f) && (d->features || !memchr(not_in_max, (int)f, sizeof not_in_max))) {
             set_feature(m, f, true);
         }
     }

@@ -175,7 +175,8 @@ static uint64_t spec_ctrl_bits(const struct x86_cpu *c)
 {
     return (x86_model_has(c->model, X86F_SPEC_CTRL) ? 1 : 0) |
            (x86_model_has(c->model, X86F_STIBP) ? 2 : 0) |
-           (x86_model_has(c->model, X86F_SSBD) ? 4 : 0);
+           (x86_model_has(c->model, X86F_SSBD) ? 4 : 0) |
+           (x86_model_has(c->model, X86F_BHI_CTRL) ? 0x400 : 0);
 }
 
 static bool read_spec_ctrl(struct x86_cpu *c, uint32_t msr, uint64_t *value)
