@@ -68,6 +68,72 @@ const iop_fn iop_bin[IR_NOPS][2][NFORMS] = {
     [IR_MULHS] = {{MULHS32_rr}, {MULHS64_rr}},
 };
 
+/* ---- in place, with the lazy flags ---- rr: a holds the kind, ri: too */
+
+#define ALU_CC(o, w, expr, first)                                                                  \
+    HANDLER(o##w##_rr_ab)                                                                          \
+    {                                                                                              \
+        uint64_t a = R(ip->d), b = R(ip->b), x = (expr);                                           \
+        v->reg[TCG_REG_CC_OP] = ip->a;                                                             \
+        v->reg[TCG_REG_CC_B] = b;                                                                  \
+        v->reg[TCG_REG_CC_A] = first;                                                              \
+        R(ip->d) = x;                                                                              \
+        NEXT(1);                                                                                   \
+    }                                                                                              \
+    HANDLER(o##w##_ri_ab)                                                                          \
+    {                                                                                              \
+        uint64_t a = R(ip->d), b = (uint64_t)(int64_t)ip->imm, x = (expr);                         \
+        v->reg[TCG_REG_CC_OP] = ip->a;                                                             \
+        v->reg[TCG_REG_CC_B] = b;                                                                  \
+        v->reg[TCG_REG_CC_A] = first;                                                              \
+        R(ip->d) = x;                                                                              \
+        NEXT(1);                                                                                   \
+    }
+#define LOGIC_CC(o, w, expr)                                                                       \
+    HANDLER(o##w##_rr_a)                                                                           \
+    {                                                                                              \
+        uint64_t a = R(ip->d), b = R(ip->b), x = (expr);                                           \
+        v->reg[TCG_REG_CC_OP] = ip->a;                                                             \
+        v->reg[TCG_REG_CC_A] = x;                                                                  \
+        R(ip->d) = x;                                                                              \
+        NEXT(1);                                                                                   \
+    }                                                                                              \
+    HANDLER(o##w##_ri_a)                                                                           \
+    {                                                                                              \
+        uint64_t a = R(ip->d), b = (uint64_t)(int64_t)ip->imm, x = (expr);                         \
+        v->reg[TCG_REG_CC_OP] = ip->a;                                                             \
+        v->reg[TCG_REG_CC_A] = x;                                                                  \
+        R(ip->d) = x;                                                                              \
+        NEXT(1);                                                                                   \
+    }
+ALU_CC(ADDCC, 32, (uint32_t)a + (uint32_t)b, x)
+ALU_CC(ADDCC, 64, a + b, x)
+ALU_CC(SUBCC, 32, (uint32_t)a - (uint32_t)b, a)
+ALU_CC(SUBCC, 64, a - b, a)
+LOGIC_CC(ANDCC, 32, (uint32_t)a &(uint32_t)b)
+LOGIC_CC(ANDCC, 64, a &b)
+LOGIC_CC(ORCC, 32, (uint32_t)a | (uint32_t)b)
+LOGIC_CC(ORCC, 64, a | b)
+LOGIC_CC(XORCC, 32, (uint32_t)a ^ (uint32_t)b)
+LOGIC_CC(XORCC, 64, a ^ b)
+#define ALU_CC_ROW(o)                                                                              \
+    [IR_##o] = {{[CCF_RR_AB] = o##CC32_rr_ab, [CCF_RI_AB] = o##CC32_ri_ab},                        \
+                {[CCF_RR_AB] = o##CC64_rr_ab, [CCF_RI_AB] = o##CC64_ri_ab}}
+#define LOGIC_CC_ROW(o)                                                                            \
+    [IR_##o] = {{[CCF_RR_A] = o##CC32_rr_a, [CCF_RI_A] = o##CC32_ri_a},                            \
+                {[CCF_RR_A] = o##CC64_rr_a, [CCF_RI_A] = o##CC64_ri_a}}
+const iop_fn iop_alu_cc[IR_NOPS][2][NCCF] = {
+    ALU_CC_ROW(ADD), ALU_CC_ROW(SUB), LOGIC_CC_ROW(AND), LOGIC_CC_ROW(OR), LOGIC_CC_ROW(XOR),
+};
+
+HANDLER(mov_mov)
+{
+    R(ip->d) = R(ip->a);
+    R(ip->b) = R(ip->c);
+    NEXT(1);
+}
+const iop_fn iop_mov_mov = mov_mov;
+
 /* ---- one operand ---- */
 
 #define UNOPS(_)                                                                                   \

@@ -63,6 +63,17 @@ CONDS(BRCOND, 64, uint64_t, int64_t)
 #define BRCOND_ROW(c, w) [IR_##c][W##w] = {br_##c##w##_rr, br_##c##w##_ri},
 const iop_fn iop_brcond[IR_NCOND][2][2] = {CONDS(BRCOND_ROW, 32) CONDS(BRCOND_ROW, 64)};
 
+/* To d when the bits from 47 up of register a are all alike: what x86 calls a canonical address. */
+static inline bool is_small(uint64_t x)
+{
+    return (uint64_t)((int64_t)x >> 47) + 1 <= 1;
+}
+HANDLER(br_small)
+{
+    BRANCH(is_small(R(ip->a)));
+}
+const iop_fn iop_br_small = br_small;
+
 /* ---- linked exits ---- */
 
 #define WRAP0(pc) (pc)
@@ -228,6 +239,22 @@ const iop_fn iop_second_page[2] = {second_page_64, second_page_32};
         v->reg[TCG_REG_CC_A] = a;                                                                  \
         v->reg[TCG_REG_CC_B] = (uint64_t)(int64_t)ip->imm;                                         \
         BRX_TAIL(COND_##c(U, S, a, (int64_t)ip->imm), wrap);                                       \
+    }                                                                                              \
+    HANDLER(brx_##c##w##_##wrap##_ccab_rz)                                                         \
+    {                                                                                              \
+        uint64_t a = R(ip->a), zero = 0;                                                           \
+        v->reg[TCG_REG_CC_OP] = ip->d;                                                             \
+        v->reg[TCG_REG_CC_B] = R(ip->b);                                                           \
+        v->reg[TCG_REG_CC_A] = a;                                                                  \
+        BRX_TAIL(COND_##c(U, S, a, zero), wrap);                                                   \
+    }                                                                                              \
+    HANDLER(brx_##c##w##_##wrap##_ccai_rz)                                                         \
+    {                                                                                              \
+        uint64_t a = R(ip->a), zero = 0;                                                           \
+        v->reg[TCG_REG_CC_OP] = ip->d;                                                             \
+        v->reg[TCG_REG_CC_A] = a;                                                                  \
+        v->reg[TCG_REG_CC_B] = (uint64_t)(int64_t)ip->imm;                                         \
+        BRX_TAIL(COND_##c(U, S, a, zero), wrap);                                                   \
     }
 CONDS(BRX_ALL, 32, uint32_t, int32_t, 0)
 CONDS(BRX_ALL, 64, uint64_t, int64_t, 0)
@@ -239,8 +266,10 @@ CONDS(BRX_ALL, 64, uint64_t, int64_t, 1)
         brx_##c##w##_0_##form, brx_##c##w##_1_##form                                               \
     }
 #define BRX_ROW(c, w)                                                                              \
-    [IR_##c][W##w] = {BRX_NAMES(c, w, rr), BRX_NAMES(c, w, ri), BRX_NAMES(c, w, cca_ri),           \
-                      BRX_NAMES(c, w, ccab_rr), BRX_NAMES(c, w, ccai_ri)},
+    [IR_##                                                                                         \
+        c][W##w] = {BRX_NAMES(c, w, rr),      BRX_NAMES(c, w, ri),      BRX_NAMES(c, w, cca_ri),   \
+                    BRX_NAMES(c, w, ccab_rr), BRX_NAMES(c, w, ccai_ri), BRX_NAMES(c, w, ccab_rz),  \
+                    BRX_NAMES(c, w, ccai_rz)},
 const iop_fn iop_brx[IR_NCOND][2][NBRX][2] = {CONDS(BRX_ROW, 32) CONDS(BRX_ROW, 64)};
 
 /* ---- call ----
@@ -314,7 +343,7 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
     } while (0)
 
 /* [d: register for the popped address, a: stack pointer, imm: what it moves by] */
-#define RET(size, type, le, wrap)                                                                  \
+#define RET_SLOW(size, type)                                                                       \
     SLOW(ret_slow_##size)                                                                          \
     {                                                                                              \
         AT(ip);                                                                                    \
@@ -324,8 +353,9 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         v->tcg_cpu->return_top = (v->tcg_cpu->return_top - 1) % RETURN_STACK;                      \
         (void)tlb;                                                                                 \
         return NULL;                                                                               \
-    }                                                                                              \
-    HANDLER(ret_##size)                                                                            \
+    }
+#define RET(name, size, type, le, wrap, otherwise, small)                                          \
+    HANDLER(name)                                                                                  \
     {                                                                                              \
         uint64_t va = (type)R(ip->a), pc;                                                          \
         struct tlb_entry *e = tlb_at(tlb, va);                                                     \
@@ -334,12 +364,15 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         unsigned top = tc->return_top;                                                             \
         type x;                                                                                    \
         if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
-            return ret_slow_##size(v, ip, tlb, va);                                                \
+            otherwise;                                                                             \
         }                                                                                          \
         memcpy(&x, e->page + t, sizeof(x));                                                        \
         AFTER_LOAD();                                                                              \
-        R(ip->a) = (type)(va + (uint64_t)(int64_t)ip->imm);                                        \
         pc = le(x);                                                                                \
+        if (small && unlikely(!is_small(pc))) {                                                    \
+            NEXT(1);                                                                               \
+        }                                                                                          \
+        R(ip->a) = (type)(va + (uint64_t)(int64_t)ip->imm);                                        \
         tc->return_top = (top - 1) % RETURN_STACK;                                                 \
         if (likely(tc->returns[top].pc == pc)) {                                                   \
             /* The block comes from the call's exit, without waiting for the load. */              \
@@ -360,9 +393,12 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         }                                                                                          \
         INLINE_JUMP(wrap, pc);                                                                     \
     }
-RET(32, uint32_t, LE32, 1)
-RET(64, uint64_t, LE64, 0)
-const iop_fn iop_ret[2] = {ret_32, ret_64};
+RET_SLOW(32, uint32_t)
+RET_SLOW(64, uint64_t)
+RET(ret_32, 32, uint32_t, LE32, 1, return ret_slow_32(v, ip, tlb, va), false)
+RET(ret_64, 64, uint64_t, LE64, 0, return ret_slow_64(v, ip, tlb, va), false)
+RET(ret_small, 64, uint64_t, LE64, 0, NEXT(1), true)
+const iop_fn iop_ret[2] = {ret_32, ret_64}, iop_ret_small = ret_small;
 
 #define EXIT_IND(wrap)                                                                             \
     HANDLER(exit_ind_##wrap)                                                                       \

@@ -159,6 +159,11 @@ extern const iop_fn iop_bin[IR_NOPS][2][NFORMS]; /* [opc][w][form]; alu.c */
 extern const iop_fn iop_un[IR_NOPS][2];          /* [opc][w] */
 extern const iop_fn iop_setcond[IR_NCOND][2][2]; /* [cond][w][b is immediate] */
 extern const iop_fn iop_movcond[IR_NCOND][2];    /* d = cond ? c : d */
+/* An operation in place and the lazy flags with it; alu.c. After ADD and logic the flags' A is the
+ * result, B the operand (AB) or not used (A); with SUB they are the values before. */
+enum iop_cc_form { CCF_RR_AB, CCF_RI_AB, CCF_RR_A, CCF_RI_A, NCCF };
+extern const iop_fn iop_alu_cc[IR_NOPS][2][NCCF]; /* [opc][w][form] */
+extern const iop_fn iop_mov_mov;                  /* d = a, b = c */
 struct iop_misc {
     iop_fn movi32, movi64, bit, extract, deposit, deposit0_8, deposit8_8, deposit0_16;
     iop_fn addx[2], subx[2];
@@ -190,14 +195,26 @@ extern const iop_fn iop_load_any,
 extern const iop_fn iop_atomic, iop_cmpxchg;
 extern const iop_fn iop_push[2], iop_pop[2]; /* [w]: W32 with a 32-bit address */
 
+extern const iop_fn iop_br_small;                       /* to d when a >> 47 is 0 or -1 */
 extern const iop_fn iop_br, iop_brcond[IR_NCOND][2][2]; /* [cond][w][imm]; control.c */
 extern const iop_fn iop_exit[3][2][2];                  /* [wrap][cross page][poll] */
 extern const iop_fn iop_exit_ind[3], iop_exit_stop[3], iop_exit_stop_ind[3], iop_exit_keep;
 extern const iop_fn iop_stub, iop_poison, iop_second_page[2]; /* [32 bit] */
-enum brx { BRX_RR, BRX_RI, BRX_CC_A_RI, BRX_CC_AB_RR, BRX_CC_AI_RI, NBRX };
+enum brx {
+    BRX_RR,
+    BRX_RI,
+    BRX_CC_A_RI,  /* flags (a), cond (a, imm) */
+    BRX_CC_AB_RR, /* flags (a, b), cond (a, b) */
+    BRX_CC_AI_RI, /* flags (a, imm), cond (a, imm) */
+    BRX_CC_AB_RZ, /* flags (a, b), cond (a, 0) */
+    BRX_CC_AI_RZ, /* flags (a, imm), cond (a, 0) */
+    NBRX
+};
 extern const iop_fn iop_brx[IR_NCOND][2][NBRX][2]; /* [cond][w][form][32-bit pc] */
-extern const iop_fn iop_pushpc[2][2], iop_ret[2]; /* call [w][indirect], return [w] */
-extern const iop_fn iop_call[4][2][2];             /* [nargs][imm][result] */
+extern const iop_fn iop_pushpc[2][2], iop_ret[2];  /* call [w][indirect], return [w] */
+extern const iop_fn
+    iop_ret_small; /* 64-bit return; to the next slot, nothing done, if not canonical */
+extern const iop_fn iop_call[4][2][2]; /* [nargs][imm][result] */
 
 struct iop_vec { /* vector.c */
     iop_fn mov[3], zero[2], load[6][3], store[6], ldenv[6], stenv[6], get[9], set[4];

@@ -600,6 +600,150 @@ static unsigned try_pop(struct lower *l, unsigned i)
     return 2;
 }
 
+/* t = a >> 47; to L when t is 0; to L when t is -1: one test. */
+static bool is_small_test(const struct lower *l, unsigned i)
+{
+    const struct ir_op *op = &l->ir->ops[i];
+
+    if (i + 2 >= l->ir->nops || op->opc != IR_SAR || op->w != W64 || !(op->flags & IR_BIMM) ||
+        op->imm != 47 || op->d < TCG_REG_TEMP) {
+        return false;
+    }
+    for (unsigned k = 1; k <= 2; k++) {
+        if (op[k].opc != IR_BRCOND || op[k].w != W64 || op[k].aux != IR_EQ ||
+            !(op[k].flags & IR_BIMM) || op[k].a != op->d || op[k].d != op[1].d) {
+            return false;
+        }
+    }
+    if (op[1].imm + op[2].imm != -1 || (op[1].imm != 0 && op[1].imm != -1)) {
+        return false;
+    }
+    for (unsigned k = i + 3; k < l->ir->nops; k++) { /* t must be needed for nothing else */
+        const struct ir_op *o = &l->ir->ops[k];
+        if (o->a == op->d || o->b == op->d || o->c == op->d ||
+            (o->opc == IR_MOVCOND && (ir_reg)o->imm == op->d)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static unsigned try_small_test(struct lower *l, unsigned i)
+{
+    const struct ir_op *op = &l->ir->ops[i];
+    union iop *s;
+
+    if (!is_small_test(l, i)) {
+        return 0;
+    }
+    s = slot(l, iop_br_small);
+    s->a = off(op->a);
+    branch_to(l, s, op[1].d);
+    return 3;
+}
+
+/* A return that checks its target: [load t; test as above; call; label; r += imm; exit to t]. One
+ * slot that does it all or, when the target fails the test or the load is slow, nothing: then the
+ * plain slots behind it do it. */
+static void try_checked_return(struct lower *l, unsigned i)
+{
+    const struct ir_op *op = &l->ir->ops[i];
+
+    if (i + 7 >= l->ir->nops || l->ir->no_link || stack_width(op) != W64 || op->imm ||
+        op->a == IR_NONE || op->d < TCG_REG_TEMP || op[1].a != op->d || !is_small_test(l, i + 1) ||
+        op[4].opc != IR_CALL || op[4].d != IR_NONE || op[5].opc != IR_LABEL ||
+        op[5].imm != op[2].d || op[6].opc != IR_ADD || !(op[6].flags & IR_BIMM) ||
+        !fits32(op[6].imm) || !moves(&op[6], op->a, W64, op[6].imm) || op[7].opc != IR_EXIT_IND ||
+        op[7].a != op->d || wrap_of(&op[7])) {
+        return;
+    }
+    emit_imm(l, iop_ret_small, 0, off(op->a), op[6].imm);
+}
+
+static bool flags_fusable(const struct ir_op *cc)
+{
+    return cc->opc == IR_CC && !(cc->flags & IR_CC_MAP) && cc->a != IR_NONE && cc->c == IR_NONE &&
+           cc->imm >= 0 && cc->imm <= UINT16_MAX;
+}
+
+static int64_t imm_of(const struct ir_op *op)
+{
+    return op->w == W64 ? op->imm : (int32_t)op->imm;
+}
+
+/* d = d OP b, then flags of the result. */
+static unsigned try_alu_cc(struct lower *l, unsigned i)
+{
+    const struct ir_op *op = &l->ir->ops[i], *cc = &op[1];
+    bool bimm = op->flags & IR_BIMM, logic = op->opc != IR_ADD, ccimm;
+    iop_fn fn;
+
+    if (i + 1 >= l->ir->nops || op->d != op->a || op->opc == IR_SUB || !flags_fusable(cc) ||
+        cc->a != op->d) {
+        return 0;
+    }
+    ccimm = cc->flags & IR_BIMM;
+    fn = iop_alu_cc[op->opc][op->w]
+                   [logic ? (bimm ? CCF_RI_A : CCF_RR_A) : (bimm ? CCF_RI_AB : CCF_RR_AB)];
+    if (!fn || (bimm && !fits32(imm_of(op))) ||
+        (logic  ? ccimm || cc->b != IR_NONE
+         : bimm ? !ccimm || cc->imm2 != imm_of(op)
+                : ccimm || cc->b != op->b || op->b == op->d)) {
+        return 0;
+    }
+    if (bimm) {
+        emit_imm(l, fn, off(op->d), (uint16_t)cc->imm, imm_of(op));
+    } else {
+        emit(l, fn, off(op->d), (uint16_t)cc->imm, off(op->b), 0);
+    }
+    map_cc(l, NULL);
+    return 2;
+}
+
+/* Flags of a - b, then a -= b. */
+static unsigned try_cc_sub(struct lower *l, unsigned i)
+{
+    const struct ir_op *cc = &l->ir->ops[i], *op = &cc[1];
+    bool ccimm = cc->flags & IR_BIMM;
+
+    if (i + 1 >= l->ir->nops || !flags_fusable(cc) || op->d != op->a || op->a != cc->a) {
+        return 0;
+    }
+    if (ccimm && op->opc == IR_ADD && (op->flags & IR_BIMM) && fits32(cc->imm2) &&
+        (op->w == W64 ? op->imm == -cc->imm2 : (uint32_t)op->imm == -(uint32_t)cc->imm2)) {
+        emit_imm(l, iop_alu_cc[IR_SUB][op->w][CCF_RI_AB], off(op->d), (uint16_t)cc->imm, cc->imm2);
+    } else if (!ccimm && op->opc == IR_SUB && !(op->flags & IR_BIMM) && cc->b == op->b) {
+        emit(l, iop_alu_cc[IR_SUB][op->w][CCF_RR_AB], off(op->d), (uint16_t)cc->imm, off(op->b), 0);
+    } else {
+        return 0;
+    }
+    map_cc(l, NULL);
+    return 2;
+}
+
+/* Two whole moves, maybe of two instructions. */
+static unsigned try_mov_mov(struct lower *l, unsigned i)
+{
+    const struct ir_op *op = &l->ir->ops[i], *next = &op[1];
+    unsigned n = 2;
+
+    if (op->w != W64) {
+        return 0;
+    }
+    if (i + n < l->ir->nops && next->opc == IR_INSN) {
+        next++;
+        n++;
+    }
+    if (i + n > l->ir->nops || next->opc != IR_MOV || next->w != W64) {
+        return 0;
+    }
+    emit(l, iop_mov_mov, off(op->d), off(op->a), off(next->d), off(next->a));
+    if (n == 3) {
+        map_insn(l, &op[1]);
+    }
+    return n;
+}
+
 /* brcond to L; exit; L: exit, maybe after a cc of the same operands. Returns ops taken; 0: not one.
  */
 static unsigned try_brx(struct lower *l, unsigned i)
@@ -648,13 +792,22 @@ static unsigned try_brx(struct lower *l, unsigned i)
             form = BRX_CC_AB_RR;
         } else if (bimm && ccimm && fits32(cc->imm2) && (int32_t)cc->imm2 == (int32_t)op->imm) {
             form = BRX_CC_AI_RI;
+        } else if (bimm && (op->w == W64 ? op->imm : (int32_t)op->imm) == 0 && ccimm &&
+                   fits32(cc->imm2)) {
+            form = BRX_CC_AI_RZ;
+        } else if (bimm && (op->w == W64 ? op->imm : (int32_t)op->imm) == 0 && !ccimm) {
+            form = BRX_CC_AB_RZ;
         } else {
             return 0;
         }
         kind = (uint16_t)cc->imm;
         map_cc(l, NULL);
     }
-    if (bimm) {
+    if (form == BRX_CC_AI_RZ) {
+        emit_imm(l, iop_brx[op->aux][op->w][form][wrap], kind, off(op->a), cc->imm2);
+    } else if (form == BRX_CC_AB_RZ) {
+        emit(l, iop_brx[op->aux][op->w][form][wrap], kind, off(op->a), off(cc->b), 0);
+    } else if (bimm) {
         emit_imm(l, iop_brx[op->aux][op->w][form][wrap], kind, off(op->a), op->imm);
     } else {
         emit(l, iop_brx[op->aux][op->w][form][wrap], kind, off(op->a), off(op->b), 0);
@@ -743,6 +896,30 @@ static unsigned lower_op(struct lower *l, unsigned i)
     case IR_INSN:
         map_insn(l, op);
         break;
+    case IR_MOV:
+        n = try_mov_mov(l, i);
+        if (n) {
+            return n;
+        }
+        emit(l, iop_un[IR_MOV][op->w], off(op->d), off(op->a), 0, 0);
+        break;
+    case IR_SAR:
+        n = try_small_test(l, i);
+        if (n) {
+            return n;
+        }
+        lower_bin(l, op);
+        break;
+    case IR_ADD:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+        n = try_alu_cc(l, i);
+        if (n) {
+            return n;
+        }
+        lower_bin(l, op);
+        break;
     case IR_MOVI:
         movi(l, op->d, op->imm);
         break;
@@ -780,6 +957,10 @@ static unsigned lower_op(struct lower *l, unsigned i)
         if (n) {
             return n;
         }
+        n = try_cc_sub(l, i);
+        if (n) {
+            return n;
+        }
         if (!(op->flags & IR_CC_MAP)) {
             lower_cc(l, op);
         }
@@ -790,6 +971,7 @@ static unsigned lower_op(struct lower *l, unsigned i)
         if (n) {
             return n;
         }
+        try_checked_return(l, i);
         lower_ld(l, op);
         break;
     case IR_ST:

@@ -32,6 +32,13 @@ static uint64_t helper_ten(struct vcpu *v, uint64_t x)
     (void)v;
     return 10 * x;
 }
+static uint64_t helper_target(struct vcpu *v, uint64_t target)
+{
+    fake_cpu(v)->fault_va = target;
+    vcpu_unwind(v, true);
+}
+static const struct ir_helper h_target = {"target", (void (*)(void))helper_target, 1,
+                                          HELPER_RAISES};
 static const struct ir_helper h_ten = {"ten", (void (*)(void))helper_ten, 1, 0};
 
 static int64_t rel16(const uint8_t *p)
@@ -39,7 +46,7 @@ static int64_t rel16(const uint8_t *p)
     return (int16_t)(p[0] | p[1] << 8);
 }
 
-static bool no_link, pc32;
+static bool no_link, pc32, checked;
 
 static unsigned stack_op(void)
 {
@@ -155,6 +162,15 @@ static void translate(struct vcpu *v, const struct translate_request *req, struc
             break;
         case 0x13:
             ir_ld(ir, W64, t, SP, IR_NONE, stack_op(), 0);
+            if (checked) {
+                ir_reg top = ir_temp(ir);
+                label = ir_label_new(ir);
+                ir_bini(ir, IR_SAR, W64, top, t, 47);
+                ir_brcondi(ir, IR_EQ, W64, top, 0, label);
+                ir_brcondi(ir, IR_EQ, W64, top, -1, label);
+                ir_call(ir, &h_target, IR_NONE, t, IR_NONE, IR_NONE, 0);
+                ir_label(ir, label);
+            }
             ir_bini(ir, IR_ADD, pc32 ? W32 : W64, SP, SP, pc32 ? 4 : 8);
             ir_exit_ind(ir, t, IR_IND_RET, wrap);
             done = true;
@@ -309,13 +325,14 @@ static void call(struct as *a, const uint8_t *ram, unsigned to)
     PUT(a, 0x12, (uint8_t)rel, (uint8_t)(rel >> 8));
 }
 
-static void test_calls(bool narrow)
+static void test_calls(bool narrow, bool check)
 {
     struct fake_cpu *c;
     struct as a;
     unsigned top;
 
     pc32 = narrow;
+    checked = check;
     c = fake_create(&ops, NULL);
     a.p = c->ram;
     /* Two callers, of which one is reached indirectly, on other pages than the callee. */
@@ -401,9 +418,19 @@ static void test_calls(bool narrow)
     tap_ok(c->faults == 1 && c->fault_pc == top && c->v.reg[SP] == 0x200000,
            "a call that cannot push");
     c->faults = 0;
-    fake_run(c, 0x106);
+    fake_run(c, 0x107);
     tap_ok(c->faults == 1 && c->v.reg[SP] == 0x200000, "a return that cannot pop");
-    pc32 = false;
+    if (checked) {
+        uint64_t bad = UINT64_C(0x123400000000000);
+        c->v.reg[SP] = 0x8000;
+        memcpy(c->ram + 0x8000, &bad, 8);
+        c->faults = 0;
+        fake_run(c, 0x107);
+        tap_ok(c->faults == 1 && c->fault_va == bad && c->v.reg[SP] == 0x8000 &&
+                   c->fault_pc == 0x107,
+               "a return to an address that fails its test");
+    }
+    pc32 = checked = false;
     fake_destroy(c);
 }
 
@@ -767,8 +794,9 @@ int main(void)
     test_cross_page(false);
     test_cross_page(true);
     test_indirect();
-    test_calls(false);
-    test_calls(true);
+    test_calls(false, false);
+    test_calls(true, false);
+    test_calls(false, true);
     test_fault();
     test_smc();
     test_two_pages();

@@ -155,6 +155,54 @@ static void gen_stack(struct gen *g)
     }
 }
 
+/* Arithmetic with lazy flags in the shapes that executors fuse. Kinds: see compare(). */
+static void gen_flags(struct gen *g)
+{
+    static const uint8_t ops[] = {IR_ADD, IR_SUB, IR_AND, IR_OR, IR_XOR};
+    struct ir *ir = &g->ir;
+    enum ir_width w = below(2) ? W64 : W32;
+    unsigned o = ops[below(5)];
+    ir_reg d = below(2) ? (ir_reg)below(8) : dest(g), b = source(g);
+    int64_t imm = below(2) ? (int64_t)below(300) - 150 : interesting();
+    bool with_imm = below(2), before = o == IR_SUB;
+
+    if (b == d || b == TCG_REG_CC_A || d == TCG_REG_CC_A) {
+        return;
+    }
+    for (unsigned step = 0; step < 2; step++) {
+        if ((step == 0) == before) {
+            ir_cc(ir, o == IR_ADD || before ? 102 : 101, d,
+                  o != IR_ADD && !before ? IR_NONE
+                  : with_imm             ? IR_NONE
+                                         : b,
+                  IR_NONE);
+            if (with_imm && (o == IR_ADD || before)) {
+                ir->ops[ir->nops - 1].flags = IR_BIMM;
+                ir->ops[ir->nops - 1].imm2 = imm;
+            }
+        } else if (with_imm) {
+            ir_bini(ir, (enum ir_opc)o, w, d, d, imm);
+        } else {
+            ir_bin(ir, (enum ir_opc)o, w, d, d, b);
+        }
+    }
+}
+
+/* The test that a jump's target is canonical. */
+static void gen_small_test(struct gen *g, ir_reg a)
+{
+    struct ir *ir = &g->ir;
+    unsigned ok = ir_label_new(ir);
+    ir_reg t = ir_temp(ir);
+    int64_t first = below(2) ? 0 : -1;
+
+    ir_bini(ir, IR_SAR, W64, t, a, 47);
+    ir_brcondi(ir, IR_EQ, W64, t, first, ok);
+    ir_brcondi(ir, IR_EQ, W64, t, ~first, ok);
+    ir_un(ir, IR_NOT, W64, (ir_reg)below(8), a);
+    ir_label(ir, ok);
+}
+
 static uint64_t helper_mix(struct vcpu *v, uint64_t a, uint64_t b)
 {
     (void)v;
@@ -261,10 +309,23 @@ static void gen_op(struct gen *g)
         gen_memory(g);
         break;
     case 13:
-        if (below(3)) {
-            gen_memory(g);
-        } else {
+        switch (below(5)) {
+        case 0:
             gen_stack(g);
+            break;
+        case 1:
+            gen_flags(g);
+            break;
+        case 2:
+            if (below(3) == 0) {
+                gen_small_test(g, source(g));
+                break;
+            }
+            gen_flags(g);
+            break;
+        default:
+            gen_memory(g);
+            break;
         }
         break;
     case 14:
@@ -370,10 +431,31 @@ static void generate(struct gen *g)
     if (below(2)) {
         unsigned l = ir_label_new(&g->ir);
         ir_reg a = source(g), b = source(g);
-        if (below(2)) {
+        bool zero = false;
+        switch (below(5)) {
+        case 0:
+        case 1:
             ir_cc(&g->ir, 102, a, b, IR_NONE);
+            zero = below(2);
+            break;
+        case 2:
+            ir_cc(&g->ir, 101, a, IR_NONE, IR_NONE);
+            zero = true;
+            break;
+        case 3:
+            ir_cc(&g->ir, 102, a, IR_NONE, IR_NONE);
+            g->ir.ops[g->ir.nops - 1].flags = IR_BIMM;
+            g->ir.ops[g->ir.nops - 1].imm2 = interesting();
+            zero = true;
+            break;
+        default:
+            gen_flags(g);
+            break;
         }
-        if (below(2)) {
+        if (zero) {
+            ir_brcondi(&g->ir, (enum ir_cond)below(IR_NCOND), below(2) ? W64 : W32,
+                       below(2) ? TCG_REG_CC_A : a, 0, l);
+        } else if (below(2)) {
             ir_brcond(&g->ir, (enum ir_cond)below(IR_NCOND), below(2) ? W64 : W32, a, b, l);
         } else {
             ir_brcondi(&g->ir, (enum ir_cond)below(IR_NCOND), below(2) ? W64 : W32, a,
