@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum fp_round { FP_NEAREST_EVEN, FP_DOWN, FP_UP, FP_ZERO }; /* x86's RC encoding */
+enum fp_round { FP_NEAREST_EVEN, FP_DOWN, FP_UP, FP_TRUNCATE }; /* x86's RC encoding */
 
 enum fp_flags { /* x86's MXCSR / x87 status bit positions */
     FP_INVALID = 1,

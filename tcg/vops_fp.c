@@ -445,7 +445,7 @@ DEFINE(CVTPI2PS)
 
 static int64_t to_int(struct fpenv *fp, enum sf_format f, uint64_t x, unsigned bits, bool truncate)
 {
-    return sf_to_int(fp, unpack(f, x), bits, truncate ? FP_ZERO : (enum fp_round)fp->round);
+    return sf_to_int(fp, unpack(f, x), bits, truncate ? FP_TRUNCATE : (enum fp_round)fp->round);
 }
 
 #define TO_DQ(name, f, field, n, truncate)                                                         \
