@@ -19,6 +19,8 @@ enum {
     EXTENDED = LEGACY_SIZE + HEADER_SIZE,
     MXCSR_INIT = 0x1f80,
     MXCSR_MASK = 0xffff,
+    FSW_ES = 0x80,
+    FSW_B = 0x8000,
 };
 #define COMPACTED (UINT64_C(1) << 63)
 
@@ -218,7 +220,10 @@ static void commit_x87(struct x86_cpu *c, const struct x87_image *x, bool rex_w)
     uint16_t sw = (uint16_t)(x->head >> 16);
 
     c->fp_cw = (x->head & 0x1f7f) | 0x40;
-    c->fp_sw = sw & ~0x3800;
+    c->fp_sw = sw & ~(0x3800 | FSW_ES | FSW_B);
+    if (sw & ~c->fp_cw & FP_ALL) { /* the summary follows from the rest, whatever is in the image */
+        c->fp_sw |= FSW_ES | FSW_B;
+    }
     c->fp_top = sw >> 11 & 7;
     c->fp_tag_empty = (uint8_t) ~(x->head >> 32);
     c->fp_op = x->head >> 48 & 0x7ff;
