@@ -68,7 +68,12 @@ enum { REG_SCRATCH0 = TCG_REG_LAST_TEMP + 1, REG_SCRATCH1, REG_SCRATCH2, REG_ZER
 #define RPC         (v->reg[TCG_REG_PC])
 #define V(off)      ((union vreg *)((char *)v + (off)))
 
+#if defined(__GNUC__) && !defined(__clang__)
+#define NOINLINE                                                                                   \
+    __attribute__((noipa)) /* keeps unused arguments, so that the others stay in place */
+#else
 #define NOINLINE __attribute__((noinline))
+#endif
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
 #define IOP_LOOP 1
