@@ -272,6 +272,9 @@ static bool encode(struct generator *g, const struct x86_opcode *row, enum addre
             e->insn.row != row) {
             continue;
         }
+        if (g->bits == 64 && e->insn.seg == SEG_FS) {
+            continue; /* the native side's thread-local storage */
+        }
         if (g->bits < 64 && e->insn.seg == SEG_CS && e->insn.op[0].kind == OP_MEM) {
             continue; /* writes to CS are refused before reads fault, which is not modelled */
         }
