@@ -2,6 +2,7 @@
 #include "control/setup.h"
 #include "control/monitor.h"
 #include "cpu/cpuid.h"
+#include "cpu/x86.h"
 #include "host/block.h"
 #include "host/chardev.h"
 #include "host/mainloop.h"
@@ -330,6 +331,23 @@ static bool make_device(struct program *p, const char *text, struct error *err)
     return ok || error_prefix(err, "-device %s", text);
 }
 
+/* The -d categories that are the translator's own. */
+static void log_translations(struct program *p)
+{
+    static const unsigned bits[][2] = {
+        {LOG_IN_ASM, TCG_LOG_IN_ASM}, {LOG_OP, TCG_LOG_OP},   {LOG_OUT_ASM, TCG_LOG_OUT_ASM},
+        {LOG_EXEC, TCG_LOG_EXEC},     {LOG_CPU, TCG_LOG_CPU},
+    };
+    unsigned mask = 0;
+
+    for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+        mask |= p->log.mask & bits[i][0] ? bits[i][1] : 0;
+    }
+    if (mask) {
+        tcg_set_log(p->machine->tcg, mask, p->log.out);
+    }
+}
+
 bool program_setup(struct program *p, struct error *err)
 {
     p->log.out = stderr;
@@ -349,6 +367,7 @@ bool program_setup(struct program *p, struct error *err)
     if (!p->machine->tcg) {
         return error_prefix(err, "-accel %s", p->opt.accel ? p->opt.accel : p->tcg.accel);
     }
+    log_translations(p);
     if (!setup_chardevs(p, err) || !setup_drives(p, err)) {
         return false;
     }
@@ -389,9 +408,17 @@ void program_destroy(struct program *p)
     }
     if (m) {
         struct tcg *tcg = m->tcg;
-        machine_destroy(m);
+        struct x86_cpu *cpus[MAX_CPUS];
+        unsigned ncpus = m->nvcpus;
+        for (unsigned i = 0; i < ncpus; i++) {
+            cpus[i] = x86_cpu(m->vcpus[i]);
+        }
+        machine_destroy(m); /* still looks at them */
         if (tcg) {
             tcg_destroy(tcg);
+        }
+        while (ncpus--) {
+            x86_cpu_destroy(cpus[ncpus]);
         }
     }
     if (p->loop) {

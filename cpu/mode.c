@@ -382,6 +382,11 @@ static void deliver(struct vcpu *v)
     x86_deliver(v);
 }
 
+static unsigned code_bits(uint64_t key)
+{
+    return key & KEY_CS64 ? 64 : key & KEY_CS32 ? 32 : 16;
+}
+
 const struct guest_ops x86_guest_ops = {
     .linear_pc = linear_pc,
     .translate = x86_translate,
@@ -394,4 +399,5 @@ const struct guest_ops x86_guest_ops = {
     .watch_hit = x86_watch_hit,
     .reg_name = x86_reg_name,
     .cc_name = x86_cc_name,
+    .code_bits = code_bits,
 };

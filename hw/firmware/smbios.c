@@ -26,7 +26,7 @@ static void bytes(struct out *o, const void *p, size_t n)
 static void le(struct out *o, uint64_t v, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        uint8_t b = (uint8_t)(v >> 8 * i);
+        uint8_t b = i < 8 ? (uint8_t)(v >> 8 * i) : 0;
         bytes(o, &b, 1);
     }
 }

@@ -35,10 +35,29 @@ ok $? "shell arithmetic"
 sum=$(dd if=/dev/zero bs=64k count=64 2>/dev/null | sha256sum | cut -d' ' -f1)
 grep -aq "$sum" "$work/console"
 ok $? "sha256sum agrees with the host's"
-boot 64
 boot 6G
 [ "$(awk '/memory:/ {print ($2 > 5900000)}' "$work/console")" = 1 ]
 ok $? "6 GiB are seen"
+# 64 MiB are too few for the cloud kernel (it loads at 16 MiB and needs 52 more): the installer's 32-bit kernel,
+# with busybox and its libraries from the installer's own initial RAM disk.
+dir=/usr/lib/debian-installer/images/12/i386/text/debian-installer/i386
+if [ -f "$dir/linux" ]; then
+    mkdir -p "$work/small"
+    (
+        cd "$work/small" || exit
+        zcat "$dir/initrd.gz" | cpio -id --quiet bin/busybox '*ld-linux*' '*libc.so*' '*libm.so*' '*libresolv.so*'
+        mkdir -p dev proc
+        printf '#!/bin/busybox sh\n/bin/busybox mount -t proc proc /proc\n/bin/busybox uname -a\n%s\n%s\n' \
+            '/bin/busybox awk "/MemTotal/ {print \"small memory:\", \$2}" /proc/meminfo' 'exec /bin/busybox poweroff -f' >init
+        chmod +x init
+        find . | cpio -o -H newc --quiet | gzip -1 >../small.img
+    ) 2>/dev/null
+    start_guest -m 64 -no-reboot -kernel "$dir/linux" -initrd "$work/small.img" -append "console=ttyS0 quiet panic=-1"
+    wait_for 200 'small memory: [0-9]+'
+    ok $? "a 32-bit kernel runs with -m 64"
+    wait_end 60
+    ok $? "power-off ends with status 0"
+fi
 start_guest -m 256 -no-reboot -kernel "$guest/bzImage" -initrd "$guest/initrd.img" -append "console=ttyS0 quiet"
 wait_for 300 'is up after'
 ok $? "an interactive shell"
