@@ -136,7 +136,8 @@ bool generate_wants(const struct x86_opcode *row, unsigned bits)
     if (row->mnemonic == MN_INVALID || !host_has(row->feature) ||
         (row->attr & (AT_SSE | AT_FPU | AT_MMX | AT_AVX)) ||
         (row->attr & (bits == 64 ? AT_NO64 : AT_ONLY64)) ||
-        (row->mnemonic == MN_SYSRET && bits < 64)) { /* Intel's and AMD's differ there */
+        (row->mnemonic == MN_SYSRET && bits < 64) || /* Intel's and AMD's differ there */
+        row->mnemonic == MN_TZCNT) { /* BSF for our models, which lack BMI1; the host has it */
         return false;
     }
     for (unsigned n = 0; n < sizeof unwanted / sizeof unwanted[0]; n++) {
