@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "cpu/cpuid.h"
 #include "cpu/isa.h"
 #include "cpu/x86.h"
 #include "tests/cpu/emulated.h"
@@ -267,6 +268,11 @@ struct options {
     const char *name, *accel;
 };
 
+static bool has_feature(struct test *t, unsigned feature)
+{
+    return feature <= X86F_I486 || x86_model_has(emulated_cpu(t->emulated)->model, feature);
+}
+
 static void test_bits(struct test *t, const struct options *o, unsigned bits)
 {
     const struct x86_isa *isa = emulated_cpu(t->emulated)->isa;
@@ -277,7 +283,8 @@ static void test_bits(struct test *t, const struct options *o, unsigned bits)
     for (unsigned n = 0; n < x86_opcode_count() && nrows < MAX_ROWS; n++) {
         const struct x86_opcode *row = x86_opcode_row(n);
         const char *name = x86_mnemonic_name((enum x86_mnemonic)row->mnemonic);
-        if (generate_wants(row, bits) && (!o->name || !strcasecmp(o->name, name))) {
+        if (generate_wants(row, bits) && has_feature(t, row->feature) &&
+            (!o->name || !strcasecmp(o->name, name))) {
             if (x86_isa_has(isa, (enum x86_mnemonic)row->mnemonic)) {
                 rows[nrows++] = row;
             } else {
