@@ -349,7 +349,9 @@ static bool step_ins(struct rep *r)
         /* What the port gives must not be lost: nothing may raise or restart after it. */
         tcg_retry_single(r->v);
         softmmu_probe(r->v, to.linear, ACCESS_WRITE, r->ctx);
-        softmmu_probe(r->v, to.linear + r->size - 1, ACCESS_WRITE, r->ctx);
+        if ((to.linear & (PAGE - 1)) + r->size > PAGE) {
+            softmmu_probe(r->v, (to.linear | (PAGE - 1)) + 1, ACCESS_WRITE, r->ctx);
+        }
     }
     uint64_t value = x86_port_in(c, port, r->size);
     if (d) {
