@@ -1,24 +1,61 @@
-/* The decoder (SDM volume 2, chapter 2): prefixes, opcode, ModRM, SIB, displacement, immediates. What an
- * opcode means is in the tables of cpu/opcodes/: one row an instruction form.
+/* The decoder (SDM volume 2, chapter 2): prefixes, opcode, ModRM, SIB, displacement, immediates.
+ * What an opcode means is in the tables of cpu/opcodes/: one row an instruction form.
  *
  * Left out: VEX, EVEX and XOP encodings (undefined for the CPU models there are). */
 #include "cpu/decode.h"
 #include "cpu/cpuid.h"
 #include "cpu/x86.h"
 
-#include <ctype.h>
 #include <string.h>
 
 /* ---- operand forms ---- */
 
 enum where {
-    W_NONE, W_RM, W_REG, W_RM_MEM1, W_RM_MEM2, W_RMREG, W_MEM, W_OPREG, W_ACC, W_CL, W_DX, W_ONE, W_IMM8,
-    W_IMM8S, W_IMM16, W_IMMZ, W_IMMV, W_IMM8_2, W_REL8, W_RELZ, W_FARPTR, W_MOFFS, W_SEGREG, W_SEG0, W_SEG1,
-    W_SEG2, W_SEG3, W_SEG4, W_SEG5, W_CREG, W_DREG, W_STRSRC, W_STRDST, W_ST0, W_STI, W_VREG, W_VRM,
-    W_VRMREG, W_MREG, W_MRM, W_MRMREG, W_XMM0,
+    W_NONE,
+    W_RM,
+    W_REG,
+    W_RM_MEM1,
+    W_RM_MEM2,
+    W_RMREG,
+    W_MEM,
+    W_OPREG,
+    W_ACC,
+    W_CL,
+    W_DX,
+    W_ONE,
+    W_IMM8,
+    W_IMM8S,
+    W_IMM16,
+    W_IMMZ,
+    W_IMMV,
+    W_IMM8_2,
+    W_REL8,
+    W_RELZ,
+    W_FARPTR,
+    W_MOFFS,
+    W_SEGREG,
+    W_SEG0,
+    W_SEG1,
+    W_SEG2,
+    W_SEG3,
+    W_SEG4,
+    W_SEG5,
+    W_CREG,
+    W_DREG,
+    W_STRSRC,
+    W_STRDST,
+    W_ST0,
+    W_STI,
+    W_VREG,
+    W_VRM,
+    W_VRMREG,
+    W_MREG,
+    W_MRM,
+    W_MRMREG,
+    W_XMM0,
 };
-/* Sizes beside numbers of bytes: V operand size, Z the same but 4 for 8, Y 4 or 8 by REX.W, M 4 or 8 by mode,
- * FAR a far pointer of the operand size. */
+/* Sizes beside numbers of bytes: V operand size, Z the same but 4 for 8, Y 4 or 8 by REX.W, M 4 or
+ * 8 by mode, FAR a far pointer of the operand size. */
 enum { SIZE_V = 0x40, SIZE_Z, SIZE_Y, SIZE_M, SIZE_FAR };
 #define S_V   SIZE_V
 #define S_Z   SIZE_Z
@@ -54,50 +91,59 @@ enum prefix_rule { ANY, NP, P66, F3, F2, NO_REP /* neither F2 nor F3 */ };
 
 /* More attributes than decode.h tells: what an encoding must look like to be the row's. */
 enum {
-    AT_MEM = 0x10000,    /* ModRM names memory */
-    AT_REG = 0x20000,    /* ModRM names a register */
+    AT_MEM = 0x10000, /* ModRM names memory */
+    AT_REG = 0x20000, /* ModRM names a register */
     AT_W0 = 0x40000,
     AT_W1 = 0x80000,
     AT_NOREXB = 0x100000, /* not with REX.B: NOP beside XCHG R8 */
-    AT_CRDR = 0x200000,  /* mod is ignored: always a register */
-    AT_LAHF = 0x400000,  /* in 64-bit mode only with the LAHF feature: always there in our models */
+    AT_CRDR = 0x200000,   /* mod is ignored: always a register */
+    AT_LAHF = 0x400000, /* in 64-bit mode only with the LAHF feature: always there in our models */
     AT_XLAT = 0x800000,
 };
 
 #define FX(o, s, z, a, p, c) ((o) | (s) << 3 | (z) << 6 | (a) << 9 | (p) << 12 | (c) << 15)
-#define F_ALL    FX(FE_W, FE_W, FE_W, FE_W, FE_W, FE_W)
-#define F_LOGIC  FX(FE_0, FE_W, FE_W, FE_U, FE_W, FE_0)
-#define F_ADC    FX(FE_W, FE_W, FE_W, FE_W, FE_W, FE_RW)
-#define F_INC    FX(FE_W, FE_W, FE_W, FE_W, FE_W, FE_NONE)
-#define F_MUL    FX(FE_W, FE_U, FE_U, FE_U, FE_U, FE_W)
-#define F_UNDEF  FX(FE_U, FE_U, FE_U, FE_U, FE_U, FE_U)
-#define F_SHIFT  FX(FE_U, FE_W, FE_W, FE_U, FE_W, FE_W)
-#define F_ROT    FX(FE_U, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_W)
-#define F_RCL    FX(FE_U, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_RW)
-#define F_BT     FX(FE_U, FE_U, FE_NONE, FE_U, FE_U, FE_W)
-#define F_BSF    FX(FE_U, FE_U, FE_W, FE_U, FE_U, FE_U)
-#define F_ZCNT   FX(FE_U, FE_U, FE_W, FE_U, FE_U, FE_W)
-#define F_POPCNT FX(FE_0, FE_0, FE_W, FE_0, FE_0, FE_0)
-#define F_DAA    FX(FE_U, FE_W, FE_W, FE_RW, FE_W, FE_RW)
-#define F_AAA    FX(FE_U, FE_U, FE_U, FE_RW, FE_U, FE_W)
-#define F_AAM    FX(FE_U, FE_W, FE_W, FE_U, FE_W, FE_U)
-#define F_CC     FX(FE_R, FE_R, FE_R, FE_NONE, FE_R, FE_R)
-#define F_READ   FX(FE_R, FE_R, FE_R, FE_R, FE_R, FE_R)
-#define F_SAHF   FX(FE_NONE, FE_W, FE_W, FE_W, FE_W, FE_W)
-#define F_LAHF   FX(FE_NONE, FE_R, FE_R, FE_R, FE_R, FE_R)
-#define F_Z      FX(FE_NONE, FE_NONE, FE_W, FE_NONE, FE_NONE, FE_NONE)
-#define F_RZ     FX(FE_NONE, FE_NONE, FE_R, FE_NONE, FE_NONE, FE_NONE)
-#define F_CMC    FX(FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_RW)
-#define F_CF0    FX(FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_0)
-#define F_CF1    FX(FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_1)
-#define F_CFONLY FX(FE_0, FE_0, FE_0, FE_0, FE_0, FE_W)
-#define F_COMI   FX(FE_0, FE_0, FE_W, FE_0, FE_W, FE_W)
-#define F_PTEST  FX(FE_0, FE_0, FE_W, FE_0, FE_0, FE_W)
-#define F_STR    FX(FE_W, FE_W, FE_W, FE_0, FE_0, FE_W)
+#define F_ALL                FX(FE_W, FE_W, FE_W, FE_W, FE_W, FE_W)
+#define F_LOGIC              FX(FE_0, FE_W, FE_W, FE_U, FE_W, FE_0)
+#define F_ADC                FX(FE_W, FE_W, FE_W, FE_W, FE_W, FE_RW)
+#define F_INC                FX(FE_W, FE_W, FE_W, FE_W, FE_W, FE_NONE)
+#define F_MUL                FX(FE_W, FE_U, FE_U, FE_U, FE_U, FE_W)
+#define F_UNDEF              FX(FE_U, FE_U, FE_U, FE_U, FE_U, FE_U)
+#define F_SHIFT              FX(FE_U, FE_W, FE_W, FE_U, FE_W, FE_W)
+#define F_ROT                FX(FE_U, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_W)
+#define F_RCL                FX(FE_U, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_RW)
+#define F_BT                 FX(FE_U, FE_U, FE_NONE, FE_U, FE_U, FE_W)
+#define F_BSF                FX(FE_U, FE_U, FE_W, FE_U, FE_U, FE_U)
+#define F_ZCNT               FX(FE_U, FE_U, FE_W, FE_U, FE_U, FE_W)
+#define F_POPCNT             FX(FE_0, FE_0, FE_W, FE_0, FE_0, FE_0)
+#define F_DAA                FX(FE_U, FE_W, FE_W, FE_RW, FE_W, FE_RW)
+#define F_AAA                FX(FE_U, FE_U, FE_U, FE_RW, FE_U, FE_W)
+#define F_AAM                FX(FE_U, FE_W, FE_W, FE_U, FE_W, FE_U)
+#define F_CC                 FX(FE_R, FE_R, FE_R, FE_NONE, FE_R, FE_R)
+#define F_READ               FX(FE_R, FE_R, FE_R, FE_R, FE_R, FE_R)
+#define F_SAHF               FX(FE_NONE, FE_W, FE_W, FE_W, FE_W, FE_W)
+#define F_LAHF               FX(FE_NONE, FE_R, FE_R, FE_R, FE_R, FE_R)
+#define F_Z                  FX(FE_NONE, FE_NONE, FE_W, FE_NONE, FE_NONE, FE_NONE)
+#define F_RZ                 FX(FE_NONE, FE_NONE, FE_R, FE_NONE, FE_NONE, FE_NONE)
+#define F_CMC                FX(FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_RW)
+#define F_CF0                FX(FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_0)
+#define F_CF1                FX(FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_NONE, FE_1)
+#define F_CFONLY             FX(FE_0, FE_0, FE_0, FE_0, FE_0, FE_W)
+#define F_COMI               FX(FE_0, FE_0, FE_W, FE_0, FE_W, FE_W)
+#define F_PTEST              FX(FE_0, FE_0, FE_W, FE_0, FE_0, FE_W)
+#define F_STR                FX(FE_W, FE_W, FE_W, FE_0, FE_0, FE_W)
 
 static const struct x86_opcode rows[] = {
 #define INSN(map, op, pfx, reg, name, o1, o2, o3, o4, feature, fl, at)                             \
-    {MN_##name, X86F_##feature, map, op, pfx, reg, {FORM_##o1, FORM_##o2, FORM_##o3, FORM_##o4}, fl, at},
+    {                                                                                              \
+        MN_##name,                                                                                 \
+        X86F_##feature,                                                                            \
+        map,                                                                                       \
+        op,                                                                                        \
+        pfx,                                                                                       \
+        reg,                                                                                       \
+        {FORM_##o1, FORM_##o2, FORM_##o3, FORM_##o4},                                              \
+        fl,                                                                                        \
+        at},
 #include "cpu/opcodes/map_1byte.def"
 #include "cpu/opcodes/map_0f.def"
 #include "cpu/opcodes/map_0f38.def"
@@ -124,7 +170,7 @@ const char *x86_operand_form(unsigned code)
 
 static const char *const mnemonic_names[] = {
     "(invalid)",
-#define M(name) #name,
+#define M(id, name) name,
 #include "cpu/mnemonics.def"
 #undef M
 };
@@ -153,8 +199,21 @@ static unsigned first_row(unsigned map, unsigned opcode)
 static bool form_has_modrm(unsigned where)
 {
     switch (where) {
-    case W_RM: case W_REG: case W_RM_MEM1: case W_RM_MEM2: case W_RMREG: case W_MEM: case W_SEGREG:
-    case W_CREG: case W_DREG: case W_STI: case W_VREG: case W_VRM: case W_VRMREG: case W_MREG: case W_MRM:
+    case W_RM:
+    case W_REG:
+    case W_RM_MEM1:
+    case W_RM_MEM2:
+    case W_RMREG:
+    case W_MEM:
+    case W_SEGREG:
+    case W_CREG:
+    case W_DREG:
+    case W_STI:
+    case W_VREG:
+    case W_VRM:
+    case W_VRMREG:
+    case W_MREG:
+    case W_MRM:
     case W_MRMREG:
         return true;
     default:
@@ -209,8 +268,9 @@ static int64_t get_signed(struct reader *r, unsigned n)
 
 static void memory_16(struct reader *r, struct x86_insn *i)
 {
-    static const uint8_t base[8] = {X86_RBX, X86_RBX, X86_RBP, X86_RBP, X86_RSI, X86_RDI, X86_RBP, X86_RBX};
-    static const uint8_t index[8] = {X86_RSI, X86_RDI, X86_RSI, X86_RDI,
+    static const uint8_t base[8] = {X86_RBX, X86_RBX, X86_RBP, X86_RBP,
+                                    X86_RSI, X86_RDI, X86_RBP, X86_RBX};
+    static const uint8_t index[8] = {X86_RSI,   X86_RDI,   X86_RSI,   X86_RDI,
                                      X86_NOREG, X86_NOREG, X86_NOREG, X86_NOREG};
     unsigned mod = i->modrm >> 6, rm = i->modrm & 7;
 
@@ -257,12 +317,20 @@ static void memory_32(struct reader *r, struct x86_insn *i, enum x86_bits bits)
 
 struct prefixes {
     bool opsize, addrsize, lock;
-    uint8_t rep;  /* last of F2, F3; 0: none */
-    int seg;      /* -1: none */
+    uint8_t rep; /* last of F2, F3; 0: none */
+    int seg;     /* -1: none */
 };
 
-static bool matches(const struct x86_opcode *row, const struct x86_insn *i, const struct prefixes *p,
-                    enum x86_bits bits)
+/* CR0, CR2, CR3, CR4 and CR8; DR4 and DR5 depend on CR4.DE, which is not known here. */
+static bool system_register(unsigned where, const struct x86_insn *i)
+{
+    unsigned reg = (i->modrm >> 3 & 7) | (i->rex & 4) << 1;
+
+    return where == W_CREG ? reg < 9 && (0x11d >> reg & 1) : reg < 8;
+}
+
+static bool matches(const struct x86_opcode *row, const struct x86_insn *i,
+                    const struct prefixes *p, enum x86_bits bits)
 {
     bool reg = i->modrm >> 6 == 3 || (row->attr & AT_CRDR);
 
@@ -299,8 +367,8 @@ static bool matches(const struct x86_opcode *row, const struct x86_insn *i, cons
     if (row->modrm_reg >= 8) {
         return (i->modrm & 0x3f) == row->modrm_reg - 8 && reg;
     }
-    if ((row->modrm_reg >= 0 && (i->modrm >> 3 & 7) != row->modrm_reg) || ((row->attr & AT_MEM) && reg) ||
-        ((row->attr & AT_REG) && !reg)) {
+    if ((row->modrm_reg >= 0 && (i->modrm >> 3 & 7) != row->modrm_reg) ||
+        ((row->attr & AT_MEM) && reg) || ((row->attr & AT_REG) && !reg)) {
         return false;
     }
     for (unsigned n = 0; n < 4; n++) {
@@ -315,6 +383,17 @@ static bool matches(const struct x86_opcode *row, const struct x86_insn *i, cons
         case W_MRMREG:
         case W_STI:
             if (!reg) {
+                return false;
+            }
+            break;
+        case W_SEGREG: /* six of them; CS is not written */
+            if ((i->modrm >> 3 & 7) > SEG_GS || (n == 0 && (i->modrm >> 3 & 7) == SEG_CS)) {
+                return false;
+            }
+            break;
+        case W_CREG:
+        case W_DREG:
+            if (!system_register(forms[row->operand[n]].where, i)) {
                 return false;
             }
             break;
@@ -367,7 +446,8 @@ static void set_rm(struct x86_operand *o, const struct x86_insn *i, uint8_t reg_
     }
 }
 
-static void fill_operand(struct x86_insn *i, unsigned n, unsigned form, struct reader *r, enum x86_bits bits)
+static void fill_operand(struct x86_insn *i, unsigned n, unsigned form, struct reader *r,
+                         enum x86_bits bits)
 {
     struct x86_operand *o = &i->op[n];
     const struct form *f = &forms[form];
@@ -459,7 +539,12 @@ static void fill_operand(struct x86_insn *i, unsigned n, unsigned form, struct r
         o->kind = OP_SEG;
         o->reg = i->modrm >> 3 & 7;
         break;
-    case W_SEG0: case W_SEG1: case W_SEG2: case W_SEG3: case W_SEG4: case W_SEG5:
+    case W_SEG0:
+    case W_SEG1:
+    case W_SEG2:
+    case W_SEG3:
+    case W_SEG4:
+    case W_SEG5:
         o->kind = OP_SEG;
         o->reg = (uint8_t)(f->where - W_SEG0);
         break;
@@ -505,7 +590,8 @@ static void fill_operand(struct x86_insn *i, unsigned n, unsigned form, struct r
 
 /* ---- the whole ---- */
 
-static void read_prefixes(struct reader *r, struct prefixes *p, struct x86_insn *i, enum x86_bits bits)
+static void read_prefixes(struct reader *r, struct prefixes *p, struct x86_insn *i,
+                          enum x86_bits bits)
 {
     for (;;) {
         uint8_t b = (uint8_t)get(r, 1);
@@ -526,12 +612,16 @@ static void read_prefixes(struct reader *r, struct prefixes *p, struct x86_insn 
         case 0xf3:
             p->rep = b;
             break;
-        case 0x26: case 0x2e: case 0x36: case 0x3e:
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
             if (bits != X86_64) { /* the null prefixes of 64-bit mode */
                 p->seg = b >> 3 & 3;
             }
             break;
-        case 0x64: case 0x65:
+        case 0x64:
+        case 0x65:
             p->seg = SEG_FS + (b & 1);
             break;
         default:
@@ -549,8 +639,8 @@ static void read_prefixes(struct reader *r, struct prefixes *p, struct x86_insn 
     }
 }
 
-static uint8_t operand_size(const struct x86_opcode *row, const struct x86_insn *i, const struct prefixes *p,
-                            enum x86_bits bits)
+static uint8_t operand_size(const struct x86_opcode *row, const struct x86_insn *i,
+                            const struct prefixes *p, enum x86_bits bits)
 {
     if (bits == X86_16) {
         return p->opsize ? 4 : 2;
@@ -570,8 +660,8 @@ static uint8_t operand_size(const struct x86_opcode *row, const struct x86_insn 
     return row->attr & AT_D64 ? 8 : 4;
 }
 
-static const struct x86_opcode *find_row(struct x86_insn *i, const struct prefixes *p, struct reader *r,
-                                         enum x86_bits bits)
+static const struct x86_opcode *find_row(struct x86_insn *i, const struct prefixes *p,
+                                         struct reader *r, enum x86_bits bits)
 {
     unsigned n = first_row(i->map, i->opcode), end = n;
 

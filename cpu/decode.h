@@ -8,7 +8,7 @@
 
 enum x86_mnemonic {
     MN_INVALID,
-#define M(name) MN_##name,
+#define M(id, name) MN_##id,
 #include "cpu/mnemonics.def"
 #undef M
     MN_COUNT
@@ -63,10 +63,11 @@ struct x86_insn {
     bool rex_w;
     bool vex;
     uint8_t vex_l; /* 0: 128, 1: 256 */
+    uint8_t vsib;  /* gathers: bytes of the vector register that is the index, 16 or 32; 0: none */
     uint8_t rex;   /* whole byte, 0: none */
     bool has_modrm;
     uint8_t modrm, opcode; /* last opcode byte */
-    uint8_t map;   /* 0 one-byte, 1 0F, 2 0F38, 3 0F3A, 8.. x87 */
+    uint8_t map;   /* 0 one-byte, 1 0F, 2 0F38, 3 0F3A, 8 x87, 9 VEX 0F, 10 VEX 0F38, 11 VEX 0F3A */
     const struct x86_opcode *row;
 };
 

@@ -1,0 +1,132 @@
+/* Where decode_test.c lets Capstone 4 have another view than the decoder, and why. Each rule is as
+ * narrow as the error; the sections are of the SDM, volume 2. */
+#ifndef TESTS_CPU_DECODE_EXCEPTIONS_H
+#define TESTS_CPU_DECODE_EXCEPTIONS_H
+
+enum {
+    B16 = 1 << X86_16,
+    B32 = 1 << X86_32,
+    B64 = 1 << X86_64,
+    ALL = B16 | B32 | B64,
+    V = 1 << D_VALID,
+    I = 1 << D_INVALID,
+    L = 1 << D_LENGTH,
+    N = 1 << D_NAME,
+    O = 1 << D_OPERANDS,
+};
+
+struct sample {
+    enum difference d;
+    enum x86_bits bits;
+    const uint8_t *bytes;
+    const struct x86_insn *i;
+    const cs_insn *c; /* NULL: Capstone does not decode it */
+    bool p66, p67, f2, f3, lock;
+};
+
+static bool any(const struct sample *s)
+{
+    (void)s;
+    return true;
+}
+
+static bool simd_prefix(const struct sample *s)
+{
+    return s->p66 || s->f2 || s->f3;
+}
+
+/* F2 and F3 before opcodes that have no such row; or both with 66, where F2/F3 win. */
+static bool rep_or_66(const struct sample *s)
+{
+    return !s->i->vex && simd_prefix(s);
+}
+
+static bool with_66(const struct sample *s)
+{
+    return s->p66;
+}
+
+static bool with_lock(const struct sample *s)
+{
+    return s->lock;
+}
+
+static bool is_register(const struct sample *s)
+{
+    return s->i->modrm >> 6 == 3;
+}
+
+static bool to_cs(const struct sample *s)
+{
+    return (s->i->modrm >> 3 & 7) == SEG_CS;
+}
+
+static bool with_67(const struct sample *s)
+{
+    return s->p67;
+}
+
+static bool is_name(const struct sample *s, const char *prefix)
+{
+    return s->c && !strncmp(s->c->mnemonic, prefix, strlen(prefix));
+}
+
+static bool amd_or_rtm(const struct sample *s)
+{
+    static const char *const names[] = {
+        "xabort", "xbegin",   "xtest",   "xend",        "vm",      "skinit",   "clgi",
+        "stgi",   "invlpga",  "getsec",  "femms",       "salc",    "invept",   "invvpid",
+        "extrq",  "insertq",  "movnts",  "pcommit",     "clzero",  "monitorx", "mwaitx",
+        "enc",    "rdfsbase", "ptwrite", "prefetchwt1", "montmul", "x",        "invpcid",
+        "pf",     "pavgusb",  "pmulhrw", "pswapd",      "pi2f"};
+    for (unsigned n = 0; n < sizeof names / sizeof names[0]; n++) {
+        if (is_name(s, names[n])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool segment_register(const struct sample *s)
+{
+    return (s->i->modrm >> 3 & 7) > 5 || (s->i->rex & 4);
+}
+
+static const struct exception {
+    uint8_t bits, map, first, last;
+    uint8_t kinds;
+    bool (*applies)(const struct sample *s);
+    const char *reason;
+} exceptions[] = {
+#include "tests/cpu/decode_exceptions.def"
+};
+
+static bool excused(enum difference d, const uint8_t *bytes, enum x86_bits bits,
+                    const struct x86_insn *i, const cs_insn *c)
+{
+    struct sample s = {d, bits, bytes, i, c, false, false, false, false, false};
+
+    for (unsigned n = 0; n < INSN_MAX; n++) {
+        uint8_t b = bytes[n];
+        s.p66 |= b == 0x66;
+        s.p67 |= b == 0x67;
+        s.f2 |= b == 0xf2;
+        s.f3 |= b == 0xf3;
+        s.lock |= b == 0xf0;
+        bool rex = bits == X86_64 && (b & 0xf0) == 0x40;
+        if (!(b == 0x66 || b == 0x67 || b == 0xf0 || b == 0xf2 || b == 0xf3 || b == 0x64 ||
+              b == 0x65 || (b & 0xe7) == 0x26 || rex)) {
+            break;
+        }
+    }
+    for (unsigned n = 0; n < sizeof exceptions / sizeof exceptions[0]; n++) {
+        const struct exception *e = &exceptions[n];
+        if ((e->bits >> bits & 1) && e->map == i->map && i->opcode >= e->first &&
+            i->opcode <= e->last && (e->kinds >> d & 1) && e->applies(&s)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+#endif
