@@ -155,6 +155,8 @@ enum helper_flags {
     HELPER_READS = 4,    /* reads guest integer registers in v->reg */
     HELPER_WRITES = 8,   /* writes guest integer registers in v->reg */
     HELPER_VECTOR = 16,  /* reads or writes v->vec */
+    HELPER_PURE = 32,    /* only its result matters (of its arguments, and with HELPER_READS registers):
+                          * dropped when that is not used */
 };
 
 struct ir_helper {

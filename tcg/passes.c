@@ -99,6 +99,15 @@ static inline unsigned helper_flags_of(const struct ir_op *op)
     return ir_op_helper(op)->flags;
 }
 
+/* Nothing but its result is seen of it. */
+static bool pure(const struct ir_op *op)
+{
+    if (op->opc == IR_CALL) {
+        return helper_flags_of(op) & HELPER_PURE;
+    }
+    return ir_opinfo[op->opc].attr & IRA_PURE;
+}
+
 /* May unwind, so that somebody sees the guest registers. */
 static bool faults(const struct ir_op *op)
 {
@@ -929,7 +938,7 @@ static void back_op(struct back *b, struct ir_op *op, uint32_t at)
         if (op->d >= TCG_REG_CC_OP && op->d <= TCG_REG_CC_C) {
             cc_live(b); /* written one by one: kept */
         } else {
-            if ((attr & IRA_PURE) && !set_has(&now->regs, op->d)) {
+            if (pure(op) && !set_has(&now->regs, op->d)) {
                 op->opc = NOP_OPC;
                 return;
             }
