@@ -158,10 +158,11 @@ void emulated_stop(struct emulated *e)
 
     setitimer(ITIMER_REAL, &none, NULL);
     current = NULL;
-    x86_cpu_destroy(e->c);
+    tcg_detach(&e->c->v);
     tcg_destroy(e->m->tcg);
     e->m->tcg = NULL;
     machine_destroy(e->m);
+    x86_cpu_destroy(e->c);
     x86_model_free(e->model);
     free(e);
 }
