@@ -235,7 +235,8 @@ static bool within_limit(const struct x86_seg *s, uint64_t offset, unsigned size
     if ((s->attr & (SEGA_S | SEGA_CODE | SEGA_CE)) == (SEGA_S | SEGA_CE)) { /* expand down */
         return offset > s->limit && last <= (s->attr & SEGA_DB ? 0xffffffffu : 0xffffu);
     }
-    return last <= s->limit;
+    /* Processors let an access wrap around 4 GiB in a segment of so many bytes (volume 3, 5.3). */
+    return last <= s->limit || s->limit == UINT32_MAX;
 }
 
 void x86_check_seg(struct x86_cpu *c, enum x86_segnum s, uint64_t offset, unsigned size, bool write)
