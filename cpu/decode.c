@@ -1,7 +1,8 @@
 /* The decoder (SDM volume 2, chapter 2): prefixes, opcode, ModRM, SIB, displacement, immediates.
  * What an opcode means is in the tables of cpu/opcodes/: one row an instruction form.
  *
- * Left out: VEX, EVEX and XOP encodings (undefined for the CPU models there are). */
+ * Left out: EVEX and XOP encodings (undefined for the CPU models there are). That VEX is undefined
+ * in real and V86 mode is the translator's to tell. */
 #include "cpu/decode.h"
 #include "cpu/cpuid.h"
 #include "cpu/x86.h"
@@ -53,10 +54,13 @@ enum where {
     W_MRM,
     W_MRMREG,
     W_XMM0,
+    W_HREG,
+    W_HGPR,
+    W_IS4,
 };
 /* Sizes beside numbers of bytes: V operand size, Z the same but 4 for 8, Y 4 or 8 by REX.W, M 4 or
- * 8 by mode, FAR a far pointer of the operand size. */
-enum { SIZE_V = 0x40, SIZE_Z, SIZE_Y, SIZE_M, SIZE_FAR };
+ * 8 by mode, FAR a far pointer of the operand size, L 16 or 32 by VEX.L, Ln the nth part of it. */
+enum { SIZE_V = 0x40, SIZE_Z, SIZE_Y, SIZE_M, SIZE_FAR, SIZE_L, SIZE_L2, SIZE_L4, SIZE_L8 };
 #define S_V   SIZE_V
 #define S_Z   SIZE_Z
 #define S_Y   SIZE_Y
@@ -69,6 +73,21 @@ enum { SIZE_V = 0x40, SIZE_Z, SIZE_Y, SIZE_M, SIZE_FAR };
 #define S_8   8
 #define S_10  10
 #define S_16  16
+#define S_L   SIZE_L
+#define S_L2  SIZE_L2
+#define S_L4  SIZE_L4
+#define S_L8  SIZE_L8
+
+/* Forms that are in ModRM; of them those that are a register whatever ModRM.mod; those of VEX.vvvv;
+ * and registers of which not all numbers exist. */
+#define SET(where)     (UINT64_C(1) << (where))
+#define IN(set, where) ((set) >> (where)&1)
+#define REG_FORMS      (SET(W_RMREG) | SET(W_VRMREG) | SET(W_MRMREG) | SET(W_STI))
+#define SPECIAL_FORMS  (SET(W_SEGREG) | SET(W_CREG) | SET(W_DREG))
+#define MODRM_FORMS                                                                                \
+    (SET(W_RM) | SET(W_REG) | SET(W_RM_MEM1) | SET(W_RM_MEM2) | SET(W_MEM) | SET(W_VREG) |         \
+     SET(W_VRM) | SET(W_MREG) | SET(W_MRM) | REG_FORMS | SPECIAL_FORMS)
+#define VVVV_FORMS (SET(W_HREG) | SET(W_HGPR))
 
 enum form_code {
 #define FORM(name, where, size) FORM_##name,
@@ -87,6 +106,8 @@ static const struct form {
 
 /* ---- rows ---- */
 
+enum { MAP_VEX = 8 }; /* and the number in the prefix */
+
 enum prefix_rule { ANY, NP, P66, F3, F2, NO_REP /* neither F2 nor F3 */ };
 
 /* More attributes than decode.h tells: what an encoding must look like to be the row's. */
@@ -99,6 +120,25 @@ enum {
     AT_CRDR = 0x200000,   /* mod is ignored: always a register */
     AT_LAHF = 0x400000, /* in 64-bit mode only with the LAHF feature: always there in our models */
     AT_XLAT = 0x800000,
+    AT_L0 = 0x1000000, /* VEX.L */
+    AT_L1 = 0x2000000,
+    AT_VSIB = 0x4000000,  /* the index is a vector register of the vector length */
+    AT_VSIBX = 0x8000000, /* the index is an XMM register */
+    /* from the operand forms: */
+    AT_MODRM = 0x10000000,
+    AT_VVVV = 0x20000000,    /* VEX.vvvv is an operand */
+    AT_SPECIAL = 0x40000000, /* segment, control or debug register */
+};
+
+/* What an operand form says of the row's encoding. */
+enum {
+#define FORM(name, where, size)                                                                    \
+    SHAPE_##name = (IN(MODRM_FORMS, W_##where) ? AT_MODRM : 0) |                                   \
+                   (IN(REG_FORMS, W_##where) ? AT_REG : 0) | (W_##where == W_MEM ? AT_MEM : 0) |   \
+                   (IN(VVVV_FORMS, W_##where) ? AT_VVVV : 0) |                                     \
+                   (IN(SPECIAL_FORMS, W_##where) ? AT_SPECIAL : 0),
+#include "cpu/opcodes/forms.def"
+#undef FORM
 };
 
 #define FX(o, s, z, a, p, c) ((o) | (s) << 3 | (z) << 6 | (a) << 9 | (p) << 12 | (c) << 15)
@@ -130,28 +170,52 @@ enum {
 #define F_CFONLY             FX(FE_0, FE_0, FE_0, FE_0, FE_0, FE_W)
 #define F_COMI               FX(FE_0, FE_0, FE_W, FE_0, FE_W, FE_W)
 #define F_PTEST              FX(FE_0, FE_0, FE_W, FE_0, FE_0, FE_W)
+#define F_ANDN               FX(FE_0, FE_W, FE_W, FE_U, FE_U, FE_0)
+#define F_BLS                FX(FE_0, FE_W, FE_W, FE_U, FE_U, FE_W)
+#define F_BEXTR              FX(FE_0, FE_U, FE_W, FE_U, FE_U, FE_0)
 #define F_STR                FX(FE_W, FE_W, FE_W, FE_0, FE_0, FE_W)
 
+/* clang-format off */
 static const struct x86_opcode rows[] = {
 #define INSN(map, op, pfx, reg, name, o1, o2, o3, o4, feature, fl, at)                             \
-    {                                                                                              \
-        MN_##name,                                                                                 \
-        X86F_##feature,                                                                            \
-        map,                                                                                       \
-        op,                                                                                        \
-        pfx,                                                                                       \
-        reg,                                                                                       \
-        {FORM_##o1, FORM_##o2, FORM_##o3, FORM_##o4},                                              \
-        fl,                                                                                        \
-        at},
+    {MN_##name, X86F_##feature, map, op, pfx, reg, {FORM_##o1, FORM_##o2, FORM_##o3, FORM_##o4}, fl, \
+     (at) | SHAPE_##o1 | SHAPE_##o2 | SHAPE_##o3 | SHAPE_##o4 | ((reg) >= 0 ? AT_MODRM : 0)},
 #include "cpu/opcodes/map_1byte.def"
 #include "cpu/opcodes/map_0f.def"
 #include "cpu/opcodes/map_0f38.def"
 #include "cpu/opcodes/map_0f3a.def"
 #include "cpu/opcodes/x87.def"
+#include "cpu/opcodes/vex_0f.def"
+#include "cpu/opcodes/vex_0f38.def"
+#include "cpu/opcodes/vex_0f3a.def"
 #undef INSN
 };
 enum { NROWS = sizeof(rows) / sizeof(rows[0]) };
+
+/* The last row of each opcode, and 1 more: of an element's several values the last one counts. The
+ * rows of an opcode stand together. */
+#pragma GCC diagnostic push
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Winitializer-overrides"
+#else
+#pragma GCC diagnostic ignored "-Woverride-init"
+#endif
+enum { FIRST_COUNTER = __COUNTER__ };
+static const uint16_t last_row[12 << 8] = {
+#define INSN(map, op, pfx, reg, name, o1, o2, o3, o4, feature, fl, at)                             \
+    [(map) << 8 | (op)] = __COUNTER__ - FIRST_COUNTER,
+#include "cpu/opcodes/map_1byte.def"
+#include "cpu/opcodes/map_0f.def"
+#include "cpu/opcodes/map_0f38.def"
+#include "cpu/opcodes/map_0f3a.def"
+#include "cpu/opcodes/x87.def"
+#include "cpu/opcodes/vex_0f.def"
+#include "cpu/opcodes/vex_0f38.def"
+#include "cpu/opcodes/vex_0f3a.def"
+#undef INSN
+};
+#pragma GCC diagnostic pop
+/* clang-format on */
 
 unsigned x86_opcode_count(void)
 {
@@ -178,60 +242,6 @@ static const char *const mnemonic_names[] = {
 const char *x86_mnemonic_name(enum x86_mnemonic m)
 {
     return m < MN_COUNT ? mnemonic_names[m] : "?";
-}
-
-/* First row of an opcode: the rows are sorted by map and opcode. */
-static unsigned first_row(unsigned map, unsigned opcode)
-{
-    unsigned key = map << 8 | opcode, lo = 0, hi = NROWS;
-
-    while (lo < hi) {
-        unsigned mid = (lo + hi) / 2;
-        if (((unsigned)rows[mid].map << 8 | rows[mid].opcode) < key) {
-            lo = mid + 1;
-        } else {
-            hi = mid;
-        }
-    }
-    return lo;
-}
-
-static bool form_has_modrm(unsigned where)
-{
-    switch (where) {
-    case W_RM:
-    case W_REG:
-    case W_RM_MEM1:
-    case W_RM_MEM2:
-    case W_RMREG:
-    case W_MEM:
-    case W_SEGREG:
-    case W_CREG:
-    case W_DREG:
-    case W_STI:
-    case W_VREG:
-    case W_VRM:
-    case W_VRMREG:
-    case W_MREG:
-    case W_MRM:
-    case W_MRMREG:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool row_has_modrm(const struct x86_opcode *r)
-{
-    if (r->modrm_reg >= 0 || r->map == 8) {
-        return true;
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        if (form_has_modrm(forms[r->operand[i]].where)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* ---- reading bytes ---- */
@@ -317,16 +327,45 @@ static void memory_32(struct reader *r, struct x86_insn *i, enum x86_bits bits)
 
 struct prefixes {
     bool opsize, addrsize, lock;
-    uint8_t rep; /* last of F2, F3; 0: none */
-    int seg;     /* -1: none */
+    uint8_t rep;   /* last of F2, F3; 0: none */
+    int seg;       /* -1: none */
+    uint8_t vvvv;  /* VEX: a register */
+    bool vvvv_set; /* it is not 1111b */
+    bool conflict; /* VEX behind a prefix that it has in itself, LOCK or REX */
 };
 
-/* CR0, CR2, CR3, CR4 and CR8; DR4 and DR5 depend on CR4.DE, which is not known here. */
-static bool system_register(unsigned where, const struct x86_insn *i)
+/* What the fields of VEX must be beside W: L, vvvv unused, a SIB byte. */
+static bool vex_matches(const struct x86_opcode *row, const struct x86_insn *i,
+                        const struct prefixes *p)
 {
-    unsigned reg = (i->modrm >> 3 & 7) | (i->rex & 4) << 1;
+    if (row->attr & (i->vex_l ? AT_L0 : AT_L1)) {
+        return false;
+    }
+    if ((row->attr & (AT_VSIB | AT_VSIBX)) && ((i->modrm & 7) != 4 || i->addrsize == 2)) {
+        return false;
+    }
+    return (row->attr & AT_VVVV) || !p->vvvv_set;
+}
 
-    return where == W_CREG ? reg < 9 && (0x11d >> reg & 1) : reg < 8;
+/* Six segment registers, of which CS is not written; CR0, CR2, CR3, CR4 and CR8; DR0 to DR7 (DR4
+ * and DR5 depend on CR4.DE, which is not known here). */
+static bool register_exists(const struct x86_opcode *row, const struct x86_insn *i)
+{
+    unsigned reg = i->modrm >> 3 & 7, extended = reg | (i->rex & 4) << 1;
+
+    for (unsigned n = 0; n < 2; n++) {
+        switch (forms[row->operand[n]].where) {
+        case W_SEGREG:
+            return reg <= SEG_GS && (n != 0 || reg != SEG_CS);
+        case W_CREG:
+            return extended < 9 && (0x11d >> extended & 1);
+        case W_DREG:
+            return extended < 8;
+        default:
+            break;
+        }
+    }
+    return true;
 }
 
 static bool matches(const struct x86_opcode *row, const struct x86_insn *i,
@@ -364,6 +403,9 @@ static bool matches(const struct x86_opcode *row, const struct x86_insn *i,
         (row->attr & AT_NOREXB && (i->rex & 1))) {
         return false;
     }
+    if (i->vex && !vex_matches(row, i, p)) {
+        return false;
+    }
     if (row->modrm_reg >= 8) {
         return (i->modrm & 0x3f) == row->modrm_reg - 8 && reg;
     }
@@ -371,37 +413,7 @@ static bool matches(const struct x86_opcode *row, const struct x86_insn *i,
         ((row->attr & AT_MEM) && reg) || ((row->attr & AT_REG) && !reg)) {
         return false;
     }
-    for (unsigned n = 0; n < 4; n++) {
-        switch (forms[row->operand[n]].where) {
-        case W_MEM:
-            if (reg) {
-                return false;
-            }
-            break;
-        case W_RMREG:
-        case W_VRMREG:
-        case W_MRMREG:
-        case W_STI:
-            if (!reg) {
-                return false;
-            }
-            break;
-        case W_SEGREG: /* six of them; CS is not written */
-            if ((i->modrm >> 3 & 7) > SEG_GS || (n == 0 && (i->modrm >> 3 & 7) == SEG_CS)) {
-                return false;
-            }
-            break;
-        case W_CREG:
-        case W_DREG:
-            if (!system_register(forms[row->operand[n]].where, i)) {
-                return false;
-            }
-            break;
-        default:
-            break;
-        }
-    }
-    return true;
+    return !(row->attr & AT_SPECIAL) || register_exists(row, i);
 }
 
 /* ---- operands ---- */
@@ -414,11 +426,19 @@ static uint8_t size_of(unsigned code, const struct x86_insn *i, enum x86_bits bi
     case SIZE_Z:
         return i->opsize == 2 ? 2 : 4;
     case SIZE_Y:
-        return i->rex_w ? 8 : 4;
+        return i->rex_w && bits == X86_64 ? 8 : 4;
     case SIZE_M:
         return bits == X86_64 ? 8 : 4;
     case SIZE_FAR:
         return (uint8_t)(i->opsize + 2);
+    case SIZE_L:
+        return (uint8_t)(16 << i->vex_l);
+    case SIZE_L2:
+        return (uint8_t)(8 << i->vex_l);
+    case SIZE_L4:
+        return (uint8_t)(4 << i->vex_l);
+    case SIZE_L8:
+        return (uint8_t)(2 << i->vex_l);
     default:
         return (uint8_t)code;
     }
@@ -447,7 +467,7 @@ static void set_rm(struct x86_operand *o, const struct x86_insn *i, uint8_t reg_
 }
 
 static void fill_operand(struct x86_insn *i, unsigned n, unsigned form, struct reader *r,
-                         enum x86_bits bits)
+                         const struct prefixes *p, enum x86_bits bits)
 {
     struct x86_operand *o = &i->op[n];
     const struct form *f = &forms[form];
@@ -574,6 +594,17 @@ static void fill_operand(struct x86_insn *i, unsigned n, unsigned form, struct r
     case W_VRM:
         set_rm(o, i, OP_XMM, rm);
         break;
+    case W_HREG:
+        o->kind = OP_XMM;
+        o->reg = p->vvvv;
+        break;
+    case W_HGPR:
+        set_gpr(o, p->vvvv, i);
+        break;
+    case W_IS4:
+        o->kind = OP_XMM;
+        o->reg = (uint8_t)(get(r, 1) >> 4) & (bits == X86_64 ? 15 : 7);
+        break;
     case W_MREG:
     case W_MRMREG:
         o->kind = OP_MMX;
@@ -642,6 +673,9 @@ static void read_prefixes(struct reader *r, struct prefixes *p, struct x86_insn 
 static uint8_t operand_size(const struct x86_opcode *row, const struct x86_insn *i,
                             const struct prefixes *p, enum x86_bits bits)
 {
+    if (i->vex) {
+        return i->rex_w && bits == X86_64 ? 8 : 4;
+    }
     if (bits == X86_16) {
         return p->opsize ? 4 : 2;
     }
@@ -663,13 +697,16 @@ static uint8_t operand_size(const struct x86_opcode *row, const struct x86_insn 
 static const struct x86_opcode *find_row(struct x86_insn *i, const struct prefixes *p,
                                          struct reader *r, enum x86_bits bits)
 {
-    unsigned n = first_row(i->map, i->opcode), end = n;
+    unsigned end = last_row[i->map << 8 | i->opcode], n = end;
 
-    while (end < NROWS && rows[end].map == i->map && rows[end].opcode == i->opcode) {
-        i->has_modrm |= row_has_modrm(&rows[end]);
-        end++;
+    if (!end) {
+        return NULL;
     }
-    if (i->has_modrm) {
+    while (n && rows[n - 1].map == i->map && rows[n - 1].opcode == i->opcode) {
+        n--;
+    }
+    if (rows[n].attr & AT_MODRM) { /* as all rows of the opcode */
+        i->has_modrm = true;
         i->modrm = (uint8_t)get(r, 1);
     }
     for (; n < end; n++) {
@@ -680,10 +717,50 @@ static const struct x86_opcode *find_row(struct x86_insn *i, const struct prefix
     return NULL;
 }
 
-static void read_opcode(struct reader *r, struct x86_insn *i)
+/* C5: R vvvv L pp; C4: R X B mmmmm, W vvvv L pp; R, X, B and vvvv inverted (2.3.5). */
+static void read_vex(struct reader *r, struct x86_insn *i, struct prefixes *p, enum x86_bits bits)
+{
+    static const uint8_t rep[4] = {0, 0, 0xf3, 0xf2};
+    uint8_t first = (uint8_t)get(r, 1), last = first, map = 1;
+
+    p->conflict = p->opsize || p->rep || p->lock || i->rex;
+    i->vex = true;
+    i->rex = 0x40 | (~first >> 5 & 4);
+    i->rex_w = false;
+    if (i->opcode == 0xc4) {
+        map = first & 31;
+        last = (uint8_t)get(r, 1);
+        i->rex |= ~first >> 5 & 3;
+        i->rex_w = last >> 7;
+        i->rex |= i->rex_w << 3;
+    }
+    p->vvvv = ~last >> 3 & 15;
+    p->vvvv_set = p->vvvv != 0;
+    i->vex_l = last >> 2 & 1;
+    p->opsize = (last & 3) == 1;
+    p->rep = rep[last & 3];
+    if (bits != X86_64) { /* B, W and the top of vvvv are ignored for register numbers and sizes */
+        i->rex = 0;
+        p->vvvv &= 7;
+    }
+    p->conflict |= map == 0 || map > 3;
+    i->map = (uint8_t)(MAP_VEX + map);
+    i->opcode = (uint8_t)get(r, 1);
+}
+
+/* Outside of 64-bit mode VEX is LES or LDS with a register where memory must be. */
+static bool is_vex(const struct reader *r, enum x86_bits bits)
+{
+    return bits == X86_64 || (r->pos < r->avail && r->p[r->pos] >> 6 == 3);
+}
+
+static void read_opcode(struct reader *r, struct x86_insn *i, struct prefixes *p,
+                        enum x86_bits bits)
 {
     i->opcode = (uint8_t)get(r, 1);
-    if (i->opcode == 0x0f) {
+    if ((i->opcode == 0xc4 || i->opcode == 0xc5) && !r->more && is_vex(r, bits)) {
+        read_vex(r, i, p, bits);
+    } else if (i->opcode == 0x0f) {
         i->map = 1;
         i->opcode = (uint8_t)get(r, 1);
         if (i->opcode == 0x38 || i->opcode == 0x3a) {
@@ -705,6 +782,10 @@ static void decode_memory(struct x86_insn *i, struct reader *r, const struct x86
         memory_16(r, i);
     } else {
         memory_32(r, i, bits);
+        if (row->attr & (AT_VSIB | AT_VSIBX)) { /* all 16 can be the index */
+            i->vsib = (uint8_t)(row->attr & AT_VSIB ? 16 << i->vex_l : 16);
+            i->index = i->index == X86_NOREG ? 4 : i->index;
+        }
     }
 }
 
@@ -715,6 +796,12 @@ static void choose_segment(struct x86_insn *i, const struct prefixes *p)
         i->seg = (uint8_t)p->seg;
         i->seg_override = true;
     }
+}
+
+/* A gather's destination, index and mask are three registers. */
+static bool gather_registers(const struct x86_insn *i)
+{
+    return i->op[0].reg != i->op[2].reg && i->op[0].reg != i->index && i->op[2].reg != i->index;
 }
 
 static bool lock_allowed(const struct x86_insn *i)
@@ -738,8 +825,8 @@ enum x86_decode_result x86_decode(const uint8_t *bytes, unsigned avail, enum x86
     i->opsize_prefix = p.opsize;
     i->addrsize_prefix = p.addrsize;
     i->addrsize = bits == X86_64 ? (p.addrsize ? 4 : 8) : (bits == X86_32) != p.addrsize ? 4 : 2;
-    read_opcode(&r, i);
-    const struct x86_opcode *row = r.more ? NULL : find_row(i, &p, &r, bits);
+    read_opcode(&r, i, &p, bits);
+    const struct x86_opcode *row = r.more || p.conflict ? NULL : find_row(i, &p, &r, bits);
     if (r.more) {
         return avail >= 15 ? X86_DECODE_LONG : X86_DECODE_MORE;
     }
@@ -755,7 +842,7 @@ enum x86_decode_result x86_decode(const uint8_t *bytes, unsigned avail, enum x86
     }
     decode_memory(i, &r, row, bits);
     for (unsigned n = 0; n < 4 && row->operand[n]; n++) {
-        fill_operand(i, n, row->operand[n], &r, bits);
+        fill_operand(i, n, row->operand[n], &r, &p, bits);
         i->nops++;
     }
     if (row->attr & AT_XLAT) {
@@ -770,11 +857,11 @@ enum x86_decode_result x86_decode(const uint8_t *bytes, unsigned avail, enum x86
         return X86_DECODE_LONG;
     }
     i->lock = p.lock;
-    if (row->prefix != F3 && row->prefix != F2) {
+    if (row->prefix != F3 && row->prefix != F2 && !i->vex) {
         i->rep = p.rep == 0xf3;
         i->repne = p.rep == 0xf2;
     }
-    if (p.lock && !lock_allowed(i)) {
+    if ((p.lock && !lock_allowed(i)) || (i->vsib && !gather_registers(i))) {
         return X86_DECODE_UD;
     }
     return X86_DECODE_OK;

@@ -138,6 +138,16 @@ static void emit_setcc(struct translator *t, const struct x86_insn *i)
     operand_store(t, i, 0, flags_setcond(t, i->opcode & 15));
 }
 
+/* AL = CF ? FFH : 0, no flags. */
+static void emit_salc(struct translator *t, const struct x86_insn *i)
+{
+    ir_reg d = ir_temp(t->ir);
+
+    (void)i;
+    ir_un(t->ir, IR_NEG, W32, d, flags_carry(t));
+    gpr_write(t, X86_RAX, 1, false, d);
+}
+
 static void emit_cbw(struct translator *t, const struct x86_insn *i)
 {
     struct ir *ir = t->ir;
@@ -407,17 +417,13 @@ static void emit_std(struct translator *t, const struct x86_insn *i)
 }
 
 const struct x86_emitter x86_emit_data[] = {
-    {MN_MOV, emit_mov},       {MN_MOVZX, emit_movzx},
-    {MN_MOVSX, emit_movsx},   {MN_MOVSXD, emit_movsx},
-    {MN_LEA, emit_lea},       {MN_XCHG, emit_xchg},
-    {MN_CMOVCC, emit_cmovcc}, {MN_SETCC, emit_setcc},
-    {MN_CBW, emit_cbw},       {MN_CWD, emit_cwd},
-    {MN_XLAT, emit_xlat},     {MN_BSWAP, emit_bswap},
-    {MN_PUSH, emit_push},     {MN_POP, emit_pop},
-    {MN_PUSHA, emit_pusha},   {MN_POPA, emit_popa},
-    {MN_ENTER, emit_enter},   {MN_LEAVE, emit_leave},
-    {MN_LAHF, emit_lahf},     {MN_SAHF, emit_sahf},
-    {MN_CLC, emit_clc},       {MN_STC, emit_stc},
-    {MN_CMC, emit_cmc},       {MN_CLD, emit_cld},
-    {MN_STD, emit_std},       {0, NULL},
+    {MN_MOV, emit_mov},       {MN_MOVZX, emit_movzx}, {MN_MOVSX, emit_movsx},
+    {MN_MOVSXD, emit_movsx},  {MN_LEA, emit_lea},     {MN_XCHG, emit_xchg},
+    {MN_CMOVCC, emit_cmovcc}, {MN_SETCC, emit_setcc}, {MN_CBW, emit_cbw},
+    {MN_CWD, emit_cwd},       {MN_XLAT, emit_xlat},   {MN_BSWAP, emit_bswap},
+    {MN_PUSH, emit_push},     {MN_POP, emit_pop},     {MN_PUSHA, emit_pusha},
+    {MN_POPA, emit_popa},     {MN_ENTER, emit_enter}, {MN_LEAVE, emit_leave},
+    {MN_LAHF, emit_lahf},     {MN_SAHF, emit_sahf},   {MN_CLC, emit_clc},
+    {MN_STC, emit_stc},       {MN_CMC, emit_cmc},     {MN_CLD, emit_cld},
+    {MN_STD, emit_std},       {MN_SALC, emit_salc},   {0, NULL},
 };

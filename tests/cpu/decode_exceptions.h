@@ -74,11 +74,10 @@ static bool is_name(const struct sample *s, const char *prefix)
 static bool amd_or_rtm(const struct sample *s)
 {
     static const char *const names[] = {
-        "xabort", "xbegin",   "xtest",   "xend",        "vm",      "skinit",   "clgi",
-        "stgi",   "invlpga",  "getsec",  "femms",       "salc",    "invept",   "invvpid",
-        "extrq",  "insertq",  "movnts",  "pcommit",     "clzero",  "monitorx", "mwaitx",
-        "enc",    "rdfsbase", "ptwrite", "prefetchwt1", "montmul", "x",        "invpcid",
-        "pf",     "pavgusb",  "pmulhrw", "pswapd",      "pi2f"};
+        "xabort",  "xbegin", "xtest",    "xend",   "vm",      "skinit",   "clgi",    "stgi",
+        "invlpga", "getsec", "femms",    "invept", "invvpid", "extrq",    "insertq", "movnts",
+        "pcommit", "clzero", "monitorx", "mwaitx", "enc",     "rdfsbase", "ptwrite", "prefetchwt1",
+        "montmul", "x",      "invpcid",  "pf",     "pavgusb", "pmulhrw",  "pswapd",  "pi2f"};
     for (unsigned n = 0; n < sizeof names / sizeof names[0]; n++) {
         if (is_name(s, names[n])) {
             return true;
@@ -90,6 +89,49 @@ static bool amd_or_rtm(const struct sample *s)
 static bool segment_register(const struct sample *s)
 {
     return (s->i->modrm >> 3 & 7) > 5 || (s->i->rex & 4);
+}
+
+/* A prefix other than 67 and the segments' before VEX. */
+static bool vex_conflict(const struct sample *s)
+{
+    for (const uint8_t *b = s->bytes; *b != 0xc4 && *b != 0xc5; b++) {
+        if (*b == 0x66 || *b == 0xf2 || *b == 0xf3 || *b == 0xf0 ||
+            (s->bits == X86_64 && (*b & 0xf0) == 0x40)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* C4 with 0111b as raw vvvv. */
+static bool vvvv_top(const struct sample *s)
+{
+    const uint8_t *b = s->bytes;
+
+    while (*b != 0xc4 && *b != 0xc5) {
+        b++;
+    }
+    return *b == 0xc4 && (b[2] & 0x78) == 0x38;
+}
+
+static bool vex_w1(const struct sample *s)
+{
+    return s->i->vex && s->i->rex_w;
+}
+
+static bool no_sib(const struct sample *s)
+{
+    return (s->i->modrm & 7) != 4 || s->i->addrsize == 2;
+}
+
+static bool high_is4(const struct sample *s)
+{
+    return s->c && s->bytes[s->c->size - 1] & 0x80;
+}
+
+static bool gather(const struct sample *s)
+{
+    return s->i->vsib != 0;
 }
 
 static const struct exception {

@@ -42,6 +42,9 @@ struct alias {
 };
 
 static const struct alias aliases[] = {
+    {"vcvtpd2ps", "vcvtpd2psx"},
+    {"vcvtpd2dq", "vcvtpd2dqx"},
+    {"vcvttpd2dq", "vcvttpd2dqx"},
     {"jcc", "j*"},
     {"setcc", "set*"},
     {"cmovcc", "cmov*"},
@@ -600,7 +603,7 @@ int main(int argc, char **argv)
                                            "/lib/x86_64-linux-gnu/libm.so.6", "/usr/bin/python3",
                                            "/usr/bin/perl"};
     struct test *t = calloc(1, sizeof *t);
-    unsigned long cases = 400000;
+    unsigned long cases = 1000000;
 
     for (int n = 1; n < argc; n++) {
         if (!strcmp(argv[n], "-v")) {
