@@ -112,9 +112,6 @@ struct emulated *emulated_start(const char *accel, const char *cpu)
         abort();
     }
     e->model = x86_model_parse(cpu ? cpu : "max", &err);
-    if (e->model) { /* offered only whole; what is there of it is tested (TZCNT is BSF without) */
-        e->model->feat[X86F_BMI1 >> 6] |= UINT64_C(1) << (X86F_BMI1 & 63);
-    }
     e->m = e->model ? machine_create("native_test", RAM_SIZE, &err) : NULL;
     if (e->m) {
         e->m->tcg = tcg_create(e->m, &opt, &softmmu_tcg_ops, &err);

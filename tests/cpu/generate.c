@@ -136,8 +136,7 @@ bool generate_wants(const struct x86_opcode *row, unsigned bits)
     if (row->mnemonic == MN_INVALID || !host_has(row->feature) ||
         (row->attr & (AT_SSE | AT_FPU | AT_MMX | AT_AVX)) ||
         (row->attr & (bits == 64 ? AT_NO64 : AT_ONLY64)) ||
-        (row->mnemonic == MN_SYSRET && bits < 64) || /* Intel's and AMD's differ there */
-        row->mnemonic == MN_TZCNT) { /* BSF for our models, which lack BMI1; the host has it */
+        (row->mnemonic == MN_SYSRET && bits < 64)) { /* Intel's and AMD's differ there */
         return false;
     }
     for (unsigned n = 0; n < sizeof unwanted / sizeof unwanted[0]; n++) {
@@ -207,11 +206,13 @@ static void put_opcode(struct generator *g, const struct x86_opcode *row, bool v
     unsigned map = row->map & 7, opcode = row->opcode;
 
     if (vex) {
-        unsigned r = below(g, 8);
+        unsigned r = below(g, 8), vvvv = g->bits == 64 ? below(g, 16) : 8 + below(g, 8);
+        if (chance(g, 30)) {
+            vvvv = 15; /* none */
+        }
         put(e, 0xc4);
         put(e, (g->bits == 64 ? r << 5 : 7 << 5) | (map ? map : 1));
-        put(e, (chance(g, 50) ? 0x80 : 0) |
-                   ((g->bits == 64 ? below(g, 16) : 8 + below(g, 8)) << 3) | below(g, 4));
+        put(e, (chance(g, 50) ? 0x80 : 0) | vvvv << 3 | below(g, 4));
         put(e, opcode);
         return;
     }
@@ -749,6 +750,7 @@ void generate_sequence(struct generator *g, const struct x86_opcode *const *rows
             break;
         }
         if (!encode(g, rows[below(g, nrows)], ABSOLUTE, &e) || (e.insn.row->attr & AT_JUMP) ||
+            e.insn.mnemonic == MN_POPA || /* see suit() */
             e.insn.rep || e.insn.repne || e.insn.seg == SEG_GS ||
             (e.insn.nops && e.insn.op[e.insn.nops - 1].kind == OP_REL)) {
             continue;
