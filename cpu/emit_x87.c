@@ -160,15 +160,16 @@ static uint64_t indefinite(enum source s)
     return values[s];
 }
 
-/* The bits to store, and in *flags what the conversion raised; false when nothing is to be stored. */
-static bool store_bits(struct x86_cpu *c, unsigned what, uint64_t *bits, uint8_t *flags)
+/* The bits to store, and in *env what the conversion raised (and SW_SF, for an empty register); false when
+ * nothing is to be stored. */
+static bool store_bits(struct x86_cpu *c, unsigned what, uint64_t *bits, struct fpenv *result)
 {
     enum source s = (enum source)(what & 7);
     struct fpenv env = x87_env(c);
 
-    *flags = 0;
+    *result = env;
     if (x87_empty(c, 0)) {
-        *flags = FP_INVALID | SW_SF;
+        result->flags = FP_INVALID | SW_SF;
         *bits = indefinite(s);
         return c->fp_cw & FP_INVALID;
     }
@@ -178,13 +179,13 @@ static bool store_bits(struct x86_cpu *c, unsigned what, uint64_t *bits, uint8_t
             x.denormal = false; /* stores do not report denormal operands */
         }
         *bits = sf_pack(&env, s == SRC_F32 ? SF_32 : SF_64, sf_operand(&env, x));
-        *flags = env.flags;
+        *result = env;
         return !(env.flags & ~env.masks & (FP_INVALID | FP_OVERFLOW | FP_UNDERFLOW));
     }
     unsigned width = s == SRC_I16 ? 16 : s == SRC_I32 ? 32 : 64;
     enum fp_round round = what & STORE_TRUNCATE ? FP_TRUNCATE : (enum fp_round)env.round;
     *bits = (uint64_t)sf_to_int(&env, x, width, round);
-    *flags = env.flags;
+    *result = env;
     return !(env.flags & ~env.masks & FP_INVALID);
 }
 
@@ -192,10 +193,10 @@ static uint64_t helper_fst(struct vcpu *v, uint64_t what)
 {
     struct x86_cpu *c = x86_cpu(v);
     uint64_t bits = 0;
-    uint8_t flags;
+    struct fpenv env;
 
     x87_check(c);
-    store_bits(c, (unsigned)what, &bits, &flags);
+    store_bits(c, (unsigned)what, &bits, &env);
     return bits;
 }
 X86_HELPER(fst, 0, HELPER_IMM | HELPER_RAISES);
@@ -203,9 +204,9 @@ X86_HELPER(fst, 0, HELPER_IMM | HELPER_RAISES);
 static uint64_t helper_fst_wanted(struct vcpu *v, uint64_t what)
 {
     uint64_t bits = 0;
-    uint8_t flags;
+    struct fpenv env;
 
-    return store_bits(x86_cpu(v), (unsigned)what, &bits, &flags);
+    return store_bits(x86_cpu(v), (unsigned)what, &bits, &env);
 }
 X86_HELPER(fst_wanted, 0, HELPER_IMM);
 
@@ -214,13 +215,13 @@ static uint64_t helper_fst_done(struct vcpu *v, uint64_t imm)
 {
     struct x86_cpu *c = x86_cpu(v);
     uint64_t bits = 0;
-    uint8_t flags;
-    bool stored = store_bits(c, (unsigned)imm & 0xff, &bits, &flags);
+    struct fpenv env;
+    bool stored = store_bits(c, (unsigned)imm & 0xff, &bits, &env);
 
-    if (flags & SW_SF) {
+    if (env.flags & SW_SF) {
         x87_stack_fault(c, false);
     } else {
-        x87_flags(c, flags);
+        x87_result(c, &env);
     }
     if (stored && (imm & 0x100)) {
         x87_pop(c);
@@ -255,16 +256,18 @@ static uint64_t helper_fst80_done(struct vcpu *v)
 X86_HELPER(fst80_done, 0, 0);
 
 /* Packed decimal: 18 digits; the low 64 bits, or the high 16. */
-static uint64_t bcd(struct x86_cpu *c, bool high, uint8_t *flags)
+static uint64_t bcd(struct x86_cpu *c, bool high, struct fpenv *result)
 {
     struct fpenv env = x87_env(c);
     struct sf x = sf_unpack80(x87_get(c, 0));
     int64_t n = x87_empty(c, 0) ? INT64_MIN : sf_to_int(&env, x, 64, (enum fp_round)env.round);
     uint64_t m = n < 0 ? 0 - (uint64_t)n : (uint64_t)n, low = 0, top = x.sign ? 0x8000 : 0;
 
-    *flags = env.flags | (x87_empty(c, 0) ? FP_INVALID | SW_SF : 0);
+    *result = env;
+    result->flags |= x87_empty(c, 0) ? FP_INVALID | SW_SF : 0;
     if (m > UINT64_C(999999999999999999)) {
-        *flags = (uint8_t)((*flags & ~FP_INEXACT) | FP_INVALID);
+        result->flags = (uint8_t)((result->flags & ~FP_INEXACT) | FP_INVALID);
+        result->rounded_up = false;
         return high ? 0xffff : UINT64_C(0xc000000000000000);
     }
     for (unsigned i = 0; i < 16; i++, m /= 10) {
@@ -276,32 +279,46 @@ static uint64_t bcd(struct x86_cpu *c, bool high, uint8_t *flags)
 
 static uint64_t helper_fbstp(struct vcpu *v, uint64_t high)
 {
-    uint8_t flags;
+    struct fpenv env;
 
     x87_check(x86_cpu(v));
-    return bcd(x86_cpu(v), high != 0, &flags);
+    return bcd(x86_cpu(v), high != 0, &env);
 }
 X86_HELPER(fbstp, 0, HELPER_IMM | HELPER_RAISES);
 
 static uint64_t helper_fbstp_done(struct vcpu *v)
 {
     struct x86_cpu *c = x86_cpu(v);
-    uint8_t flags;
+    struct fpenv env;
 
-    bcd(c, false, &flags);
-    if (flags & SW_SF ? x87_stack_fault(c, false) : x87_flags(c, flags)) {
+    bcd(c, false, &env);
+    if (env.flags & SW_SF ? x87_stack_fault(c, false) : x87_result(c, &env)) {
         x87_pop(c);
     }
     return 0;
 }
 X86_HELPER(fbstp_done, 0, 0);
 
+/* 0 when an unmasked invalid operation keeps these from storing. */
+static uint64_t helper_fst80_wanted(struct vcpu *v, uint64_t decimal)
+{
+    struct fpenv env = {.flags = x87_empty(x86_cpu(v), 0) ? FP_INVALID : 0};
+
+    if (decimal) {
+        bcd(x86_cpu(v), false, &env);
+    }
+    return !(env.flags & ~x86_cpu(v)->fp_cw & FP_INVALID);
+}
+X86_HELPER(fst80_wanted, 0, HELPER_IMM);
+
 static uint64_t helper_fst_st(struct vcpu *v, uint64_t imm)
 {
     struct x86_cpu *c = x86_cpu(v);
 
     x87_check(c);
-    if (x87_empty(c, 0)) {
+    if (x87_empty(c, 0) && (imm & 16)) {
+        c->fp_sw &= (uint16_t)~SW_C1;
+    } else if (x87_empty(c, 0)) {
         if (!x87_stack_fault(c, false)) {
             return 0;
         }
@@ -320,14 +337,18 @@ X86_HELPER(fst_st, 0, HELPER_IMM | HELPER_RAISES);
 static void emit_fst80(struct translator *t, const struct x86_insn *i)
 {
     bool decimal = i->mnemonic == MN_FBSTP;
-    ir_reg low = ir_temp(t->ir), high = ir_temp(t->ir);
+    ir_reg low = ir_temp(t->ir), high = ir_temp(t->ir), wanted = ir_temp(t->ir);
+    unsigned skip = ir_label_new(t->ir);
     const struct ir_helper *get = decimal ? &h_fbstp : &h_fst80;
 
     ir_call(t->ir, get, low, IR_NONE, IR_NONE, IR_NONE, 0);
     ir_call(t->ir, get, high, IR_NONE, IR_NONE, IR_NONE, 1);
+    ir_call(t->ir, &h_fst80_wanted, wanted, IR_NONE, IR_NONE, IR_NONE, decimal);
     struct mem_ref m = mem_ref(t, i, 8, true), n = mem_ref_at(t, i, 2, true, 8);
+    ir_brcondi(t->ir, IR_EQ, W32, wanted, 0, skip);
     mem_store(t, &m, MO_64, low);
     mem_store(t, &n, MO_16, high);
+    ir_label(t->ir, skip);
     ir_call(t->ir, decimal ? &h_fbstp_done : &h_fst80_done, IR_NONE, IR_NONE, IR_NONE, IR_NONE, 0);
 }
 
@@ -338,7 +359,9 @@ static void emit_fst(struct translator *t, const struct x86_insn *i)
     bool pop = i->mnemonic != MN_FST && i->mnemonic != MN_FIST;
 
     if (o->kind == OP_ST) {
-        ir_call(t->ir, &h_fst_st, IR_NONE, IR_NONE, IR_NONE, IR_NONE, o->reg | pop << 3);
+        /* The alias D9 D8+i does not mind an empty register. */
+        ir_call(t->ir, &h_fst_st, IR_NONE, IR_NONE, IR_NONE, IR_NONE,
+                o->reg | pop << 3 | (i->opcode == 0xd9) << 4);
         return;
     }
     if (o->size == 10) {
@@ -389,7 +412,7 @@ static bool arith_to(struct x86_cpu *c, enum arith op, unsigned dst, struct sf o
         return true;
     }
     struct sf80 r = sf_pack80(&env, arithmetic(&env, op, sf_unpack80(x87_get(c, dst)), other));
-    if (!x87_flags(c, env.flags)) {
+    if (!x87_result(c, &env)) {
         return false;
     }
     x87_set(c, dst, r);
@@ -666,7 +689,7 @@ static uint64_t helper_fd9(struct vcpu *v, uint64_t op)
         env.precision = 3;
     }
     struct sf80 r = sf_pack80(&env, s);
-    if (x87_flags(c, env.flags)) {
+    if (x87_result(c, &env)) {
         x87_set(c, 0, r);
     }
     return 0;

@@ -48,6 +48,20 @@ bool x87_flags(struct x86_cpu *c, uint8_t flags)
     return !(flags & ~c->fp_cw & (FP_INVALID | FP_DENORMAL | FP_DIVZERO));
 }
 
+bool x87_result(struct x86_cpu *c, const struct fpenv *env)
+{
+    uint8_t flags = env->flags;
+
+    if (flags & ~c->fp_cw & (FP_INVALID | FP_DENORMAL | FP_DIVZERO)) {
+        return x87_flags(c, flags & (FP_INVALID | FP_DENORMAL | FP_DIVZERO)); /* nothing was computed */
+    }
+    x87_flags(c, flags);
+    if (env->rounded_up) {
+        c->fp_sw |= SW_C1;
+    }
+    return true;
+}
+
 static unsigned physical(const struct x86_cpu *c, unsigned i)
 {
     return (c->fp_top + i) & 7;
@@ -167,7 +181,7 @@ void x87_load_env(struct x86_cpu *c, uint64_t at, unsigned opsize, unsigned ctx)
         w[i] = (uint16_t)x86_load(c, at + (opsize == 2 ? 2 : 4) * i, MO_16, ctx);
     }
     x86_load(c, at + (opsize == 2 ? 12 : 24), MO_16, ctx);
-    c->fp_cw = w[0] | 0x40;
+    c->fp_cw = (uint16_t)((w[0] & 0x1f7f) | 0x40);
     c->fp_sw = w[1] & (uint16_t)~0x3800;
     c->fp_top = w[1] >> 11 & 7;
     c->fp_tag_empty = 0;
@@ -420,12 +434,13 @@ static void scale(struct x86_cpu *c)
             a.cls = b.sign ? SF_ZERO : SF_INF;
         }
     } else if (a.cls == SF_NORMAL && b.cls == SF_NORMAL) {
+        env.flags |= a.denormal || b.denormal ? FP_DENORMAL : 0;
         struct fpenv quiet = {.masks = FP_ALL};
         int64_t n = b.exp > 20 ? (b.sign ? -100000 : 100000) : sf_to_int(&quiet, b, 32, FP_TRUNCATE);
         a.exp += (int32_t)(n > 100000 ? 100000 : n < -100000 ? -100000 : n);
     }
     struct sf80 r = sf_pack80(&env, a);
-    if (x87_flags(c, env.flags)) {
+    if (x87_result(c, &env)) {
         x87_set(c, 0, r);
     }
 }

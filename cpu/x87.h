@@ -13,6 +13,8 @@ void x87_check(struct x86_cpu *c);
 struct fpenv x87_env(const struct x86_cpu *c);
 /* Adds flags to the status word; returns false when an unmasked one forbids storing the result. */
 bool x87_flags(struct x86_cpu *c, uint8_t flags);
+/* The same for a rounded result: C1 tells its direction. */
+bool x87_result(struct x86_cpu *c, const struct fpenv *env);
 bool x87_empty(const struct x86_cpu *c, unsigned i);
 struct sf80 x87_get(const struct x86_cpu *c, unsigned i);
 void x87_set(struct x86_cpu *c, unsigned i, struct sf80 x);

@@ -25,6 +25,7 @@ struct fpenv {
     bool daz;      /* denormal operands count as zero */
     bool ftz;      /* tiny results become zero (underflow masked) */
     uint8_t precision; /* x87 only: 0 single, 2 double, 3 extended (PC field) */
+    bool rounded_up; /* the last result is greater in magnitude than the exact one (x87: C1) */
 };
 
 #endif

@@ -1,6 +1,6 @@
 /* IEEE 754 arithmetic in integers; see softfloat.h.
  *
- * Left out: the scaled results that the x87 unit delivers when overflow or underflow is unmasked. */
+ * Left out: what an unmasked overflow or underflow delivers in 32 and 64 bits: nobody stores it. */
 #include "tcg/softfloat.h"
 
 typedef unsigned __int128 u128;
@@ -109,20 +109,30 @@ static bool round_up(enum fp_round mode, bool sign, bool odd, int rest /* agains
 }
 
 /* The top `bits` bits of m, rounded; *inexact when something was lost. May be 1 << bits. bits 0..64. */
-static u128 round_to(u128 m, unsigned bits, enum fp_round mode, bool sign, bool *inexact)
+static u128 round_to(struct fpenv *env, u128 m, unsigned bits, enum fp_round mode, bool sign, bool *inexact)
 {
     u128 keep = bits ? m >> (128 - bits) : 0, rest = bits ? m << bits : m;
 
     *inexact = rest != 0;
     int against = rest > TOP ? 1 : rest == TOP ? 0 : -1;
-    return keep + round_up(mode, sign, keep & 1, rest ? against : -1, *inexact);
+    env->rounded_up = round_up(mode, sign, keep & 1, rest ? against : -1, *inexact);
+    return keep + env->rounded_up;
 }
+
+/* What is added to the exponent of an 80-bit result whose underflow is unmasked, and taken from that of an
+ * overflow: the exception handler gets a number to work with. */
+enum { SCALE = 24576 };
 
 struct rounded {
     u128 mant; /* `precision` bits */
     int exp;
     bool overflow, denormal;
 };
+
+static bool overflow_to_inf(enum fp_round mode, bool sign)
+{
+    return mode == FP_NEAREST_EVEN || (mode == FP_UP && !sign) || (mode == FP_DOWN && sign);
+}
 
 static struct rounded round_number(struct fpenv *env, enum sf_format f, int precision, const struct sf *x)
 {
@@ -131,12 +141,18 @@ static struct rounded round_number(struct fpenv *env, enum sf_format f, int prec
     bool inexact;
     u128 one = (u128)1 << precision;
 
-    r.mant = round_to(x->mant, (unsigned)precision, env->round, x->sign, &inexact);
+    r.mant = round_to(env, x->mant, (unsigned)precision, env->round, x->sign, &inexact);
     if (r.mant == one) {
         r.mant >>= 1;
         r.exp++;
     }
-    if (r.exp < emin) { /* tiny after rounding with an unbounded exponent */
+    if (f == SF_80 && r.exp < emin && !(env->masks & FP_UNDERFLOW) && r.exp + SCALE >= emin) {
+        env->flags |= FP_UNDERFLOW;
+        r.exp += SCALE;
+    } else if (f == SF_80 && r.exp > emax && !(env->masks & FP_OVERFLOW) && r.exp - SCALE <= emax) {
+        env->flags |= FP_OVERFLOW;
+        r.exp -= SCALE;
+    } else if (r.exp < emin) { /* tiny after rounding with an unbounded exponent */
         if (env->ftz && (env->masks & FP_UNDERFLOW)) {
             env->flags |= FP_UNDERFLOW | FP_INEXACT;
             r.mant = 0;
@@ -144,7 +160,7 @@ static struct rounded round_number(struct fpenv *env, enum sf_format f, int prec
             return r;
         }
         u128 m = shift_jam(x->mant, (unsigned)(emin - x->exp));
-        r.mant = round_to(m, (unsigned)precision, env->round, x->sign, &inexact);
+        r.mant = round_to(env, m, (unsigned)precision, env->round, x->sign, &inexact);
         r.exp = emin;
         r.denormal = r.mant < one >> 1;
         if (inexact || !(env->masks & FP_UNDERFLOW)) {
@@ -152,12 +168,13 @@ static struct rounded round_number(struct fpenv *env, enum sf_format f, int prec
         }
     } else if (x->exp < emin) { /* rounds up to the smallest normal number */
         u128 m = shift_jam(x->mant, (unsigned)(emin - x->exp));
-        r.mant = round_to(m, (unsigned)precision, env->round, x->sign, &inexact);
+        r.mant = round_to(env, m, (unsigned)precision, env->round, x->sign, &inexact);
         r.exp = emin;
         r.denormal = r.mant < one >> 1;
     }
     if (r.exp > emax) {
         env->flags |= FP_OVERFLOW | FP_INEXACT;
+        env->rounded_up = overflow_to_inf(env->round, x->sign);
         r.overflow = true;
         return r;
     }
@@ -165,11 +182,6 @@ static struct rounded round_number(struct fpenv *env, enum sf_format f, int prec
         env->flags |= FP_INEXACT;
     }
     return r;
-}
-
-static bool overflow_to_inf(enum fp_round mode, bool sign)
-{
-    return mode == FP_NEAREST_EVEN || (mode == FP_UP && !sign) || (mode == FP_DOWN && sign);
 }
 
 uint64_t sf_pack(struct fpenv *env, enum sf_format f, struct sf x)
@@ -201,7 +213,7 @@ uint64_t sf_pack(struct fpenv *env, enum sf_format f, struct sf x)
 
 struct sf80 sf_pack80(struct fpenv *env, struct sf x)
 {
-    static const int precisions[] = {24, 24, 53, 64}; /* PC field; 1 is reserved */
+    static const int precisions[] = {24, 64, 53, 64}; /* PC field; 1 is reserved */
     uint16_t sign = (uint16_t)(x.sign << 15);
     int p = precisions[env->precision & 3];
 
@@ -501,7 +513,7 @@ int64_t sf_to_int(struct fpenv *env, struct sf a, unsigned bits, enum fp_round r
         return indefinite;
     }
     u128 m = a.exp < 0 ? shift_jam(a.mant, (unsigned)(-1 - a.exp < 127 ? -1 - a.exp : 127)) : a.mant;
-    u128 v = round_to(m, a.exp < 0 ? 0 : (unsigned)a.exp + 1, round, a.sign, &inexact);
+    u128 v = round_to(env, m, a.exp < 0 ? 0 : (unsigned)a.exp + 1, round, a.sign, &inexact);
     u128 limit = ((u128)1 << (bits - 1)) - !a.sign;
     if (v > limit) {
         env->flags |= FP_INVALID;
@@ -521,7 +533,7 @@ struct sf sf_round_to_int(struct fpenv *env, struct sf a, enum fp_round round, b
         return a;
     }
     u128 m = a.exp < 0 ? shift_jam(a.mant, (unsigned)(-1 - a.exp < 127 ? -1 - a.exp : 127)) : a.mant;
-    u128 v = round_to(m, a.exp < 0 ? 0 : (unsigned)a.exp + 1, round, a.sign, &inexact);
+    u128 v = round_to(env, m, a.exp < 0 ? 0 : (unsigned)a.exp + 1, round, a.sign, &inexact);
     if (inexact && signal_inexact) {
         env->flags |= FP_INEXACT;
     }
