@@ -41,9 +41,13 @@ static uint64_t helper_fld(struct vcpu *v, uint64_t bits, uint64_t kind)
 
     x87_check(c);
     struct sf x = sf_operand(&env, convert(bits, (enum source)kind));
-    if (x87_empty(c, 7) ? x87_flags(c, env.flags) : true) {
-        x87_push(c, pack_exact(x));
+    if (x87_empty(c, 7)) {
+        x87_flags(c, env.flags);
+        if (env.flags & ~env.masks & FP_INVALID) { /* a denormal is loaded all the same */
+            return 0;
+        }
     }
+    x87_push(c, pack_exact(x));
     return 0;
 }
 X86_HELPER(fld, 1, HELPER_IMM | HELPER_RAISES);
@@ -180,7 +184,12 @@ static bool store_bits(struct x86_cpu *c, unsigned what, uint64_t *bits, struct 
         }
         *bits = sf_pack(&env, s == SRC_F32 ? SF_32 : SF_64, sf_operand(&env, x));
         *result = env;
-        return !(env.flags & ~env.masks & (FP_INVALID | FP_OVERFLOW | FP_UNDERFLOW));
+        if (env.flags & ~env.masks & (FP_OVERFLOW | FP_UNDERFLOW)) {
+            result->flags &= (uint8_t)~FP_INEXACT; /* nothing is stored, nothing lost */
+            result->rounded_up = false;
+            return false;
+        }
+        return !(env.flags & ~env.masks & FP_INVALID);
     }
     unsigned width = s == SRC_I16 ? 16 : s == SRC_I32 ? 32 : 64;
     enum fp_round round = what & STORE_TRUNCATE ? FP_TRUNCATE : (enum fp_round)env.round;
@@ -682,13 +691,16 @@ static uint64_t helper_fd9(struct vcpu *v, uint64_t op)
         return 0;
     }
     struct sf s = sf_unpack80(x);
+    bool up = false;
     if (op == 0xfa) { /* FSQRT */
         s = sf_sqrt(&env, s);
     } else { /* FRNDINT */
         s = sf_round_to_int(&env, sf_operand(&env, s), (enum fp_round)env.round, true);
         env.precision = 3;
+        up = env.rounded_up;
     }
     struct sf80 r = sf_pack80(&env, s);
+    env.rounded_up |= up; /* an integer is packed exactly */
     if (x87_result(c, &env)) {
         x87_set(c, 0, r);
     }

@@ -146,12 +146,24 @@ static struct rounded round_number(struct fpenv *env, enum sf_format f, int prec
         r.mant >>= 1;
         r.exp++;
     }
-    if (f == SF_80 && r.exp < emin && !(env->masks & FP_UNDERFLOW) && r.exp + SCALE >= emin) {
+    if (f == SF_80 && r.exp < emin && !(env->masks & FP_UNDERFLOW)) {
         env->flags |= FP_UNDERFLOW;
         r.exp += SCALE;
-    } else if (f == SF_80 && r.exp > emax && !(env->masks & FP_OVERFLOW) && r.exp - SCALE <= emax) {
+        if (r.exp < emin) { /* FSCALE can go that far: zero, whatever the direction */
+            env->flags |= FP_INEXACT;
+            env->rounded_up = false;
+            r.mant = 0;
+            r.denormal = true;
+            return r;
+        }
+    } else if (f == SF_80 && r.exp > emax && !(env->masks & FP_OVERFLOW)) {
         env->flags |= FP_OVERFLOW;
         r.exp -= SCALE;
+        if (r.exp > emax) { /* as far the other way: infinity */
+            env->flags |= FP_INEXACT;
+            env->rounded_up = r.overflow = true;
+            return r;
+        }
     } else if (r.exp < emin) { /* tiny after rounding with an unbounded exponent */
         if (env->ftz && (env->masks & FP_UNDERFLOW)) {
             env->flags |= FP_UNDERFLOW | FP_INEXACT;
@@ -230,7 +242,8 @@ struct sf80 sf_pack80(struct fpenv *env, struct sf x)
     struct rounded r = round_number(env, SF_80, p, &x);
     if (r.overflow) {
         uint64_t most = UINT64_MAX << (64 - p);
-        return overflow_to_inf(env->round, x.sign) ? (struct sf80){UINT64_C(1) << 63, sign | 0x7fff}
+        bool inf = overflow_to_inf(env->round, x.sign) || !(env->masks & FP_OVERFLOW);
+        return inf ? (struct sf80){UINT64_C(1) << 63, sign | 0x7fff}
                                                    : (struct sf80){most, sign | 0x7ffe};
     }
     uint64_t m = (uint64_t)(r.mant << (64 - p));
@@ -516,6 +529,7 @@ int64_t sf_to_int(struct fpenv *env, struct sf a, unsigned bits, enum fp_round r
     u128 v = round_to(env, m, a.exp < 0 ? 0 : (unsigned)a.exp + 1, round, a.sign, &inexact);
     u128 limit = ((u128)1 << (bits - 1)) - !a.sign;
     if (v > limit) {
+        env->rounded_up = false;
         env->flags |= FP_INVALID;
         return indefinite;
     }

@@ -1,0 +1,342 @@
+/* x87 functions, the second half of D9 (SDM volume 1, 8.3.5 to 8.3.7): transcendental functions, remainders,
+ * scaling, extraction.
+ *
+ * Special operands, exceptions and the stack are handled here. The transcendental functions of ordinary numbers
+ * are approximations, from the host's long double library: where that has 64 bits of precision (or more) they are
+ * off by a few units in the last place at most, where it is a double, 11 bits less exact. They are rounded
+ * to nearest whatever the rounding control says, and C1 is 0. Left out: the scaled result of a
+ * transcendental function's unmasked underflow or overflow. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "cpu/x87.h"
+
+enum op {
+    F2XM1 = 0xf0, FYL2X, FPTAN, FPATAN, FXTRACT, FPREM1, FPREM = 0xf8, FYL2XP1, FSINCOS = 0xfb, FSCALE = 0xfd,
+    FSIN, FCOS,
+};
+
+/* ---- to and from the host's numbers ---- */
+
+static long double to_host(const struct sf *x)
+{
+    long double r;
+
+    if (x->cls == SF_ZERO || x->cls == SF_INF) {
+        r = x->cls == SF_ZERO ? 0 : INFINITY;
+    } else {
+        r = ldexpl((long double)(uint64_t)(x->mant >> 64), x->exp - 63);
+    }
+    return x->sign ? -r : r;
+}
+
+/* A result of the library, finite or infinite: rounded again only where long double is longer. */
+static struct sf from_host(long double v)
+{
+    struct sf r = {SF_NORMAL, signbit(v) != 0, false, 0, 0};
+    int e;
+
+    if (v == 0 || isinf(v)) {
+        r.cls = v == 0 ? SF_ZERO : SF_INF;
+        return r;
+    }
+    v = ldexpl(frexpl(fabsl(v), &e), 64);
+    uint64_t high = (uint64_t)v;
+    r.exp = e - 1;
+    r.mant = (unsigned __int128)high << 64 | (uint64_t)ldexpl(v - (long double)high, 64);
+    return r;
+}
+
+static struct sf constant(enum sf_class cls, bool sign)
+{
+    return (struct sf){cls, sign, false, 0, 0};
+}
+
+/* ---- functions: of x = ST0 and y = ST1; flags into env ---- */
+
+static struct sf invalid(struct fpenv *env)
+{
+    env->flags |= FP_INVALID;
+    return sf_default_nan();
+}
+
+/* An approximate result. */
+static struct sf inexact(struct fpenv *env, long double v)
+{
+    env->flags |= FP_INEXACT;
+    if (isinf(v)) {
+        env->flags |= FP_OVERFLOW;
+    } else if (fabsl(v) < 0x1p-1022L * (LDBL_MAX_EXP > 1024 ? ldexpl(1, -15360) : 1)) {
+        env->flags |= FP_UNDERFLOW;
+    }
+    return from_host(v);
+}
+
+static bool is_one(const struct sf *x)
+{
+    return x->cls == SF_NORMAL && !x->exp && !(x->mant << 1);
+}
+
+static struct sf exp2_minus_1(struct fpenv *env, const struct sf *x)
+{
+    const long double ln2 = 0.693147180559945309417232121458L;
+
+    if (x->cls == SF_ZERO || (x->cls == SF_INF && !x->sign)) {
+        return *x;
+    }
+    if (x->cls == SF_INF || is_one(x)) {
+        struct sf r = sf_from_int(1); /* -1 is that of minus infinity */
+        r.sign = x->sign;
+        if (x->cls == SF_NORMAL && x->sign) {
+            r.exp = -1;
+        }
+        return r;
+    }
+    return inexact(env, expm1l(to_host(x) * ln2));
+}
+
+/* y times a logarithm that is zero, infinite or neither; `sign` is the logarithm's. */
+static struct sf y_log2(struct fpenv *env, const struct sf *x, const struct sf *y, bool plus_1)
+{
+    const long double log2e = 1.442695040888963407359924681002L;
+    bool zero = plus_1 ? x->cls == SF_ZERO : is_one(x) && !x->sign;
+    bool infinite = x->cls == SF_INF || (!plus_1 && x->cls == SF_ZERO);
+    bool sign = plus_1 ? x->sign : x->cls != SF_INF && (x->cls == SF_ZERO || x->exp < 0);
+
+    if (x->sign && (plus_1 ? x->cls == SF_INF : x->cls != SF_ZERO)) {
+        return invalid(env);
+    }
+    if ((zero && y->cls == SF_INF) || (infinite && y->cls == SF_ZERO)) {
+        return invalid(env);
+    }
+    if (infinite && x->cls == SF_ZERO && y->cls == SF_NORMAL) {
+        env->flags |= FP_DIVZERO;
+    }
+    if (infinite || y->cls == SF_INF) {
+        return constant(SF_INF, y->sign ^ sign);
+    }
+    if (zero || y->cls == SF_ZERO) {
+        return constant(SF_ZERO, y->sign ^ sign);
+    }
+    long double f = to_host(x);
+    if (plus_1 && f <= -1) { /* the SDM leaves it undefined */
+        return invalid(env);
+    }
+    return inexact(env, to_host(y) * (plus_1 ? log1pl(f) * log2e : log2l(f)));
+}
+
+static struct sf arc_tangent(struct fpenv *env, const struct sf *x, const struct sf *y)
+{
+    if (y->cls == SF_ZERO && !x->sign) {
+        return *y;
+    }
+    if (y->cls != SF_INF && x->cls == SF_INF && !x->sign) {
+        return constant(SF_ZERO, y->sign);
+    }
+    return inexact(env, atan2l(to_host(y), to_host(x)));
+}
+
+static struct sf sine(struct fpenv *env, const struct sf *x)
+{
+    return x->cls == SF_ZERO ? *x : inexact(env, sinl(to_host(x)));
+}
+
+static struct sf cosine(struct fpenv *env, const struct sf *x)
+{
+    return x->cls == SF_ZERO ? sf_from_int(1) : inexact(env, cosl(to_host(x)));
+}
+
+static struct sf scale(struct fpenv *env, const struct sf *x, const struct sf *y)
+{
+    struct sf r = *x;
+
+    if (y->cls == SF_INF) {
+        if (x->cls == (y->sign ? SF_INF : SF_ZERO)) {
+            return invalid(env);
+        }
+        r.cls = y->sign ? SF_ZERO : SF_INF;
+    } else if (x->cls == SF_NORMAL && y->cls == SF_NORMAL && y->exp >= 0) {
+        int n = y->exp > 16 ? 1 << 17 : (int)(y->mant >> (127 - y->exp)); /* more is as good as infinite */
+        r.exp += y->sign ? -n : n;
+    }
+    return r;
+}
+
+/* ---- remainders ---- */
+
+/* FPREM (to zero) and FPREM1 (to nearest): the exponents' difference is reduced by up to 63 at a time; C2 says
+ * that more is to come, else C0, C3, C1 hold the quotient's low bits. */
+static struct sf remainder_of(struct x86_cpu *c, struct fpenv *env, const struct sf *x, const struct sf *y,
+                              bool nearest)
+{
+    int d = x->exp - y->exp;
+    bool partial = d >= 64;
+    int bits = partial ? 32 + (d & 31) : d;
+    unsigned __int128 rem = x->mant >> 64, whole = y->mant >> 64, q = 0;
+
+    if (x->cls == SF_INF || y->cls == SF_ZERO) {
+        return invalid(env);
+    }
+    if (x->cls == SF_ZERO || y->cls == SF_INF || d < (nearest ? -1 : 0)) {
+        return *x; /* the quotient is zero */
+    }
+    struct sf r = {SF_NORMAL, x->sign, false, (d < 0 ? x->exp : x->exp - bits) + 64, 0};
+    if (d < 0) { /* nearest only: x is at least half of y */
+        whole <<= 1;
+    }
+    for (int i = bits; i >= 0; i--) {
+        q <<= 1;
+        if (rem >= whole) {
+            rem -= whole;
+            q |= 1;
+        }
+        rem <<= i != 0;
+    }
+    if (partial) {
+        c->fp_sw |= SW_C2;
+    } else {
+        if (nearest && (rem << 1 > whole || (rem << 1 == whole && (q & 1)))) {
+            rem = whole - rem;
+            r.sign = !r.sign;
+            q++;
+        }
+        c->fp_sw |= (uint16_t)((q & 4 ? SW_C0 : 0) | (q & 2 ? SW_C3 : 0));
+        env->rounded_up = q & 1; /* C1 */
+    }
+    if (!rem) {
+        return constant(SF_ZERO, x->sign);
+    }
+    unsigned n = rem >> 64 ? (unsigned)__builtin_clzll((uint64_t)(rem >> 64))
+                           : 64 + (unsigned)__builtin_clzll((uint64_t)rem);
+    r.mant = rem << n;
+    r.exp -= (int)n;
+    return r;
+}
+
+/* ---- the instructions ---- */
+
+/* What goes to the register and, of FPTAN, FSINCOS and FXTRACT, what is pushed. */
+struct results {
+    struct sf value, pushed;
+};
+
+static struct results compute(struct x86_cpu *c, struct fpenv *env, enum op op, const struct sf *x,
+                              const struct sf *y)
+{
+    struct results r = {*x, *x};
+
+    switch (op) {
+    case F2XM1:
+        r.value = exp2_minus_1(env, x);
+        break;
+    case FYL2X:
+    case FYL2XP1:
+        r.value = y_log2(env, x, y, op == FYL2XP1);
+        break;
+    case FPATAN:
+        r.value = arc_tangent(env, x, y);
+        break;
+    case FXTRACT:
+        if (x->cls == SF_NORMAL) {
+            r.value = sf_from_int(x->exp);
+            r.pushed.exp = 0;
+        } else {
+            r.value = constant(SF_INF, x->cls == SF_ZERO);
+            env->flags |= x->cls == SF_ZERO ? FP_DIVZERO : 0;
+        }
+        break;
+    case FPREM:
+    case FPREM1:
+        r.value = remainder_of(c, env, x, y, op == FPREM1);
+        break;
+    case FSCALE:
+        r.value = scale(env, x, y);
+        break;
+    default: /* trigonometric */
+        if (x->cls == SF_INF) {
+            r.value = r.pushed = invalid(env);
+        } else if (op == FPTAN) {
+            r.value = x->cls == SF_ZERO ? *x : inexact(env, tanl(to_host(x)));
+            r.pushed = sf_from_int(1);
+        } else {
+            r.value = op == FCOS ? cosine(env, x) : sine(env, x);
+            r.pushed = op == FSINCOS ? cosine(env, x) : r.value;
+        }
+    }
+    return r;
+}
+
+/* NaNs and unsupported formats go before the function. */
+static bool nan_operands(struct fpenv *env, bool two, const struct sf *x, const struct sf *y, struct sf *r)
+{
+    if (!sf_is_nan(x) && !(two && sf_is_nan(y))) {
+        return false;
+    }
+    *r = two ? sf_add(env, *x, *y, false, true) : sf_operand(env, *x);
+    return true;
+}
+
+void x87_function(struct x86_cpu *c, unsigned opcode)
+{
+    enum op op = (enum op)opcode;
+    bool pops = op == FYL2X || op == FPATAN || op == FYL2XP1;
+    bool two = pops || op == FPREM || op == FPREM1 || op == FSCALE;
+    bool pushes = op == FPTAN || op == FSINCOS || op == FXTRACT;
+    bool trigonometric = op == FPTAN || op == FSINCOS || op == FSIN || op == FCOS;
+    unsigned to = pops ? 1 : 0;
+    struct fpenv env = x87_env(c);
+    struct sf x = sf_unpack80(x87_get(c, 0)), y = sf_unpack80(x87_get(c, 1)), nan;
+    struct sf80 value, pushed;
+    bool underflow = x87_empty(c, 0) || (two && x87_empty(c, 1));
+
+    if (underflow || (pushes && !x87_empty(c, 7))) {
+        if (!x87_stack_fault(c, !underflow)) {
+            return;
+        }
+        value = pushed = x87_default_nan();
+    } else {
+        if (trigonometric || op == FPREM || op == FPREM1) {
+            c->fp_sw &= (uint16_t)~SW_C2;
+        }
+        if (op == FPREM || op == FPREM1) {
+            c->fp_sw &= (uint16_t) ~(SW_C0 | SW_C3);
+        }
+        if (trigonometric && x.cls == SF_NORMAL && x.exp >= 63) {
+            c->fp_sw = (uint16_t)((c->fp_sw & ~SW_C1) | SW_C2); /* out of range: nothing is changed */
+            return;
+        }
+        struct results r;
+        if (nan_operands(&env, two, &x, &y, &nan)) {
+            r.value = r.pushed = nan;
+        } else {
+            r = compute(c, &env, op, &x, &y);
+            if (!(env.flags & (FP_INVALID | FP_DIVZERO)) && (x.denormal || (two && y.denormal))) {
+                env.flags |= FP_DENORMAL;
+            }
+        }
+        bool low_bit = env.rounded_up;
+        if (op == FSCALE && y.cls == SF_ZERO) {
+            env.masks |= FP_UNDERFLOW; /* it stays as it is, tiny or not */
+        }
+        env.precision = 3;
+        pushed = pushes ? sf_pack80(&env, r.pushed) : x87_default_nan();
+        value = sf_pack80(&env, r.value);
+        if (op != FSCALE) {
+            env.rounded_up = low_bit;
+        }
+        if (!x87_result(c, &env)) {
+            if (op == FPREM || op == FPREM1) {
+                c->fp_sw &= (uint16_t) ~(SW_C0 | SW_C2 | SW_C3);
+            }
+            return;
+        }
+    }
+    x87_set(c, to, value);
+    if (pops) {
+        x87_pop(c);
+    } else if (pushes) {
+        c->fp_top = (c->fp_top - 1) & 7;
+        x87_set(c, 0, pushed);
+    }
+}
