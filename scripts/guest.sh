@@ -6,7 +6,10 @@ dir=${1:?usage: guest.sh DIR}
 mkdir -p "$dir"
 cd "$dir"
 
-if [ ! -f bzImage ]; then
+# Drivers of the IDE disk and CD-ROM, in the order they are loaded in.
+modules="scsi_common scsi_mod libata ata_piix sd_mod cdrom sr_mod isofs"
+
+if [ ! -f bzImage ] || [ ! -d modules ]; then
     [ -n "$(apt-cache show linux-image-cloud-amd64 2>/dev/null)" ] || {
         if [ "$(id -u)" = 0 ]; then apt-get update -qq; else sudo apt-get update -qq; fi
     }
@@ -17,6 +20,12 @@ if [ ! -f bzImage ]; then
     chmod 777 unpack
     (cd unpack && apt-get download -qq "$kernel" && dpkg-deb -x ./*.deb .)
     cp unpack/boot/vmlinuz-* bzImage.new
+    rm -rf modules modules.new
+    mkdir modules.new
+    for m in $modules; do
+        find unpack/lib/modules -name "$m.ko*" -exec cp {} modules.new/ \;
+    done
+    mv modules.new modules
     rm -rf unpack
     mv bzImage.new bzImage
 fi
@@ -26,6 +35,7 @@ if [ ! -f initrd.img ]; then
     rm -rf root
     mkdir -p root/bin root/dev root/proc root/sys root/tmp root/etc
     cp "$(command -v busybox)" root/bin/busybox
+    cp -r modules root/modules
     cat >root/init <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -38,6 +48,9 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
+for m in MODULES; do
+    [ ! -f "/modules/$m.ko" ] || insmod "/modules/$m.ko"
+done 2>/dev/null
 for word in $(cat /proc/cmdline); do
     case $word in run=*) run=${word#run=} ;; esac
 done
@@ -50,6 +63,7 @@ fi
 wait $!
 /bin/busybox poweroff -f
 INIT
+    sed -i "s/MODULES/$modules/" root/init
     chmod +x root/init
     if [ -d "${GUEST_EXTRA:-/nonexistent}" ]; then cp -r "$GUEST_EXTRA"/. root/; fi
     (cd root && find . | sort | cpio -o -H newc --quiet) | gzip -1 >initrd.new

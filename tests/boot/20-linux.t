@@ -10,10 +10,12 @@ while [ $i -lt 100 ]; do i=$((i + 1)) s=$((s + i * i)); done
 echo "script: $s"
 dd if=/dev/zero bs=64k count=64 2>/dev/null | sha256sum
 echo "memory: $(awk '/MemTotal/ {print $2}' /proc/meminfo)"
+[ "$(awk '/MemTotal/ {print $2}' /proc/meminfo)" -lt 5500000 ] || /pattern 4500
 echo "end of test"
 S
 mkdir -p "$work/guest"
-cp "$guest/bzImage" "$work/guest/bzImage"
+cp -r "$guest/bzImage" "$guest/modules" "$work/guest/"
+gcc -O2 -static -o "$work/extra/pattern" "$SRC/tests/boot/pattern.c"
 GUEST_EXTRA=$work/extra "$SRC/scripts/guest.sh" "$work/guest" >/dev/null
 boot() { # memory, more arguments
     m=$1
@@ -38,6 +40,8 @@ ok $? "sha256sum agrees with the host's"
 boot 6G
 [ "$(awk '/memory:/ {print ($2 > 5900000)}' "$work/console")" = 1 ]
 ok $? "6 GiB are seen"
+grep -aq 'pattern: 4500 MiB, 0 errors' "$work/console"
+ok $? "patterns hold in 4500 MiB, of which 3 GiB at most lie below 4 GiB"
 # 64 MiB are too few for the cloud kernel (it loads at 16 MiB and needs 52 more): the installer's 32-bit kernel,
 # with busybox and its libraries from the installer's own initial RAM disk.
 dir=/usr/lib/debian-installer/images/12/i386/text/debian-installer/i386
