@@ -129,22 +129,26 @@ static void arm(struct mainloop *loop)
     timerfd_settime(loop->timer_fd, 0, &its, NULL);
 }
 
-void mainloop_run(struct mainloop *loop)
+void mainloop_step(struct mainloop *loop)
 {
     struct machine *m = loop->machine;
 
-    while (!machine_handle_requests(m)) {
-        machine_lock(m);
-        run_deferred(loop);
-        if (m->state == RUN_RUNNING) {
-            clock_run_timers(m->clock);
-        }
-        arm(loop);
-        machine_unlock(m);
-        if (atomic_load(&m->requests)) {
-            continue;
-        }
+    machine_lock(m);
+    run_deferred(loop);
+    if (m->state == RUN_RUNNING) {
+        clock_run_timers(m->clock);
+    }
+    arm(loop);
+    machine_unlock(m);
+    if (!atomic_load(&m->requests)) {
         g_main_context_iteration(loop->context, TRUE);
+    }
+}
+
+void mainloop_run(struct mainloop *loop)
+{
+    while (!machine_handle_requests(loop->machine)) {
+        mainloop_step(loop);
     }
 }
 

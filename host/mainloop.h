@@ -14,6 +14,8 @@ struct mainloop *mainloop_create(struct machine *m); /* sets m->wake_main */
 void mainloop_destroy(struct mainloop *loop);
 /* Runs until machine_handle_requests says that the process should end. */
 void mainloop_run(struct mainloop *loop);
+/* One round of it: what is deferred and due, then waits for something to happen. Not with the lock. */
+void mainloop_step(struct mainloop *loop);
 
 /* events: POLLIN, POLLOUT. fn gets what poll said. Main thread, or before the loop runs. */
 struct iowatch *mainloop_watch(struct mainloop *loop, int fd, short events,
