@@ -318,7 +318,7 @@ WIDEN(PMOVZXDQ, q, 2, d, uint32_t)
     {                                                                                              \
         uint64_t r = 0;                                                                            \
         (void)fp, (void)b, (void)imm;                                                              \
-        for (unsigned i = 0; i < per_lane * lanes; i++) {                                          \
+        for (unsigned i = 0; i < per_lane * (lanes > 1 ? 2u : 1u); i++) {                          \
             r |= (uint64_t)(a->f[i] >> top & 1) << i;                                              \
         }                                                                                          \
         return r;                                                                                  \

@@ -176,10 +176,12 @@ static void make(struct random *r, unsigned opcode, unsigned modrm, struct nativ
         extended(r, k->patch[1 + n].bytes + 16);
         if (transcendental(opcode, modrm)) { /* where the host's functions are good, and F2XM1 is defined */
             for (unsigned m = 0; m < 2; m++) {
-                uint16_t *se = (uint16_t *)(k->patch[1 + n].bytes + 16 * m + 8);
-                unsigned e = *se & 0x7fff;
+                uint8_t *se = k->patch[1 + n].bytes + 16 * m + 8; /* little endian, at any address */
+                unsigned e = (se[0] | (unsigned)se[1] << 8) & 0x7fff;
                 if (e > 0x3ffe && e < 0x7fff) {
-                    *se = (uint16_t)((*se & 0x8000) | (0x3ffe - (e & 7)));
+                    e = 0x3ffe - (e & 7);
+                    se[0] = (uint8_t)e;
+                    se[1] = (uint8_t)((se[1] & 0x80) | e >> 8);
                 }
             }
         }

@@ -105,6 +105,7 @@ int main(void)
     tap_ok(!device_realize(second, &clash) && clash.msg[0], "a second port on one chardev is refused");
     bench_close(&b);
     chardev_destroy(c);
+    mainloop_destroy(loop);
     unlink(path);
     close(fd);
     return tap_done();
