@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, TEXT, LIST, DRIVE, CDROM, FLOPPY, HELP, IGNORE };
+enum kind { FLAG, TEXT, LIST, DRIVE, CDROM, HELP, IGNORE };
 
 struct row {
     const char *name;
@@ -198,7 +198,7 @@ bool options_parse(struct options *o, int argc, char **argv, struct error *err)
         const struct row *r = *name ? find_row(name) : NULL;
         const char *value = NULL;
 
-        if (!r || r->kind == FLOPPY) {
+        if (!r) {
             return unknown_option(arg, err);
         }
         if (r->arg) {

@@ -3,6 +3,7 @@
  * The tables are one blob; a script in etc/table-loader tells the BIOS where pointers and checksums go.
  * Left out: sleep states other than S5, hot plug, thermal zones. */
 #include "hw/acpi/tables.h"
+#include "host/le.h"
 #include "hw/acpi/aml.h"
 #include "hw/firmware/fw_cfg.h"
 
@@ -22,19 +23,12 @@ static void script_entry(struct aml *s, const uint8_t *entry)
     aml_bytes(s, entry, 128);
 }
 
-static void put32(uint8_t *p, uint32_t v)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        p[i] = (uint8_t)(v >> 8 * i);
-    }
-}
-
 static void script_allocate(struct aml *s, const char *file, uint32_t align, uint8_t zone)
 {
     uint8_t e[128] = {1};
 
     strcpy((char *)e + 4, file);
-    put32(e + 60, align);
+    le_put32(e + 60, align);
     e[64] = zone;
     script_entry(s, e);
 }
@@ -45,7 +39,7 @@ static void script_pointer(struct aml *s, const char *dest, const char *src, siz
 
     strcpy((char *)e + 4, dest);
     strcpy((char *)e + 60, src);
-    put32(e + 116, (uint32_t)offset);
+    le_put32(e + 116, (uint32_t)offset);
     e[120] = 4;
     script_entry(s, e);
 }
@@ -55,9 +49,9 @@ static void script_checksum(struct aml *s, const char *file, size_t at, size_t s
     uint8_t e[128] = {3};
 
     strcpy((char *)e + 4, file);
-    put32(e + 60, (uint32_t)at);
-    put32(e + 64, (uint32_t)start);
-    put32(e + 68, (uint32_t)len);
+    le_put32(e + 60, (uint32_t)at);
+    le_put32(e + 64, (uint32_t)start);
+    le_put32(e + 68, (uint32_t)len);
     script_entry(s, e);
 }
 
@@ -81,7 +75,7 @@ static size_t table_begin(struct aml *t, const char *signature, uint8_t revision
 
 static void table_end(struct aml *t, struct aml *script, size_t start)
 {
-    put32(t->data + start + 4, (uint32_t)(t->len - start));
+    le_put32(t->data + start + 4, (uint32_t)(t->len - start));
     script_checksum(script, TABLES_FILE, start + 9, start, t->len - start);
 }
 

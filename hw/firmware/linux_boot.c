@@ -2,6 +2,7 @@
  * x86 boot protocol (Documentation/arch/x86/boot.rst of the kernel). Protocol 2.02 (header with a command
  * line pointer) is the oldest accepted; zImages that load low are refused. */
 #include "hw/firmware/direct_boot.h"
+#include "host/le.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,26 +17,9 @@ enum {
     KERNEL_BASE = 0x100000,
 };
 
-static uint32_t get32(const uint8_t *p)
-{
-    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint16_t get16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        p[i] = (uint8_t)(v >> 8 * i);
-    }
-}
-
 bool linux_boot_detect(const struct blob *k)
 {
-    return k->len > 0x300 && get16(k->data + HDR_FLAG) == 0xaa55 &&
+    return k->len > 0x300 && le_get16(k->data + HDR_FLAG) == 0xaa55 &&
            !memcmp(k->data + HDR_MAGIC, "HdrS", 4);
 }
 
@@ -66,12 +50,12 @@ static void add_page_tables(struct direct_boot *d)
     if (!t) {
         abort();
     }
-    put32(t, (DIRECT_PAGE_TABLES + 0x1000) | PRESENT | WRITE);
+    le_put32(t, (DIRECT_PAGE_TABLES + 0x1000) | PRESENT | WRITE);
     for (uint32_t i = 0; i < 4; i++) {
-        put32(t + 0x1000 + 8 * i, (DIRECT_PAGE_TABLES + 0x2000 + 0x1000 * i) | PRESENT | WRITE);
+        le_put32(t + 0x1000 + 8 * i, (DIRECT_PAGE_TABLES + 0x2000 + 0x1000 * i) | PRESENT | WRITE);
     }
     for (uint32_t i = 0; i < 2048; i++) {
-        put32(t + 0x2000 + 8 * i, i << 21 | PRESENT | WRITE | LARGE);
+        le_put32(t + 0x2000 + 8 * i, i << 21 | PRESENT | WRITE | LARGE);
     }
     direct_boot_add(d, DIRECT_PAGE_TABLES, t, 6 * 4096);
     free(t);
@@ -98,7 +82,7 @@ static bool place_initrd(struct machine *m, struct direct_boot *d, const struct 
                          uint8_t *zp, uint64_t kernel_end, struct error *err)
 {
     uint64_t top = direct_boot_top(m);
-    uint64_t limit = get16(zp + HDR_VERSION) >= 0x203 ? (uint64_t)get32(zp + HDR_INITRD_MAX) + 1
+    uint64_t limit = le_get16(zp + HDR_VERSION) >= 0x203 ? (uint64_t)le_get32(zp + HDR_INITRD_MAX) + 1
                                                       : 0x38000000;
 
     top = top < limit ? top : limit;
@@ -108,8 +92,8 @@ static bool place_initrd(struct machine *m, struct direct_boot *d, const struct 
     }
     uint64_t base = (top - initrd->len) & ~UINT64_C(4095);
     direct_boot_add(d, base, initrd->data, initrd->len);
-    put32(zp + HDR_INITRD, (uint32_t)base);
-    put32(zp + HDR_INITRD_SIZE, (uint32_t)initrd->len);
+    le_put32(zp + HDR_INITRD, (uint32_t)base);
+    le_put32(zp + HDR_INITRD_SIZE, (uint32_t)initrd->len);
     return true;
 }
 
@@ -117,7 +101,7 @@ bool linux_boot_load(struct machine *m, struct direct_boot *d, const struct blob
                      const struct blob *initrd, const char *append, struct error *err)
 {
     uint8_t zp[4096] = {0};
-    uint16_t version = get16(k->data + HDR_VERSION);
+    uint16_t version = le_get16(k->data + HDR_VERSION);
     unsigned sects = k->data[HDR_SETUP_SECTS] ? k->data[HDR_SETUP_SECTS] : 4;
     size_t setup = (sects + 1) * 512u, header_end = HDR_MAGIC + k->data[HDR_JUMP + 1];
 
@@ -129,7 +113,7 @@ bool linux_boot_load(struct machine *m, struct direct_boot *d, const struct blob
         return error_set(err, "the file is truncated (%zu bytes)", k->len);
     }
     size_t payload = k->len - setup;
-    uint32_t syssize = get32(k->data + 0x1f4);
+    uint32_t syssize = le_get32(k->data + 0x1f4);
     if (version >= 0x204 && (uint64_t)syssize * 16 > payload + 15) {
         return error_set(err, "the file is truncated: %zu of %llu bytes of kernel", payload,
                          (unsigned long long)syssize * 16);
@@ -138,17 +122,17 @@ bool linux_boot_load(struct machine *m, struct direct_boot *d, const struct blob
         return error_set(err, "the kernel (%zu KiB) does not fit into %llu MiB of memory",
                          payload / 1024, (unsigned long long)(m->ram_size >> 20));
     }
-    uint32_t max_cmdline = version >= 0x206 ? get32(k->data + HDR_CMDLINE_SIZE) : 255;
+    uint32_t max_cmdline = version >= 0x206 ? le_get32(k->data + HDR_CMDLINE_SIZE) : 255;
     if (strlen(append) > max_cmdline || strlen(append) >= 0x10000) {
         return error_set(err, "-append: %zu characters, the kernel takes at most %u", strlen(append),
                          max_cmdline);
     }
-    bool code64 = version >= 0x20c && (get16(k->data + HDR_XLOADFLAGS) & XLF_64);
+    bool code64 = version >= 0x20c && (le_get16(k->data + HDR_XLOADFLAGS) & XLF_64);
 
     memcpy(zp + HDR_SETUP_SECTS, k->data + HDR_SETUP_SECTS, header_end - HDR_SETUP_SECTS);
     zp[HDR_LOADER] = 0xff; /* unassigned loader id */
-    put32(zp + HDR_CMDLINE, DIRECT_CMDLINE);
-    put32(zp + HDR_CODE32, KERNEL_BASE);
+    le_put32(zp + HDR_CMDLINE, DIRECT_CMDLINE);
+    le_put32(zp + HDR_CODE32, KERNEL_BASE);
     if (initrd->len && !place_initrd(m, d, initrd, zp, KERNEL_BASE + payload, err)) {
         return false;
     }

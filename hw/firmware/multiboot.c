@@ -1,6 +1,7 @@
 /* Direct boot of multiboot 1 kernels (Multiboot Specification 0.6.96): ELF32 images, or any image with
  * the address fields of the header; one module (-initrd). Video mode requests are ignored. */
 #include "hw/firmware/direct_boot.h"
+#include "host/le.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,29 +11,12 @@ enum { MB_ALIGN = 1, MB_MEMINFO = 2, MB_ADDRS = 0x10000, MB_KNOWN = 0x10007 };
 enum { MBI_MEM = 1, MBI_CMDLINE = 4, MBI_MODS = 8, MBI_MMAP = 64, MBI_LOADER = 512 };
 enum { MBI = DIRECT_ZERO_PAGE, MBI_NAME = MBI + 0x100, MBI_MODULE = MBI + 0x200, MBI_MAP = MBI + 0x300 };
 
-static uint32_t get32(const uint8_t *p)
-{
-    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint16_t get16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        p[i] = (uint8_t)(v >> 8 * i);
-    }
-}
-
 /* Offset of the multiboot header, or SIZE_MAX. */
 static size_t find_header(const struct blob *k)
 {
     for (size_t o = 0; o + 12 <= k->len && o < MB_SEARCH; o += 4) {
-        if (get32(k->data + o) == MB_MAGIC &&
-            get32(k->data + o) + get32(k->data + o + 4) + get32(k->data + o + 8) == 0) {
+        if (le_get32(k->data + o) == MB_MAGIC &&
+            le_get32(k->data + o) + le_get32(k->data + o + 4) + le_get32(k->data + o + 8) == 0) {
             return o;
         }
     }
@@ -87,19 +71,19 @@ static bool load_elf(struct machine *m, struct direct_boot *d, const struct blob
     if (k->len < 52 || memcmp(e, "\177ELF", 4)) {
         return error_set(err, "multiboot kernel without address fields that is not ELF");
     }
-    if (e[EI_CLASS] != 1 || get16(e + E_MACHINE) != 3) {
+    if (e[EI_CLASS] != 1 || le_get16(e + E_MACHINE) != 3) {
         return error_set(err, "multiboot needs a 32-bit x86 ELF (use objcopy -O elf32-i386)");
     }
-    uint32_t phoff = get32(e + E_PHOFF);
-    unsigned phnum = get16(e + E_PHNUM), phentsize = get16(e + E_PHENTSIZE);
+    uint32_t phoff = le_get32(e + E_PHOFF);
+    unsigned phnum = le_get16(e + E_PHNUM), phentsize = le_get16(e + E_PHENTSIZE);
     if (phentsize < 32 || phoff > k->len || (uint64_t)phnum * phentsize > k->len - phoff) {
         return error_set(err, "the ELF program headers are outside of the file");
     }
-    img->entry = get32(e + E_ENTRY);
+    img->entry = le_get32(e + E_ENTRY);
     for (unsigned i = 0; i < phnum; i++) {
         const uint8_t *p = e + phoff + (size_t)i * phentsize;
-        bool load = get32(p) == 1;
-        if (load && !add_segment(m, d, k, get32(p + 4), get32(p + 16), get32(p + 20), get32(p + 12),
+        bool load = le_get32(p) == 1;
+        if (load && !add_segment(m, d, k, le_get32(p + 4), le_get32(p + 16), le_get32(p + 20), le_get32(p + 12),
                                  img, err)) {
             return false;
         }
@@ -114,10 +98,10 @@ static bool load_flat(struct machine *m, struct direct_boot *d, const struct blo
         return error_set(err, "the multiboot header is truncated");
     }
     const uint8_t *h = k->data + header;
-    uint32_t header_addr = get32(h + 12), load = get32(h + 16), load_end = get32(h + 20);
-    uint32_t bss_end = get32(h + 24);
+    uint32_t header_addr = le_get32(h + 12), load = le_get32(h + 16), load_end = le_get32(h + 20);
+    uint32_t bss_end = le_get32(h + 24);
 
-    img->entry = get32(h + 28);
+    img->entry = le_get32(h + 28);
     if (header_addr < load || header < header_addr - load) {
         return error_set(err, "the addresses in the multiboot header contradict each other");
     }
@@ -142,7 +126,7 @@ static void add_entry(struct direct_boot *d, uint32_t entry)
         0xea, 0, 0, 0, 0, 0x10, 0,
     };
 
-    put32(code + sizeof(code) - 6, entry);
+    le_put32(code + sizeof(code) - 6, entry);
     /* Entries are {size, base, length, type}: the BIOS writes the last three, 4 bytes in. */
     direct_boot_set_entry(d, MBI_MAP + 4, 24, code, sizeof(code), false);
 }
@@ -156,13 +140,13 @@ static bool add_module(struct machine *m, struct direct_boot *d, const struct bl
         return error_set(err, "the module (%zu KiB) does not fit into %llu MiB of memory",
                          initrd->len / 1024, (unsigned long long)(m->ram_size >> 20));
     }
-    put32(mod, (uint32_t)base);
-    put32(mod + 4, (uint32_t)(base + initrd->len));
-    put32(mod + 8, DIRECT_CMDLINE);
+    le_put32(mod, (uint32_t)base);
+    le_put32(mod + 4, (uint32_t)(base + initrd->len));
+    le_put32(mod + 8, DIRECT_CMDLINE);
     direct_boot_add(d, base, initrd->data, initrd->len);
     direct_boot_add(d, MBI_MODULE, mod, sizeof(mod));
-    put32(info + 20, 1);
-    put32(info + 24, MBI_MODULE);
+    le_put32(info + 20, 1);
+    le_put32(info + 24, MBI_MODULE);
     return true;
 }
 
@@ -170,7 +154,7 @@ bool multiboot_load(struct machine *m, struct direct_boot *d, const struct blob 
                     const struct blob *initrd, const char *append, struct error *err)
 {
     size_t header = find_header(k);
-    uint32_t flags = get32(k->data + header + 4);
+    uint32_t flags = le_get32(k->data + header + 4);
     struct image img = {0};
     uint8_t info[0x100] = {0}, map[64 * 24] = {0};
     static const char name[] = "dragoman";
@@ -186,17 +170,17 @@ bool multiboot_load(struct machine *m, struct direct_boot *d, const struct blob 
         return false;
     }
     uint32_t upper = (uint32_t)((direct_boot_top(m) >> 10) - 1024);
-    put32(info, MBI_MEM | MBI_CMDLINE | MBI_MODS | MBI_MMAP | MBI_LOADER);
-    put32(info + 4, 639);
-    put32(info + 8, upper);
-    put32(info + 16, DIRECT_CMDLINE);
-    put32(info + 48, MBI_MAP);
-    put32(info + 64, MBI_NAME);
+    le_put32(info, MBI_MEM | MBI_CMDLINE | MBI_MODS | MBI_MMAP | MBI_LOADER);
+    le_put32(info + 4, 639);
+    le_put32(info + 8, upper);
+    le_put32(info + 16, DIRECT_CMDLINE);
+    le_put32(info + 48, MBI_MAP);
+    le_put32(info + 64, MBI_NAME);
     if (initrd->len && !add_module(m, d, initrd, (img.end + 4095) & ~UINT64_C(4095), info, err)) {
         return false;
     }
     for (unsigned i = 0; i < 64; i++) {
-        put32(map + 24 * i, 20);
+        le_put32(map + 24 * i, 20);
     }
     direct_boot_add(d, MBI, info, sizeof(info));
     direct_boot_add(d, MBI_NAME, name, sizeof(name));

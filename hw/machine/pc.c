@@ -5,6 +5,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/x86.h"
 #include "host/file.h"
+#include "host/le.h"
 #include "hw/acpi/tables.h"
 #include "hw/dma/i8237.h"
 #include "hw/firmware/direct_boot.h"
@@ -124,22 +125,15 @@ static struct ram *load_bios(struct machine *m, const char *name, struct error *
     return rom;
 }
 
-static void put64(uint8_t *p, uint64_t v)
-{
-    for (unsigned i = 0; i < 8; i++) {
-        p[i] = (uint8_t)(v >> 8 * i);
-    }
-}
-
 static void add_e820(struct fw_cfg *fw, uint64_t ram)
 {
     uint8_t table[40] = {0};
     uint64_t low = below_4g(ram);
 
-    put64(table + 8, low);
+    le_put64(table + 8, low);
     table[16] = 1;
-    put64(table + 20, FOUR_GIB);
-    put64(table + 28, ram - low);
+    le_put64(table + 20, FOUR_GIB);
+    le_put64(table + 28, ram - low);
     table[36] = 1;
     fw_cfg_add_file(fw, "etc/e820", table, ram > low ? 40 : 20);
 }
@@ -158,7 +152,7 @@ static void add_firmware_config(struct machine *m, const struct machine_config *
     fw_cfg_add(fw, FW_CFG_IRQ0_OVERRIDE, irq0_override, sizeof(irq0_override));
     add_e820(fw, cfg->ram_size);
     if (cfg->serial_console) {
-        put64(number, 0x3f8);
+        le_put64(number, 0x3f8);
         fw_cfg_add_file(fw, "etc/sercon-port", number, sizeof(number));
     }
     smbios_add(fw, cfg->sockets, cfg->cores, cfg->threads, cfg->ram_size, cfg->cpu_model->brand);

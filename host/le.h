@@ -1,0 +1,30 @@
+/* Little-endian numbers in byte arrays: file headers and tables of the guest. */
+#ifndef HOST_LE_H
+#define HOST_LE_H
+
+#include <stdint.h>
+
+static inline uint16_t le_get16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static inline uint32_t le_get32(const uint8_t *p)
+{
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline void le_put32(uint8_t *p, uint32_t v)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        p[i] = (uint8_t)(v >> 8 * i);
+    }
+}
+
+static inline void le_put64(uint8_t *p, uint64_t v)
+{
+    le_put32(p, (uint32_t)v);
+    le_put32(p + 4, (uint32_t)(v >> 32));
+}
+
+#endif
