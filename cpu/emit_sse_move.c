@@ -159,7 +159,7 @@ static uint64_t helper_ldmxcsr(struct vcpu *v, uint64_t val)
     x86_set_mxcsr(x86_cpu(v), (uint32_t)val);
     return 0;
 }
-X86_HELPER(ldmxcsr, 1, HELPER_RAISES);
+X86_HELPER(ldmxcsr, 1, HELPER_RAISES | HELPER_FPENV);
 
 static void emit_ldmxcsr(struct translator *t, const struct x86_insn *i)
 {
@@ -171,7 +171,7 @@ static uint64_t helper_stmxcsr(struct vcpu *v)
 {
     return x86_get_mxcsr(x86_cpu(v));
 }
-X86_HELPER(stmxcsr, 0, 0);
+X86_HELPER(stmxcsr, 0, HELPER_FPENV);
 
 static void emit_stmxcsr(struct translator *t, const struct x86_insn *i)
 {

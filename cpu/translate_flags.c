@@ -117,7 +117,7 @@ static uint64_t helper_condition(struct vcpu *v, uint64_t cc)
         x86_cc_eval(r[TCG_REG_CC_OP], r[TCG_REG_CC_A], r[TCG_REG_CC_B], r[TCG_REG_CC_C]),
         (unsigned)cc);
 }
-X86_HELPER(condition, 0, HELPER_IMM | HELPER_READS | HELPER_PURE);
+X86_HELPER(condition, 0, HELPER_IMM | HELPER_READS | HELPER_READS_CC | HELPER_PURE);
 
 static uint64_t helper_flags(struct vcpu *v)
 {
@@ -125,7 +125,7 @@ static uint64_t helper_flags(struct vcpu *v)
 
     return x86_cc_eval(r[TCG_REG_CC_OP], r[TCG_REG_CC_A], r[TCG_REG_CC_B], r[TCG_REG_CC_C]);
 }
-X86_HELPER(flags, 0, HELPER_READS | HELPER_PURE);
+X86_HELPER(flags, 0, HELPER_READS | HELPER_READS_CC | HELPER_PURE);
 
 static uint64_t helper_flags_of(struct vcpu *v, uint64_t a, uint64_t b, uint64_t c, uint64_t kind)
 {

@@ -105,6 +105,7 @@ void tlb_destroy(struct vcpu *v)
 
 void tlb_flush_all(struct vcpu *v)
 {
+    tcg_mapping_changed(v);
     for (unsigned n = 0; n < TLB_SETS; n++) {
         set_flush(&v->mmu->set[n], false);
         v->mmu->set[n].used = n == v->mmu->current;
@@ -113,6 +114,7 @@ void tlb_flush_all(struct vcpu *v)
 
 void tlb_flush_nonglobal(struct vcpu *v)
 {
+    tcg_mapping_changed(v);
     set_flush(&v->mmu->set[v->mmu->current], true);
 }
 
@@ -141,6 +143,7 @@ static void table_flush_page(struct tlb_table *t, uint64_t va, bool only_global)
 
 void tlb_flush_page(struct vcpu *v, uint64_t va)
 {
+    tcg_mapping_changed(v);
     for (unsigned n = 0; n < TLB_SETS; n++) {
         for (unsigned c = 0; c < TLB_NCTX; c++) {
             table_flush_page(&v->mmu->set[n].table[c], va, n != v->mmu->current);
@@ -162,6 +165,7 @@ void tlb_flush_asid(struct vcpu *v, unsigned asid, bool keep_global)
 {
     struct tlb_set *s = find_set(v, asid);
 
+    tcg_mapping_changed(v);
     if (s) {
         set_flush(s, keep_global);
     }
@@ -171,6 +175,7 @@ void tlb_flush_page_asid(struct vcpu *v, unsigned asid, uint64_t va)
 {
     struct tlb_set *s = find_set(v, asid);
 
+    tcg_mapping_changed(v);
     for (unsigned c = 0; s && c < TLB_NCTX; c++) {
         table_flush_page(&s->table[c], va, false);
     }
@@ -181,6 +186,7 @@ void tlb_switch(struct vcpu *v, unsigned asid, bool keep)
     struct tlb_set *s = find_set(v, asid);
     unsigned oldest = 0;
 
+    tcg_mapping_changed(v);
     if (s) {
         if (!keep) {
             set_flush(s, true);
@@ -260,7 +266,7 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, con
     if (w->read) {
         e->rtag = page;
     }
-    if (w->write && !r->map->readonly) {
+    if (w->write && w->read && !r->map->readonly) {
         /* First say that a write tag may exist, then look for code: protect_code does it the other
          * way round, so that one of the two sees the other. */
         atomic_fetch_or((_Atomic uint8_t *)&ram->page_flags[x->ram_page], PAGE_WRITE_TAG);

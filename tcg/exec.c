@@ -14,6 +14,20 @@
 
 /* ---- epochs ---- */
 
+static void forget_returns(struct vcpu *v)
+{
+    for (unsigned i = 0; i < RETURN_STACK; i++) {
+        v->returns[i].pc = UINT64_MAX;
+    }
+}
+
+void tcg_mapping_changed(struct vcpu *v)
+{
+    if (v->tcg_cpu) {
+        forget_returns(v);
+    }
+}
+
 /* This vcpu is in no block: it has seen every removal up to now. */
 static void quiesce(struct tcg_cpu *tc, struct tcg *t)
 {
@@ -21,7 +35,7 @@ static void quiesce(struct tcg_cpu *tc, struct tcg *t)
 
     if (unlikely(tc->cache_epoch != epoch)) {
         memset(tc->jump, 0, sizeof(tc->jump));
-        memset(tc->returns, 0, sizeof(tc->returns));
+        forget_returns(tc->v);
         tc->cache_epoch = epoch;
         tc->last_exit = NULL;
     }
@@ -89,6 +103,7 @@ static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns)
     ir_reset(ir);
     v->ops->translate(v, &req, ir);
     ir->flags = v->tb_flags;
+    ir->fetch_ctx = v->fetch_ctx;
 #ifndef NDEBUG
     const char *bad = ir_check(ir);
     if (bad) {
@@ -119,7 +134,9 @@ static struct tb *translate_single(struct vcpu *v, const struct where *w)
     tb->host = w->host;
     tb->phys = w->phys;
     tc->ir.no_link = true;
+    pthread_mutex_lock(&v->tcg->lock);
     used = v->exec->compile(v->tcg, &tc->ir, tb, tc->scratch + head, TCG_SCRATCH_SIZE - head);
+    pthread_mutex_unlock(&v->tcg->lock);
     assert(used); /* one instruction always fits */
     stat_add(&v->tcg->stat.singles, 1);
     return tb;
@@ -201,7 +218,10 @@ static struct tb *translate(struct vcpu *v, struct where *w)
                 used = t->exec->compile(t, ir, tb, buf + head, room - head);
             }
             if (!used && zones == 0 && (room < t->zone[t->current].size / 2 || !tb)) {
-                tb_next_zone(t, tc);
+                if (!tb_next_zone(t, tc)) {
+                    pthread_mutex_unlock(&t->lock);
+                    return NULL;
+                }
             } else if (!used) {
                 break; /* too large for the executor */
             }
@@ -301,7 +321,11 @@ static struct tb *find_block(struct vcpu *v)
     }
     if (!(atomic_load_explicit(&t->log_bits, memory_order_relaxed) & TCG_LOG_EACH)) {
         j = &tc->jump[jump_hash(w.host)];
-        *j = (struct jump_entry){w.host, v->tb_flags, tb->code, tb};
+        atomic_store_explicit(&j->host, NULL, memory_order_relaxed);
+        j->flags = v->tb_flags;
+        j->code = tb->code;
+        j->tb = tb;
+        atomic_store_explicit(&j->host, w.host, memory_order_relaxed);
     }
     return tb;
 }
@@ -336,6 +360,10 @@ static void run_loop(struct vcpu *v)
             pthread_mutex_unlock(&t->lock);
         }
         tc->last_exit = NULL;
+        if (unlikely(tc->return_flags != v->tb_flags)) {
+            tc->return_flags = v->tb_flags;
+            forget_returns(v);
+        }
         v->exec->run(v, tb);
     }
 }
@@ -353,6 +381,9 @@ static void landed(struct vcpu *v)
     struct tcg_cpu *tc = v->tcg_cpu;
     struct tb *tb;
 
+    if (v->exec->landed) {
+        v->exec->landed(v);
+    }
     if (tc->exclusive) {
         tcg_exclusive_end(v);
     }

@@ -84,7 +84,9 @@ static inline enum ir_cond ir_cond_not(enum ir_cond c)
     _(ADDX, "dabc WB")    /* d = a + b + (c & 1) */                                                \
     _(SUBX, "dabc WB")    /* d = a - b - (c & 1) */                                                \
     _(CC, "abci B")       /* lazy flags: CC_OP = imm, CC_A = a, CC_B = b, CC_C = c (NONE: not used \
-                           * by this kind, unspecified after it); with IR_BIMM CC_B = imm2 */      \
+                           * by this kind, unspecified after it); with IR_BIMM CC_B = imm2. Where a   \
+                           * W32 op of the same instruction overwrites a register named here, only   \
+                           * the low half of the value counts */      \
     _(LD, "da M X")       /* d = memory [a + c << scale + imm] (aux: memop) */                     \
     _(ST, "ab M X")       /* memory = b (b may be an immediate: imm2 holds it, IR_BIMM) */         \
     _(LDENV, "di")        /* d = *(aux memop *)((char *)vcpu + imm) */                             \
@@ -157,6 +159,8 @@ enum helper_flags {
     HELPER_VECTOR = 16,  /* reads or writes v->vec */
     HELPER_PURE = 32,    /* only its result matters (of its arguments, and with HELPER_READS registers):
                           * dropped when that is not used */
+    HELPER_READS_CC = 64, /* of the guest registers it reads the lazy flags only */
+    HELPER_FPENV = 128,  /* reads or writes v->fp */
 };
 
 struct ir_helper {
@@ -172,6 +176,7 @@ struct ir {
     unsigned ntemps, nvtemps; /* in use by the current instruction or block */
     unsigned nlabels;
     unsigned ctx;        /* access context of all LD/ST of the block (index of v->tlb) */
+    unsigned fetch_ctx;  /* ... and of its code */
     unsigned guest_size; /* bytes of guest code translated */
     unsigned ninsns;
     uint64_t flags;      /* key word it was translated for */

@@ -47,7 +47,8 @@ union vreg {
  *     e = &v->tlb[ctx][(va >> 12) & TLB_MASK];  t = va ^ e->rtag;
  *     if (t > 4096 - size) slow path; else the byte is at e->page + t
  * One compare answers "another page" and "crosses the page". Pages that hold translated code or
- * are MMIO, ROM or dirty-tracked have no write tag, so that they take the slow path. */
+ * are MMIO, ROM or dirty-tracked have no write tag, so that they take the slow path. Where there is a write
+ * tag there is a read tag. */
 #define TLB_BITS   12
 #define TLB_SIZE   (1u << TLB_BITS)
 #define TLB_MASK   (TLB_SIZE - 1)
@@ -162,6 +163,14 @@ uint64_t vcpu_fetch_code(struct vcpu *v, uint64_t va, void *out, unsigned len);
  * (and *phys set) when the page is not RAM or ROM. */
 const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys);
 
+/* Shadow return stack: what calls expect to come back to, so that a return needs no look-up. It is emptied
+ * when the mode word or what is mapped changes. */
+#define RETURN_STACK 16
+struct return_entry {
+    uint64_t pc;      /* UINT64_MAX: none */
+    const void *site; /* executor's: the exit of the call that leads to pc */
+};
+
 struct vcpu {
     uint64_t reg[TCG_NREGS];
     union vreg vec[TCG_NVREGS];
@@ -172,6 +181,9 @@ struct vcpu {
                                       * CPL 3, else 0): index of tlb[] whose xtag linked code checks */
     atomic_uchar exit_request;       /* leave linked code at the next poll */
     atomic_uint irq_request;         /* pending asynchronous requests, the guest's own bits */
+    uint32_t return_top;             /* offset of the top entry in returns[], in bytes */
+    struct return_entry returns[RETURN_STACK];
+    const void *const *helpers;      /* executor's: what generated code calls */
     struct fpenv fp;                 /* SIMD rounding, masks, accumulated exception flags (MXCSR) */
 
     uintptr_t host_pc;  /* executor's own idea of "where": set before anything that may unwind */
@@ -191,6 +203,9 @@ struct vcpu {
 /* Leaves a helper or a slow path: restores the guest state of the faulting instruction, then
  * delivers the recorded exception (deliver = true) or just returns to the loop. Does not return. */
 void vcpu_unwind(struct vcpu *v, bool deliver) __attribute__((noreturn));
+
+/* Address translations of v may have changed (not: some were filled). From v's own thread. tcg/exec.c */
+void tcg_mapping_changed(struct vcpu *v);
 
 /* Runs guest code on this thread until ops->poll asks to leave. tcg/exec.c */
 void tcg_run(struct vcpu *v);

@@ -171,7 +171,7 @@ static void gen_flags(struct gen *g)
     }
     for (unsigned step = 0; step < 2; step++) {
         if ((step == 0) == before) {
-            ir_cc(ir, o == IR_ADD || before ? 102 : 101, d,
+            ir_cc(ir, before && w == W32 ? 103 : o == IR_ADD || before ? 102 : 101, d,
                   o != IR_ADD && !before ? IR_NONE
                   : with_imm             ? IR_NONE
                                          : b,
@@ -211,7 +211,7 @@ static uint64_t helper_mix(struct vcpu *v, uint64_t a, uint64_t b)
 static const struct ir_helper h_mix = {"mix", (void (*)(void))helper_mix, 2, 0};
 static uint64_t helper_reads(struct vcpu *v, uint64_t imm)
 {
-    return v->reg[1] + v->reg[2] * imm + v->reg[TCG_REG_CC_OP] + v->reg[TCG_REG_CC_A];
+    return v->reg[1] + v->reg[2] * imm + v->reg[TCG_REG_CC_OP] + (uint32_t)v->reg[TCG_REG_CC_A];
 }
 static const struct ir_helper h_reads = {"reads", (void (*)(void))helper_reads, 0,
                                          HELPER_IMM | HELPER_READS};
@@ -548,7 +548,10 @@ static const char *compare(const struct vcpu *want, const struct vcpu *got, bool
         if (i == TCG_REG_CC_B) {
             counts = kind != 101;
         } else if (i == TCG_REG_CC_C) {
-            counts = kind != 101 && kind != 102;
+            counts = kind < 101 || kind > 103;
+        }
+        if (kind == 103 && i == TCG_REG_CC_A) { /* flags of 32-bit values: see ir.h */
+            counts = (uint32_t)want->reg[i] != (uint32_t)got->reg[i];
         }
         if (counts && want->reg[i] != got->reg[i]) {
             snprintf(text, sizeof(text), "register %u: %llx instead of %llx", i,
