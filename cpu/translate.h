@@ -136,6 +136,7 @@ ir_reg stack_top(struct translator *t, unsigned size);
 void flags_set(struct translator *t, unsigned kind, ir_reg a, ir_reg b, ir_reg c);
 ir_reg flags_all(struct translator *t);   /* the six status flags in EFLAGS positions */
 ir_reg flags_carry(struct translator *t); /* 0 or 1 */
+ir_reg flags_kept_carry(struct translator *t); /* the same, for what leaves CF as it is */
 /* Value (0/1) of condition code cc (0..15 as in Jcc), fused with the last flag-setter when possible. */
 ir_reg flags_setcond(struct translator *t, unsigned cc);
 /* Branches to label when cc holds. */

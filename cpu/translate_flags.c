@@ -520,6 +520,25 @@ ir_reg flags_carry(struct translator *t)
     return cond_value(t, condition(t, COND_B << 1));
 }
 
+ir_reg flags_kept_carry(struct translator *t)
+{
+    struct ir *ir = t->ir;
+
+    if (t->cc_kind != CC_UNKNOWN) {
+        return flags_carry(t);
+    }
+    /* Mostly the last one was an INC or DEC too (a loop's), and the flag is in its place already. */
+    ir_reg kind = ir_temp(ir), carry = ir_temp(ir);
+    unsigned there = ir_label_new(ir);
+    _Static_assert(CC_DEC64 - CC_INC8 == 7, "the kinds are in a row");
+    ir_bini(ir, IR_SUB, W32, kind, TCG_REG_CC_OP, CC_INC8);
+    ir_mov(ir, W64, carry, B);
+    ir_brcondi(ir, IR_LEU, W32, kind, CC_DEC64 - CC_INC8, there);
+    ir_call(ir, &h_condition, carry, IR_NONE, IR_NONE, IR_NONE, COND_B << 1);
+    ir_label(ir, there);
+    return carry;
+}
+
 ir_reg flags_setcond(struct translator *t, unsigned cc)
 {
     return cond_value(t, condition(t, cc));

@@ -14,17 +14,58 @@
 
 /* ---- epochs ---- */
 
-static void forget_returns(struct vcpu *v)
+/* Empties what is found by pc. */
+static void forget_pcs(struct vcpu *v, unsigned ctx)
 {
-    for (unsigned i = 0; i < RETURN_STACK; i++) {
-        v->returns[i].pc = UINT64_MAX;
+    for (unsigned i = 0; i < RETURN_ENTRIES; i++) {
+        v->returns[ctx][i].pc = NO_PC;
+    }
+    for (unsigned i = 0; i < TARGET_ENTRIES; i++) {
+        v->targets[ctx][i].pc = NO_PC;
+    }
+}
+
+static void mapping_changed(struct tcg_cpu *tc)
+{
+    for (unsigned ctx = 0; ctx < TLB_NCTX; ctx++) {
+        tc->pcs[ctx].stale = true;
     }
 }
 
 void tcg_mapping_changed(struct vcpu *v)
 {
     if (v->tcg_cpu) {
-        forget_returns(v);
+        mapping_changed(v->tcg_cpu);
+    }
+}
+
+/* The tables of the context that is about to be run are for its mode. */
+static inline void check_pcs(struct vcpu *v)
+{
+    struct tcg_cpu *tc = v->tcg_cpu;
+    unsigned ctx = v->fetch_ctx;
+
+    if (unlikely(tc->pcs[ctx].flags != v->tb_flags || tc->pcs[ctx].base != tc->pc_base ||
+                 tc->pcs[ctx].stale)) {
+        tc->pcs[ctx].stale = false;
+        tc->pcs[ctx].flags = v->tb_flags;
+        tc->pcs[ctx].base = tc->pc_base;
+        forget_pcs(v, ctx);
+    }
+}
+
+static inline void note_target(struct vcpu *v, const struct tb *tb)
+{
+    struct pc_entry *e = &v->targets[v->fetch_ctx][target_hash(v->reg[TCG_REG_PC])];
+
+    if (e->pc == v->reg[TCG_REG_PC] && e->code == tb->code) {
+        return;
+    }
+    e->pc = NO_PC;
+    __atomic_store_n(&e->code, tb->code, __ATOMIC_SEQ_CST);
+    e->pc = v->reg[TCG_REG_PC];
+    if (unlikely(atomic_load(&tb->dead))) { /* dropped just now: tb_drop may have looked before */
+        e->pc = NO_PC;
     }
 }
 
@@ -35,7 +76,8 @@ static void quiesce(struct tcg_cpu *tc, struct tcg *t)
 
     if (unlikely(tc->cache_epoch != epoch)) {
         memset(tc->jump, 0, sizeof(tc->jump));
-        forget_returns(tc->v);
+        mapping_changed(tc);
+        memset(tc->returns, 0, sizeof(tc->returns));
         tc->cache_epoch = epoch;
         tc->last_exit = NULL;
     }
@@ -79,6 +121,7 @@ static struct tb *tb_place(const struct ir *ir, uint8_t *buf, size_t size, size_
     tb->size = (uint16_t)ir->guest_size;
     tb->ninsns = (uint16_t)ir->ninsns;
     tb->ctx = (uint8_t)ir->ctx;
+    tb->fetch_ctx = (uint8_t)ir->fetch_ctx;
     tb->flags = ir->flags;
     *head = need;
     return tb;
@@ -360,9 +403,9 @@ static void run_loop(struct vcpu *v)
             pthread_mutex_unlock(&t->lock);
         }
         tc->last_exit = NULL;
-        if (unlikely(tc->return_flags != v->tb_flags)) {
-            tc->return_flags = v->tb_flags;
-            forget_returns(v);
+        check_pcs(v);
+        if (tb->cached && !(log & TCG_LOG_EACH)) {
+            note_target(v, tb);
         }
         v->exec->run(v, tb);
     }

@@ -53,7 +53,7 @@ struct tb {
     uint32_t code_size;
     uint32_t code_at; /* executor's: offset of the code from this struct, where it is written */
     uint16_t size, ninsns; /* guest bytes and instructions */
-    uint8_t ctx, nexits;
+    uint8_t ctx, fetch_ctx, nexits;
     atomic_bool dead; /* invalidated */
     bool cached;      /* in the tables; else a throw-away block */
     const void *map;  /* executor's: fault map */
@@ -80,6 +80,8 @@ struct jump_entry {
     const struct tb *tb;
 };
 
+#define RETURN_STACK 16 /* of the interpreter */
+
 struct tcg_cpu {
     uint64_t pc_base;           /* linear address minus pc; see tcg/exec.c */
     unsigned ctx;               /* access context of the code being run */
@@ -94,10 +96,20 @@ struct tcg_cpu {
     struct ir ir;
     struct tb *scratch_tb; /* throw-away block: single steps, code outside RAM */
     uint8_t *scratch;
-    uint64_t return_flags; /* mode word that v->returns are for */
+    struct {               /* what v->returns and v->targets are for */
+        uint64_t flags, base;
+        bool stale;
+    } pcs[TLB_NCTX];
+    unsigned return_top; /* interpreter: its own stack of returns */
+    struct pc_entry returns[RETURN_STACK];
     bool host_fp;          /* the host's MXCSR is the guest's */
     struct jump_entry jump[JUMP_CACHE_SIZE];
 };
+
+static inline unsigned target_hash(uint64_t pc)
+{
+    return (unsigned)(pc ^ pc >> 8) & (TARGET_ENTRIES - 1);
+}
 
 static inline unsigned jump_hash(const uint8_t *host)
 {

@@ -110,7 +110,9 @@ bool tcg_attach(struct tcg *t, struct vcpu *v, struct error *err)
     v->tcg = t;
     v->tcg_cpu = tc;
     v->exec = t->exec;
-    tc->return_flags = ~v->tb_flags;
+    for (unsigned ctx = 0; ctx < TLB_NCTX; ctx++) {
+        tc->pcs[ctx].stale = true;
+    }
     if (t->exec->attach) {
         t->exec->attach(v);
     }

@@ -163,12 +163,18 @@ uint64_t vcpu_fetch_code(struct vcpu *v, uint64_t va, void *out, unsigned len);
  * (and *phys set) when the page is not RAM or ROM. */
 const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys);
 
-/* Shadow return stack: what calls expect to come back to, so that a return needs no look-up. It is emptied
- * when the mode word or what is mapped changes. */
-#define RETURN_STACK 16
-struct return_entry {
-    uint64_t pc;      /* UINT64_MAX: none */
-    const void *site; /* executor's: the exit of the call that leads to pc */
+/* Where code goes next, by guest pc, so that returns and indirect jumps need no look-up: one table each for
+ * every access context of fetches. They are emptied when the mode word, the code segment's base or what is
+ * mapped changes (tcg/exec.c).
+ *
+ * returns: what calls expect to come back to. The entry is found by the stack pointer, which is the same at
+ * the call and at its return, so that there is no top to keep. targets: blocks by pc. */
+#define RETURN_ENTRIES 64
+#define TARGET_ENTRIES 256
+#define NO_PC          UINT64_C(0x8000000000000000) /* no guest pc */
+struct pc_entry {
+    uint64_t pc;      /* NO_PC: empty */
+    const void *code; /* returns: the executor's exit of the call that leads to pc; targets: the block */
 };
 
 struct vcpu {
@@ -181,8 +187,6 @@ struct vcpu {
                                       * CPL 3, else 0): index of tlb[] whose xtag linked code checks */
     atomic_uchar exit_request;       /* leave linked code at the next poll */
     atomic_uint irq_request;         /* pending asynchronous requests, the guest's own bits */
-    uint32_t return_top;             /* offset of the top entry in returns[], in bytes */
-    struct return_entry returns[RETURN_STACK];
     const void *const *helpers;      /* executor's: what generated code calls */
     struct fpenv fp;                 /* SIMD rounding, masks, accumulated exception flags (MXCSR) */
 
@@ -198,6 +202,9 @@ struct vcpu {
     struct softmmu_cpu *mmu;  /* softmmu's per-vcpu part (TLB contexts, ...) */
     struct machine *machine;
     unsigned index;
+
+    struct pc_entry returns[TLB_NCTX][RETURN_ENTRIES];
+    struct pc_entry targets[TLB_NCTX][TARGET_ENTRIES];
 };
 
 /* Leaves a helper or a slow path: restores the guest state of the faulting instruction, then

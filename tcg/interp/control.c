@@ -279,10 +279,10 @@ const iop_fn iop_brx[IR_NCOND][2][NBRX][2] = {CONDS(BRX_ROW, 32) CONDS(BRX_ROW, 
 
 static inline void expect_return(struct vcpu *v, uint64_t pc, const union iop *site)
 {
-    unsigned top = (v->return_top / sizeof(struct return_entry) + 1) % RETURN_STACK;
+    struct tcg_cpu *tc = v->tcg_cpu;
+    unsigned top = tc->return_top = (tc->return_top + 1) % RETURN_STACK;
 
-    v->return_top = (uint32_t)(top * sizeof(struct return_entry));
-    v->returns[top] = (struct return_entry){pc, site};
+    tc->returns[top] = (struct pc_entry){pc, site};
 }
 
 #define PUSHPC(size, type, le, wrap, ind, exit_slots, leave)                                       \
@@ -342,7 +342,6 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         GO((const union iop *)j_->code);                                                           \
     } while (0)
 
-#define BELOW(top) ((uint32_t)((top) - sizeof(struct return_entry)) % (uint32_t)sizeof(v->returns))
 /* [d: register for the popped address, a: stack pointer, imm: what it moves by] */
 #define RET_SLOW(size, type)                                                                       \
     SLOW(ret_slow_##size)                                                                          \
@@ -351,7 +350,7 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         x = (type)softmmu_load(v, x, MO_##size, v->tcg_cpu->ctx);                                  \
         R(ip->a) = (type)(R(ip->a) + (uint64_t)(int64_t)ip->imm);                                  \
         RPC = x;                                                                                   \
-        v->return_top = BELOW(v->return_top);                                                      \
+        v->tcg_cpu->return_top = (v->tcg_cpu->return_top - 1) % RETURN_STACK;                      \
         (void)tlb;                                                                                 \
         return NULL;                                                                               \
     }
@@ -361,7 +360,8 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         uint64_t va = (type)R(ip->a), pc;                                                          \
         struct tlb_entry *e = tlb_at(tlb, va);                                                     \
         uint64_t t = va ^ e->rtag;                                                                 \
-        const struct return_entry *top = (struct return_entry *)((char *)v->returns + v->return_top);  \
+        struct tcg_cpu *tc = v->tcg_cpu;                                                           \
+        const struct pc_entry *top = &tc->returns[tc->return_top];                                 \
         type x;                                                                                    \
         if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
             otherwise;                                                                             \
@@ -373,10 +373,10 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
             NEXT(1);                                                                               \
         }                                                                                          \
         R(ip->a) = (type)(va + (uint64_t)(int64_t)ip->imm);                                        \
-        v->return_top = BELOW(v->return_top);                                                      \
+        tc->return_top = (tc->return_top - 1) % RETURN_STACK;                                      \
         if (likely(top->pc == pc)) {                                                               \
             /* The block comes from the call's exit, without waiting for the load. */              \
-            const union iop *to = exit_target(top->site);                                          \
+            const union iop *to = exit_target(top->code);                                          \
             if (likely(page_is(v, LINEAR##wrap(pc), to[-1].q[0]))) {                               \
                 const struct tb *tb = (const struct tb *)(uintptr_t)to[-1].q[1];                   \
                 if (likely(tb->flags == v->tb_flags)) {                                            \

@@ -204,22 +204,33 @@ struct landing {
     bool cross;
 };
 
-/* Notes on the return stack where the call comes back to. HOST_PC is the call's block still. */
-static void expect_return(struct gen *g, int64_t ret, unsigned w, struct landing *l)
+/* index = offset in bytes, halved, of the entry of v->returns for the return address at [sp + disp] */
+static void return_index(struct gen *g, unsigned index, unsigned sp, int32_t disp)
 {
-    int32_t entry = env_disp(offsetof(struct vcpu, returns));
+    if (disp) {
+        lea(&g->c, 0, index, at(sp, disp));
+    } else {
+        mov_rr(&g->c, 0, index, sp);
+    }
+    alu_ri(&g->c, ALU_AND, 0, index, 8 * (RETURN_ENTRIES - 1));
+    _Static_assert(sizeof(struct pc_entry) == 16, "twice the distance of stack slots");
+}
 
-    mov_rm(&g->c, 0, RAX, env_at(offsetof(struct vcpu, return_top)));
-    alu_ri(&g->c, ALU_ADD, 0, RAX, (int32_t)sizeof(struct return_entry));
-    alu_ri(&g->c, ALU_AND, 0, RAX, (int32_t)(sizeof(struct return_entry) * (RETURN_STACK - 1)));
-    mov_mr(&g->c, 0, env_at(offsetof(struct vcpu, return_top)), RAX);
+static struct mem return_entry(const struct gen *g, unsigned index, size_t field)
+{
+    size_t table = offsetof(struct vcpu, returns) + g->ir->fetch_ctx * sizeof(((struct vcpu *)0)->returns[0]);
+    return at_index(HOST_VCPU, index, 1, env_disp(table + field));
+}
+
+/* Notes where the call comes back to. HOST_PC is the call's block still; sp: home of the stack pointer. */
+static void expect_return(struct gen *g, unsigned sp, int64_t ret, unsigned w, struct landing *l)
+{
+    return_index(g, RAX, sp, 0);
     lea(&g->c, w, RCX, at(HOST_PC, (int32_t)ret));
-    mov_mr(&g->c, 1,
-           at_index(HOST_VCPU, RAX, 0, entry + (int32_t)offsetof(struct return_entry, pc)), RCX);
+    mov_mr(&g->c, 1, return_entry(g, RAX, offsetof(struct pc_entry, pc)), RCX);
     x_rm(&g->c, 0x8d | X_W, RCX, (struct mem){NO_REG, NO_REG, 0, 0});
     l->site = g->c.p - 4;
-    mov_mr(&g->c, 1,
-           at_index(HOST_VCPU, RAX, 0, entry + (int32_t)offsetof(struct return_entry, site)), RCX);
+    mov_mr(&g->c, 1, return_entry(g, RAX, offsetof(struct pc_entry, code)), RCX);
     l->imm = ret;
     l->wrap = !w;
     l->cross = crosses(g, ret, !w) || g->tb->host2;
@@ -284,7 +295,7 @@ static void gen_exit_tb(struct gen *g, const struct ir_op *op)
         return;
     }
     if (ends_call(g, g->i, &ret, &w)) {
-        expect_return(g, ret, w, &landing);
+        expect_return(g, home_of(op[-1].d), ret, w, &landing);
     }
     move_pc(g, op->imm, wrap);
     if (op->flags & IR_POLL) {
@@ -296,59 +307,46 @@ static void gen_exit_tb(struct gen *g, const struct ir_op *op)
     }
 }
 
-/* Continues at the pc by the jump cache. */
-static void gen_jump_cache(struct gen *g, unsigned wrap)
+/* index = offset in v->targets of the entry for the pc in reg */
+static void target_index(struct gen *g, unsigned index, unsigned reg)
 {
-    unsigned lin, base;
-    const int32_t jump = (int32_t)offsetof(struct tcg_cpu, jump);
-
-    lin = linear_pc(g, wrap, RCX);
-    base = fetch_look_up(g, lin, RCX, RAX, RSI);
-    jump_to_if(g, CC_A, thunks(g)->leave_none);
-    alu_rm(&g->c, ALU_ADD, 1, RCX,
-           at_index(base, RAX, 0, (int32_t)offsetof(struct tlb_entry, page)));
-    mov_rr(&g->c, 1, RAX, RCX);
-    x_rr(&g->c, 0xc1 | X_W, 5, RAX);
-    put8(&g->c, JUMP_CACHE_BITS);
-    alu_rr(&g->c, ALU_XOR, 0, RAX, RCX);
-    alu_ri(&g->c, ALU_AND, 0, RAX, JUMP_CACHE_SIZE - 1);
-    x_rr(&g->c, 0xc1, 4, RAX);
-    put8(&g->c, 5);
-    _Static_assert(sizeof(struct jump_entry) == 32, "index by shift");
-    alu_rm(&g->c, ALU_ADD, 1, RAX, env_at(offsetof(struct vcpu, tcg_cpu)));
-    alu_rm(&g->c, ALU_CMP, 1, RCX, at(RAX, jump + (int32_t)offsetof(struct jump_entry, host)));
-    jump_to_if(g, CC_NE, thunks(g)->leave_none);
-    if (g->ir->flags == (uint64_t)(int32_t)g->ir->flags) {
-        alu_mi(&g->c, ALU_CMP, 1, at(RAX, jump + (int32_t)offsetof(struct jump_entry, flags)),
-               (int32_t)g->ir->flags);
-    } else {
-        mov_ri(&g->c, RCX, g->ir->flags);
-        alu_rm(&g->c, ALU_CMP, 1, RCX, at(RAX, jump + (int32_t)offsetof(struct jump_entry, flags)));
-    }
-    jump_to_if(g, CC_NE, thunks(g)->leave_none);
-    x_rm(&g->c, 0xff, 4, at(RAX, jump + (int32_t)offsetof(struct jump_entry, code)));
+    mov_rr(&g->c, 0, index, reg);
+    x_rr(&g->c, 0xc1, 5, index);
+    put8(&g->c, 8);
+    alu_rr(&g->c, ALU_XOR, 0, index, reg);
+    alu_ri(&g->c, ALU_AND, 0, index, TARGET_ENTRIES - 1);
+    x_rr(&g->c, 0xc1, 4, index);
+    put8(&g->c, 4);
 }
 
-/* A return: to where the return stack says, if it says the same as the guest's. */
-static void gen_return_stack(struct gen *g)
+static struct mem target_entry(const struct gen *g, unsigned index, size_t field)
 {
-    int32_t entry = env_disp(offsetof(struct vcpu, returns));
+    size_t table = offsetof(struct vcpu, targets) + g->ir->fetch_ctx * sizeof(((struct vcpu *)0)->targets[0]);
+    return at_index(HOST_VCPU, index, 0, env_disp(table + field));
+}
 
-    mov_rm(&g->c, 0, RAX, env_at(offsetof(struct vcpu, return_top)));
-    lea(&g->c, 0, RCX, at(RAX, -(int32_t)sizeof(struct return_entry)));
-    alu_ri(&g->c, ALU_AND, 0, RCX, (int32_t)(sizeof(struct return_entry) * (RETURN_STACK - 1)));
-    mov_mr(&g->c, 0, env_at(offsetof(struct vcpu, return_top)), RCX);
-    alu_rm(&g->c, ALU_CMP, 1, HOST_PC,
-           at_index(HOST_VCPU, RAX, 0, entry + (int32_t)offsetof(struct return_entry, pc)));
-    uint8_t *miss = jcc8(&g->c, CC_NE);
-    x_rm(&g->c, 0xff, 4,
-         at_index(HOST_VCPU, RAX, 0, entry + (int32_t)offsetof(struct return_entry, site)));
-    patch8(&g->c, miss, g->c.p);
+static void set_pc(struct gen *g, unsigned t, unsigned wrap)
+{
+    if (wrap == 2) {
+        x_rr(&g->c, 0xb7 | X_0F, HOST_PC, t);
+    } else {
+        mov_rr(&g->c, wrap == 0, HOST_PC, t);
+    }
+}
+
+/* Continues at the pc by the table of targets. */
+static void gen_targets(struct gen *g)
+{
+    target_index(g, RAX, HOST_PC);
+    alu_rm(&g->c, ALU_CMP, 1, HOST_PC, target_entry(g, RAX, offsetof(struct pc_entry, pc)));
+    jump_to_if(g, CC_NE, thunks(g)->leave_none);
+    x_rm(&g->c, 0xff, 4, target_entry(g, RAX, offsetof(struct pc_entry, code)));
 }
 
 static void gen_exit_ind(struct gen *g, const struct ir_op *op)
 {
     unsigned wrap = wrap_of(op), w = 0, t;
+    const struct ir_op *add = op - 1;
     struct landing landing = {0};
     int64_t ret = 0;
 
@@ -359,22 +357,23 @@ static void gen_exit_ind(struct gen *g, const struct ir_op *op)
             mov_rr(&g->c, 1, RSI, t);
             t = RSI;
         }
-        expect_return(g, ret, w, &landing);
+        expect_return(g, home_of(add->d), ret, w, &landing);
     }
-    if (wrap == 2) {
-        x_rr(&g->c, 0xb7 | X_0F, HOST_PC, t);
-    } else {
-        mov_rr(&g->c, wrap == 0, HOST_PC, t);
-    }
+    set_pc(g, t, wrap);
     if (g->ir->no_link) {
         jump_to(g, thunks(g)->leave_none);
         return;
     }
     poll(g);
-    if (op->aux == IR_IND_RET && wrap < 2) {
-        gen_return_stack(g);
+    if (op->aux == IR_IND_RET && wrap < 2 && g->i && add->opc == IR_ADD && (add->flags & IR_BIMM) &&
+        add->d == add->a && is_home(add->d) && fits32(add->imm)) {
+        return_index(g, RAX, home_of(add->d), -(int32_t)add->imm);
+        alu_rm(&g->c, ALU_CMP, 1, HOST_PC, return_entry(g, RAX, offsetof(struct pc_entry, pc)));
+        uint8_t *miss = jcc8(&g->c, CC_NE);
+        x_rm(&g->c, 0xff, 4, return_entry(g, RAX, offsetof(struct pc_entry, code)));
+        patch8(&g->c, miss, g->c.p);
     }
-    gen_jump_cache(g, wrap);
+    gen_targets(g);
     if (landing.site) {
         gen_landing(g, &landing);
     }
@@ -506,32 +505,47 @@ static void gen_label(struct gen *g, const struct ir_op *op)
 
 /* ---- helpers ---- */
 
-static void gen_call(struct gen *g, const struct ir_op *op)
+static enum thunk_call call_kind(const struct gen *g, const struct ir_helper *h)
 {
-    static const uint8_t arg_reg[] = {RSI, RDX, RCX};
-    const struct ir_helper *h = ir_op_helper(op);
-    ir_reg in[3] = {op->a, op->b, op->c};
-    enum thunk_call kind = h->flags & HELPER_WRITES || g->keeps_pc     ? CALL_WRITES
-                           : h->flags & (HELPER_READS | HELPER_RAISES) ? CALL_FULL
-                                                                       : CALL_LIGHT;
-    bool reads = h->flags & (HELPER_READS | HELPER_WRITES | HELPER_READS_CC);
-    unsigned n = 0;
-
-    if ((h->flags & HELPER_READS_CC) && kind == CALL_FULL && !(h->flags & HELPER_RAISES)) {
-        kind = CALL_LIGHT;
+    if ((h->flags & HELPER_WRITES) || g->keeps_pc) {
+        return CALL_WRITES;
     }
+    if (h->flags & HELPER_RAISES) {
+        return CALL_FULL;
+    }
+    return (h->flags & HELPER_READS) && !(h->flags & HELPER_READS_CC) ? CALL_FULL : CALL_LIGHT;
+}
+
+static bool reads_flags(const struct ir_op *op)
+{
+    const ir_reg in[] = {op->a, op->b, op->c};
+    bool reads = ir_op_helper(op)->flags & (HELPER_READS | HELPER_WRITES | HELPER_READS_CC);
+
     for (unsigned k = 0; k < 3; k++) {
         reads |= in[k] != IR_NONE && is_cc(in[k]);
     }
-    if (reads) {
-        x64_cc_flush(g, true);
-        x64_unlock(g);
-    }
-    x64_spill_all(g, true);
-    x64_vflush(g, true);
+    return reads;
+}
+
+static void call_light(struct gen *g, uint64_t (*fn)(struct vcpu *))
+{
+    mov_ri(&g->c, RDI, x64_helper_index(g, (const void *)(uintptr_t)fn));
+    x64_call_thunk(g, thunks(g)->call[g->ir->ctx][CALL_LIGHT]);
+}
+
+/* The call itself: all temporaries and vector registers are in memory, and so are the flags if it looks at
+ * them. The result is in rax; the pool and the xmm registers are gone. */
+static void emit_call(struct gen *g, const struct ir_op *op, const struct places *p, uint16_t insn_off,
+                      uint16_t insn_meta)
+{
+    static const uint8_t arg_reg[] = {RSI, RDX, RCX};
+    const struct ir_helper *h = ir_op_helper(op);
+    const ir_reg in[3] = {op->a, op->b, op->c};
+    enum thunk_call kind = call_kind(g, h);
+    unsigned n = 0;
+
     if (h->flags & HELPER_FPENV) {
-        mov_ri(&g->c, RDI, x64_helper_index(g, (const void *)(uintptr_t)x64_fp_out));
-        x64_call_thunk(g, thunks(g)->call[g->ir->ctx][CALL_LIGHT]);
+        call_light(g, x64_fp_out);
     }
     for (unsigned k = 0; k < 3; k++) {
         if (in[k] == IR_NONE) {
@@ -549,23 +563,100 @@ static void gen_call(struct gen *g, const struct ir_op *op)
     mov_ri(&g->c, RDI, x64_helper_index(g, (const void *)(uintptr_t)h->fn));
     x64_call_thunk(g, thunks(g)->call[g->ir->ctx][kind]);
     if (kind != CALL_LIGHT) {
-        x64_map_here(g, &g->now, g->insn_off, g->insn_meta);
+        x64_map_here(g, p, insn_off, insn_meta);
     }
-    if (h->flags & HELPER_WRITES) {
+    if (h->flags & HELPER_FPENV) {
+        mov_mr(&g->c, 1, slot_of(REG_VALUE), RAX);
+        call_light(g, x64_fp_in);
+        mov_rm(&g->c, 1, RAX, slot_of(REG_VALUE));
+    }
+}
+
+static void gen_call(struct gen *g, const struct ir_op *op)
+{
+    if (reads_flags(op)) {
+        x64_cc_flush(g, true);
+        x64_unlock(g);
+    }
+    x64_spill_all(g, true);
+    x64_vflush(g, true);
+    emit_call(g, op, &g->now, g->insn_off, g->insn_meta);
+    if (ir_op_helper(op)->flags & HELPER_WRITES) {
         x64_cc_in_memory(g);
     }
     flags_clobbered(g);
-    if (h->flags & HELPER_FPENV) {
-        mov_mr(&g->c, 1, slot_of(REG_VALUE), RAX);
-        mov_ri(&g->c, RDI, x64_helper_index(g, (const void *)(uintptr_t)x64_fp_in));
-        x64_call_thunk(g, thunks(g)->call[g->ir->ctx][CALL_LIGHT]);
-        mov_rm(&g->c, 1, RAX, slot_of(REG_VALUE));
-    }
     if (op->d != IR_NONE) {
         x64_take(g, RAX);
         x64_before_write(g, op->d, NULL);
         x64_done(g, op->d, RAX);
     }
+}
+
+/* A call that is seldom made, out of line: everything stays where it is around it. */
+static void gen_call_if(struct gen *g, unsigned cond, const struct ir_op *op, unsigned d)
+{
+    struct cold *k;
+
+    k = x64_cold(g, COLD_CALL);
+    k->from[0] = jcc32(&g->c, cond);
+    k->back = g->c.p;
+    k->op = op;
+    k->d = (uint8_t)d;
+}
+
+void x64_gen_cold_call(struct gen *g, const struct cold *k)
+{
+    struct places p = k->places;
+
+    patch32(&g->c, k->from[0], g->c.p);
+    x64_save(g, &p);
+    if (reads_flags(k->op)) {
+        x64_adopt(g, &p);
+        x64_cc_flush(g, true);
+        x64_unlock(g);
+        p.cc = g->now.cc;
+    }
+    emit_call(g, k->op, &p, k->insn_off, k->insn_meta);
+    if (k->d != NO_REG) {
+        mov_rr(&g->c, 1, k->d, RAX);
+    }
+    x64_reload(g, &k->places, k->d);
+    uint8_t *back = jmp32(&g->c);
+    patch32(&g->c, back, k->back);
+}
+
+/* Branch to L; call with a temporary for result, or none; L: the branch is the rule. */
+static bool is_call_if(const struct gen *g, unsigned i)
+{
+    const struct ir_op *op = &g->ir->ops[i], *call = op + 1, *label = op + 2;
+
+    return i + 2 < g->ir->nops && op->opc == IR_BRCOND && call->opc == IR_CALL && label->opc == IR_LABEL &&
+           label->imm == op->d && g->label[op->d].nrefs == 2 && !g->label[op->d].backward &&
+           (call->d == IR_NONE || is_temp(call->d)) &&
+           !(ir_op_helper(call)->flags & (HELPER_WRITES | HELPER_FPENV | HELPER_VECTOR));
+}
+
+static void gen_branch_or_call(struct gen *g, const struct ir_op *op)
+{
+    const struct ir_op *call = op + 1;
+    unsigned cond, d = NO_REG;
+
+    if (reads_flags(call) && !x64_cc_is_memory(g)) {
+        x64_cc_flush(g, true);
+        x64_unlock(g);
+    }
+    if (call->d != IR_NONE) {
+        x64_before_write(g, call->d, NULL);
+        x64_unlock(g);
+        d = x64_use(g, call->d);
+    }
+    cond = x64_compare(g, op);
+    if (d != NO_REG) {
+        x64_lock_only(g, d);
+        x64_done(g, call->d, d); /* whichever way it comes: newer than memory */
+    }
+    gen_call_if(g, cond ^ 1, call, d);
+    flags_clobbered(g);
 }
 
 /* t = a >> 47; to L when it is 0; to L when it is -1; call; L: a is canonical, or the helper
@@ -589,29 +680,82 @@ static bool is_canonical_check(const struct gen *g, unsigned i)
     return op[1].imm + op[2].imm == -1 && (op[1].imm == 0 || op[1].imm == -1);
 }
 
-static void gen_canonical_check(struct gen *g, const struct ir_op *op)
+static void emit_canonical_check(struct gen *g, unsigned a, unsigned t, const struct ir_op *call)
 {
-    unsigned a = x64_use(g, op->a), t = x64_alloc(g);
-    struct places before;
-    bool unreachable = g->unreachable;
-
     mov_rr(&g->c, 1, t, a);
     x_rr(&g->c, 0xc1 | X_W, 7, t);
     put8(&g->c, 47);
     alu_ri(&g->c, ALU_ADD, 1, t, 1);
     alu_ri(&g->c, ALU_CMP, 1, t, 1);
-    uint8_t *fine = jcc32(&g->c, CC_BE);
-    x64_unlock(g);
-    before = g->now;
-    g->i += 3;
-    gen_call(g, op + 3);
-    x64_unlock(g);
-    put8(&g->c, 0x0f); /* it does not come back: ud2 */
-    put8(&g->c, 0x0b);
-    g->i -= 3;
-    patch32(&g->c, fine, g->c.p);
-    x64_adopt(g, &before);
-    g->unreachable = unreachable;
+    gen_call_if(g, CC_A, call, NO_REG);
+    flags_clobbered(g);
+}
+
+/* The check and a 64-bit return or indirect jump behind it: what the tables know needs no check. No poll where
+ * the return table answers: a loop has other jumps back. */
+static bool gen_checked_exit(struct gen *g, const struct ir_op *op)
+{
+    const struct ir_op *add = op + 5, *exit = add;
+    unsigned left = g->ir->nops - g->i, t, index;
+    bool ret = left > 6 && add->opc == IR_ADD && (add->flags & IR_BIMM) && add->d == add->a && add->w == W64 &&
+               is_home(add->d) && fits32(add->imm) && add[1].opc == IR_EXIT_IND && add[1].aux == IR_IND_RET;
+
+    exit += ret;
+    if (left <= 5u + ret || exit->opc != IR_EXIT_IND || exit->a != op->a || wrap_of(exit) || g->ir->no_link ||
+        !is_temp(op->a)) {
+        return false;
+    }
+    t = x64_use(g, op->a);
+    commit(g);
+    index = t == RAX ? RCX : RAX;
+    if (ret) {
+        unsigned sp = home_of(add->d);
+        return_index(g, index, sp, 0);
+        alu_rm(&g->c, ALU_CMP, 1, t, return_entry(g, index, offsetof(struct pc_entry, pc)));
+        uint8_t *miss = jcc32(&g->c, CC_NE);
+        lea(&g->c, 1, sp, at(sp, (int32_t)add->imm));
+        set_pc(g, t, 0);
+        x_rm(&g->c, 0xff, 4, return_entry(g, index, offsetof(struct pc_entry, code)));
+        patch32(&g->c, miss, g->c.p);
+        for (unsigned m = HOST_POOL; m; m &= m - 1) { /* the register for the check */
+            unsigned reg = (unsigned)__builtin_ctz(m);
+            if (reg != t) {
+                g->now.held[reg] = IR_NONE;
+                g->now.dirty &= (uint16_t) ~(1u << reg);
+            }
+        }
+        emit_canonical_check(g, t, index, op + 3);
+        lea(&g->c, 1, sp, at(sp, (int32_t)add->imm));
+        set_pc(g, t, 0);
+        poll(g);
+        gen_targets(g);
+        return true;
+    }
+    target_index(g, index, t);
+    alu_rm(&g->c, ALU_CMP, 1, t, target_entry(g, index, offsetof(struct pc_entry, pc)));
+    uint8_t *miss = jcc32(&g->c, CC_NE);
+    set_pc(g, t, 0);
+    poll(g);
+    x_rm(&g->c, 0xff, 4, target_entry(g, index, offsetof(struct pc_entry, code)));
+    patch32(&g->c, miss, g->c.p);
+    for (unsigned m = HOST_POOL; m; m &= m - 1) {
+        unsigned reg = (unsigned)__builtin_ctz(m);
+        if (reg != t) {
+            g->now.held[reg] = IR_NONE;
+            g->now.dirty &= (uint16_t) ~(1u << reg);
+        }
+    }
+    emit_canonical_check(g, t, index, op + 3);
+    set_pc(g, t, 0);
+    jump_to(g, thunks(g)->leave_none);
+    return true;
+}
+
+static void gen_canonical_check(struct gen *g, const struct ir_op *op)
+{
+    unsigned a = x64_use(g, op->a), t = x64_alloc(g);
+
+    emit_canonical_check(g, a, t, op + 3);
 }
 
 unsigned x64_gen_control(struct gen *g, const struct ir_op *op)
@@ -619,6 +763,10 @@ unsigned x64_gen_control(struct gen *g, const struct ir_op *op)
     switch (op->opc) {
     case IR_SAR:
         if (is_canonical_check(g, g->i)) {
+            if (gen_checked_exit(g, op)) {
+                g->unreachable = true;
+                return op[5].opc == IR_ADD ? 7 : 6;
+            }
             gen_canonical_check(g, op);
             return 5;
         }
@@ -630,6 +778,10 @@ unsigned x64_gen_control(struct gen *g, const struct ir_op *op)
         gen_br(g, op);
         return 1;
     case IR_BRCOND:
+        if (is_call_if(g, g->i)) {
+            gen_branch_or_call(g, op);
+            return 3;
+        }
         gen_brcond(g, op);
         return 1;
     case IR_EXIT_TB:

@@ -294,6 +294,9 @@ void x64_gen_memory(struct gen *g, const struct ir_op *op);
 unsigned x64_gen_control(struct gen *g, const struct ir_op *op); /* ops taken */
 void x64_gen_vector(struct gen *g, const struct ir_op *op);
 void x64_gen_cold(struct gen *g);
+void x64_gen_cold_call(struct gen *g, const struct cold *k);
+void x64_save(struct gen *g, const struct places *p); /* code only: what is newer than memory */
+void x64_reload(struct gen *g, const struct places *p, unsigned except);
 struct cold *x64_cold(struct gen *g, enum cold_kind kind);
 void x64_call_thunk(struct gen *g, const uint8_t *thunk);
 void x64_map_here(struct gen *g, const struct places *p, uint16_t off, uint16_t meta);

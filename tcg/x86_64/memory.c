@@ -180,10 +180,26 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
     patch32(&g->c, back, k->back);
 }
 
+void x64_save(struct gen *g, const struct places *p)
+{
+    save_pool(g, p);
+    x64_vsave(g, p);
+}
+
+void x64_reload(struct gen *g, const struct places *p, unsigned except)
+{
+    reload_pool(g, p, except);
+    x64_vreload(g, p, NO_REG);
+}
+
 void x64_gen_cold(struct gen *g)
 {
     for (unsigned n = 0; n < g->ncold && !g->c.overflow; n++) {
-        gen_cold_memory(g, &g->cold[n]);
+        if (g->cold[n].kind == COLD_CALL) {
+            x64_gen_cold_call(g, &g->cold[n]);
+        } else {
+            gen_cold_memory(g, &g->cold[n]);
+        }
     }
 }
 
