@@ -25,7 +25,7 @@ enum {
     TCG_REG_CC_C = 20,
     TCG_REG_GUEST = 21, /* 21..39: the guest's own */
     TCG_REG_TEMP = 40,  /* first temporary; temporaries do not live from block to block */
-    TCG_REG_LAST_TEMP = 251, /* the rest is for executors; reg[255] stays 0 */
+    TCG_REG_LAST_TEMP = 247, /* the rest is for executors; reg[255] stays 0 */
     TCG_NREGS = 256,
 
     TCG_VREG_TEMP = 16, /* vec[0..15] are the guest's; 16.. are temporaries */

@@ -286,10 +286,16 @@ static bool reserve(struct gen *g, const struct ir *ir)
     free(g->label);
     free(g->fixup);
     free(g->meta);
+    free(g->group_of);
+    free(g->group_off);
+    free(g->groups);
+    g->group_of = calloc(ops, sizeof(*g->group_of));
+    g->group_off = calloc(ops, sizeof(*g->group_off));
+    g->groups = calloc(ops, sizeof(*g->groups));
     g->label = calloc(labels, sizeof(*g->label));
     g->fixup = calloc(ops, sizeof(*g->fixup));
     g->meta = calloc(ops, sizeof(*g->meta));
-    return g->label && g->fixup && g->meta;
+    return g->label && g->fixup && g->meta && g->group_of && g->group_off && g->groups;
 }
 
 static size_t x64_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uint8_t *buf,
@@ -309,6 +315,7 @@ static size_t x64_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uin
     }
     begin(g);
     count_uses(g);
+    x64_group_accesses(g);
     g->c = (struct code){.p = buf, .end = buf + size - 64};
     put64(&g->c, (uintptr_t)tb->host & ~(uintptr_t)PAGE_OFFSET_MASK);
     put64(&g->c, 0);
@@ -483,6 +490,9 @@ static void x64_destroy(struct tcg *t)
         free(x->gen->label);
         free(x->gen->fixup);
         free(x->gen->meta);
+        free(x->gen->group_of);
+        free(x->gen->group_off);
+        free(x->gen->groups);
         free(x->gen->cold);
         free(x->gen->map);
         free(x->gen->cc);

@@ -32,6 +32,8 @@ enum {
     REG_VA = TCG_REG_LAST_TEMP + 1, /* slots that slow paths pass values in */
     REG_VALUE,
     REG_EXPECT,
+    REG_GROUP, /* places of groups of accesses */
+    NGROUP_REGS = 3,
     VREG_SLOW = TCG_NVREGS - 1,
 };
 
@@ -98,7 +100,13 @@ struct cold {
     uint8_t w;
     uint8_t value;  /* host register, NO_REG: imm */
     uint8_t value2; /* CMPXCHG: replacement */
-    uint16_t memop, tag;
+    uint16_t memop, tag; /* tag: that t was compared with */
+    uint16_t own_tag;    /* ... and the one that the access itself wants, when it is one of a group */
+    bool grouped, leads;
+    uint8_t wide;        /* its address is a sum of 64 bits */
+    uint8_t groups;      /* keepers in use */
+    struct mem m;        /* the guest address; NO_REG base or index: in the slot of op's */
+    int32_t delta;       /* from t to the operand */
     int64_t imm;
     uint8_t *from[2]; /* displacements to patch to here */
     uint8_t *back;
@@ -121,6 +129,20 @@ struct map64 {
     const struct map_entry64 *entries;
     const uint64_t *meta;
     const struct flags_state *cc;
+};
+
+struct group {
+    uint32_t base, index; /* versions */
+    uint8_t scale, keeper;
+    bool a32, write;
+    int64_t lo, hi; /* offsets that they cover */
+    uint32_t leader, last, n;
+};
+
+struct track {
+    uint32_t version[TCG_NREGS]; /* registers of one version differ by their offsets only */
+    int64_t off[TCG_NREGS];
+    uint32_t next;
 };
 
 struct gen {
@@ -152,6 +174,11 @@ struct gen {
 
     bool keeps_pc; /* a helper sets pc */
     bool soft_fp;  /* exceptions are unmasked: FP ops go through C */
+
+    struct track track;
+    uint16_t *group_of; /* of each op: 1 + index, 0: none */
+    int64_t *group_off; /* its offset from the group's base */
+    struct group *groups;
 
     struct label *label;
     struct fixup *fixup;
@@ -290,6 +317,7 @@ void v_store(struct gen *g, unsigned x, struct mem m, unsigned size_log2);
 
 /* alu.c, memory.c, control.c, vector.c */
 bool x64_gen_alu(struct gen *g, const struct ir_op *op);
+void x64_group_accesses(struct gen *g); /* groups.c */
 void x64_gen_memory(struct gen *g, const struct ir_op *op);
 unsigned x64_gen_control(struct gen *g, const struct ir_op *op); /* ops taken */
 void x64_gen_vector(struct gen *g, const struct ir_op *op);
