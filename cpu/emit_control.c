@@ -72,6 +72,9 @@ static void emit_jcc(struct translator *t, const struct x86_insn *i)
     unsigned taken = ir_label_new(t->ir);
 
     flags_branch(t, i->opcode & 15, taken);
+    if (emit_side_exit(t, taken, branch_off(t, i), branch_size(t, i))) {
+        return;
+    }
     emit_next(t, 0);
     ir_label(t->ir, taken);
     emit_jump(t, 1, branch_off(t, i), branch_size(t, i));

@@ -172,6 +172,26 @@ void emit_jump(struct translator *t, unsigned slot, int64_t off, unsigned opsize
     t->done = true;
 }
 
+bool emit_side_exit(struct translator *t, unsigned label, int64_t off, unsigned opsize)
+{
+    if (!t->goes_on || t->nside == MAX_SIDE || off <= (int64_t)t->off || off > INT32_MAX / 2 ||
+        checks_targets(t, opsize) || (wrap_flags(t, opsize) & IR_PC16)) {
+        return false;
+    }
+    t->side[t->nside].label = label;
+    t->side[t->nside].opsize = opsize;
+    t->side[t->nside++].off = off;
+    return true;
+}
+
+static void emit_side_exits(struct translator *t)
+{
+    for (unsigned i = 0; i < t->nside; i++) {
+        ir_label(t->ir, t->side[i].label);
+        ir_exit_tb(t->ir, 1, t->side[i].off, wrap_flags(t, t->side[i].opsize));
+    }
+}
+
 void emit_jump_indirect(struct translator *t, ir_reg target, enum ir_ind hint, unsigned opsize)
 {
     ir_exit_ind(t->ir, target, hint, wrap_flags(t, opsize));
@@ -475,6 +495,7 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
     ir->flags = req->flags;
     ir->ctx = (req->flags >> KEY_CTX_SHIFT) & 3;
     ir->no_link = rare || max == 1;
+    t.goes_on = req->long_blocks && !ir->no_link;
     for (;;) {
         enum fetch f = fetch(&t, req, &insn);
         if (f == FETCH_END) {
@@ -514,6 +535,7 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
             break;
         }
     }
+    emit_side_exits(&t);
     ir->guest_size = t.off;
     if (limited) {
         ir->ops[limit_op].imm = (int64_t)t.off - 1;

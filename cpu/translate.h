@@ -16,6 +16,8 @@ struct mem_ref {
     unsigned size;
 };
 
+enum { MAX_SIDE = 12 };
+
 struct translator {
     struct x86_cpu *cpu;
     struct ir *ir;
@@ -30,6 +32,13 @@ struct translator {
     bool end_jump;      /* ... with a linkable EXIT_TB (e.g. after STI shadow, code size limits) */
     unsigned insn_op;   /* index of the instruction's INSN in ir->ops */
     unsigned cc_kind;   /* statically known lazy-flag kind, CC_UNKNOWN when not */
+    /* Conditional jumps behind which the block went on: where they lead is at its end. */
+    bool goes_on;       /* it may */
+    unsigned nside;
+    struct {
+        unsigned label, opsize;
+        int64_t off;
+    } side[MAX_SIDE];
     struct {            /* operand_load/store: the memory operand of this instruction, once computed */
         bool valid, write;
         unsigned size, nops; /* nops: ir->nops when it was computed */
@@ -155,6 +164,9 @@ void emit_jump(struct translator *t, unsigned slot, int64_t off, unsigned opsize
 void emit_jump_indirect(struct translator *t, ir_reg target, enum ir_ind hint, unsigned opsize);
 /* Goes on with the next instruction (not taken branches, ends by size): no limit check. */
 void emit_next(struct translator *t, unsigned slot);
+/* Like emit_jump to off when the branch to `label` (just emitted) is taken; the block goes on with the next
+ * instruction. False: it may not. */
+bool emit_side_exit(struct translator *t, unsigned label, int64_t off, unsigned opsize);
 /* The checks of the two jumps' targets (CS limit, canonical address), before any state is changed;
  * emit_jump does it itself, emit_jump_indirect does not. */
 void check_jump(struct translator *t, int64_t off, unsigned opsize);

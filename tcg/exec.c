@@ -139,7 +139,7 @@ static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns)
 {
     struct tcg_cpu *tc = v->tcg_cpu;
     struct tcg *t = v->tcg;
-    struct translate_request req = {v->reg[TCG_REG_PC], w->linear, v->tb_flags, max_insns};
+    struct translate_request req = {v->reg[TCG_REG_PC], w->linear, v->tb_flags, max_insns, v->exec->generates};
     struct ir *ir = &tc->ir;
     unsigned bits = atomic_load_explicit(&t->log_bits, memory_order_relaxed);
 

@@ -108,6 +108,7 @@ struct translate_request {
     uint64_t linear;   /* linear address of pc */
     uint64_t flags;    /* key word of mode bits: v->tb_flags */
     unsigned max_insns;
+    bool long_blocks;  /* blocks may go on behind conditional jumps */
 };
 
 struct guest_ops {
