@@ -40,10 +40,9 @@ void tcg_mapping_changed(struct vcpu *v)
 }
 
 /* The tables of the context that is about to be run are for its mode. */
-static inline void check_pcs(struct vcpu *v)
+static inline void check_pcs(struct vcpu *v, unsigned ctx)
 {
     struct tcg_cpu *tc = v->tcg_cpu;
-    unsigned ctx = v->fetch_ctx;
 
     if (unlikely(tc->pcs[ctx].flags != v->tb_flags || tc->pcs[ctx].base != tc->pc_base ||
                  tc->pcs[ctx].stale)) {
@@ -56,7 +55,7 @@ static inline void check_pcs(struct vcpu *v)
 
 static inline void note_target(struct vcpu *v, const struct tb *tb)
 {
-    struct pc_entry *e = &v->targets[v->fetch_ctx][target_hash(v->reg[TCG_REG_PC])];
+    struct pc_entry *e = &v->targets[tb->ctx][target_hash(v->reg[TCG_REG_PC])];
 
     if (e->pc == v->reg[TCG_REG_PC] && e->code == tb->code) {
         return;
@@ -121,7 +120,7 @@ static struct tb *tb_place(const struct ir *ir, uint8_t *buf, size_t size, size_
     tb->size = (uint16_t)ir->guest_size;
     tb->ninsns = (uint16_t)ir->ninsns;
     tb->ctx = (uint8_t)ir->ctx;
-    tb->fetch_ctx = (uint8_t)ir->fetch_ctx;
+    tb->links = !ir->no_link;
     tb->flags = ir->flags;
     *head = need;
     return tb;
@@ -403,8 +402,8 @@ static void run_loop(struct vcpu *v)
             pthread_mutex_unlock(&t->lock);
         }
         tc->last_exit = NULL;
-        check_pcs(v);
-        if (tb->cached && !(log & TCG_LOG_EACH)) {
+        if (tb->cached && tb->links && !(log & TCG_LOG_EACH)) {
+            check_pcs(v, tb->ctx);
             note_target(v, tb);
         }
         v->exec->run(v, tb);

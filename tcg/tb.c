@@ -358,7 +358,7 @@ void tb_drop(struct tcg *t, struct tb *tb)
         if (atomic_load_explicit(&j->host, memory_order_relaxed) == tb->host) {
             atomic_store_explicit(&j->host, NULL, memory_order_relaxed);
         }
-        struct pc_entry *e = tc->v->targets[tb->fetch_ctx];
+        struct pc_entry *e = tc->v->targets[tb->ctx];
         for (unsigned i = 0; t->exec->generates && i < TARGET_ENTRIES; i++) {
             if (__atomic_load_n(&e[i].code, __ATOMIC_RELAXED) == tb->code) {
                 __atomic_store_n(&e[i].pc, NO_PC, __ATOMIC_RELAXED);

@@ -53,7 +53,8 @@ struct tb {
     uint32_t code_size;
     uint32_t code_at; /* executor's: offset of the code from this struct, where it is written */
     uint16_t size, ninsns; /* guest bytes and instructions */
-    uint8_t ctx, fetch_ctx, nexits;
+    uint8_t ctx, nexits;
+    bool links; /* its exits lead to other blocks, not to the loop only */
     atomic_bool dead; /* invalidated */
     bool cached;      /* in the tables; else a throw-away block */
     const void *map;  /* executor's: fault map */

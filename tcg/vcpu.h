@@ -165,7 +165,7 @@ uint64_t vcpu_fetch_code(struct vcpu *v, uint64_t va, void *out, unsigned len);
 const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys);
 
 /* Where code goes next, by guest pc, so that returns and indirect jumps need no look-up: one table each for
- * every access context of fetches. They are emptied when the mode word, the code segment's base or what is
+ * every access context of a block. They are emptied when the mode word, the code segment's base or what is
  * mapped changes (tcg/exec.c).
  *
  * returns: what calls expect to come back to. The entry is found by the stack pointer, which is the same at

@@ -218,7 +218,7 @@ static void return_index(struct gen *g, unsigned index, unsigned sp, int32_t dis
 
 static struct mem return_entry(const struct gen *g, unsigned index, size_t field)
 {
-    size_t table = offsetof(struct vcpu, returns) + g->ir->fetch_ctx * sizeof(((struct vcpu *)0)->returns[0]);
+    size_t table = offsetof(struct vcpu, returns) + g->ir->ctx * sizeof(((struct vcpu *)0)->returns[0]);
     return at_index(HOST_VCPU, index, 1, env_disp(table + field));
 }
 
@@ -321,7 +321,7 @@ static void target_index(struct gen *g, unsigned index, unsigned reg)
 
 static struct mem target_entry(const struct gen *g, unsigned index, size_t field)
 {
-    size_t table = offsetof(struct vcpu, targets) + g->ir->fetch_ctx * sizeof(((struct vcpu *)0)->targets[0]);
+    size_t table = offsetof(struct vcpu, targets) + g->ir->ctx * sizeof(((struct vcpu *)0)->targets[0]);
     return at_index(HOST_VCPU, index, 0, env_disp(table + field));
 }
 
