@@ -29,7 +29,9 @@ static void emit_jmp(struct translator *t, const struct x86_insn *i)
     unsigned size = branch_size(t, i);
 
     if (i->op[0].kind == OP_REL) {
-        emit_jump(t, 0, branch_off(t, i), size);
+        if (!emit_follow(t, branch_off(t, i), size)) {
+            emit_jump(t, 0, branch_off(t, i), size);
+        }
     } else {
         ir_reg target = operand_load(t, i, 0);
         check_jump_indirect(t, target, size);

@@ -192,6 +192,17 @@ static void emit_side_exits(struct translator *t)
     }
 }
 
+bool emit_follow(struct translator *t, int64_t off, unsigned opsize)
+{
+    if (!t->goes_on || off == 0 || off != (int32_t)off || checks_targets(t, opsize) ||
+        (wrap_flags(t, opsize) & IR_PC16) || t->nruns == MAX_RUNS) {
+        return false;
+    }
+    t->followed = true;
+    t->follow_off = (int32_t)off;
+    return true;
+}
+
 void emit_jump_indirect(struct translator *t, ir_reg target, enum ir_ind hint, unsigned opsize)
 {
     ir_exit_ind(t->ir, target, hint, wrap_flags(t, opsize));
@@ -341,7 +352,7 @@ static enum fetch fetch(struct translator *t, const struct translate_request *re
                         struct x86_insn *insn)
 {
     struct vcpu *v = &t->cpu->v;
-    uint64_t linear = req->linear + t->off, limit_left = UINT64_MAX;
+    uint64_t linear = req->linear + (uint64_t)(int64_t)t->off, limit_left = UINT64_MAX;
     uint64_t mask = t_code64(t) ? UINT64_MAX : UINT32_MAX;
     uint8_t bytes[INSN_MAX + 1] = {0};
     unsigned n = INSN_MAX;
@@ -392,6 +403,81 @@ static enum fetch fetch(struct translator *t, const struct translate_request *re
         insn->len = INSN_MAX;
         return FETCH_LONG;
     }
+}
+
+/* ---- the extent of a block ---- */
+
+static bool same_page(uint64_t a, uint64_t b)
+{
+    return (a ^ b) < PAGE && !((a ^ b) & ~(uint64_t)(PAGE - 1));
+}
+
+/* The part (0 own page, 1 other page) that the byte at off belongs to; -1: a third page. */
+static int part_of(const struct translator *t, const struct translate_request *req, int32_t off)
+{
+    const struct ir *ir = t->ir;
+    uint64_t linear = req->linear + (uint64_t)(int64_t)off;
+
+    if (!t_code64(t) && linear > UINT32_MAX && off) {
+        return -1;
+    }
+    if (same_page(linear, req->linear)) {
+        return 0;
+    }
+    if (ir->part[1].lo == ir->part[1].hi || same_page(linear, req->linear + (uint64_t)(int64_t)ir->part[1].lo)) {
+        return 1;
+    }
+    return -1;
+}
+
+static void cover(struct ir *ir, int part, int32_t lo, int32_t hi)
+{
+    if (ir->part[part].lo == ir->part[part].hi) {
+        ir->part[part].lo = lo;
+        ir->part[part].hi = hi;
+        return;
+    }
+    ir->part[part].lo = lo < ir->part[part].lo ? lo : ir->part[part].lo;
+    ir->part[part].hi = hi > ir->part[part].hi ? hi : ir->part[part].hi;
+}
+
+/* Notes the instruction at [off, end), which may span two pages as the first of its block. */
+static void cover_insn(struct translator *t, const struct translate_request *req, int32_t off, int32_t end)
+{
+    int32_t room = (int32_t)(PAGE - ((req->linear + (uint64_t)(int64_t)off) & (PAGE - 1)));
+
+    if (end - off > room) {
+        cover(t->ir, 0, off, off + room);
+        cover(t->ir, 1, off + room, end);
+    } else {
+        cover(t->ir, part_of(t, req, off), off, end);
+    }
+}
+
+static bool translated(const struct translator *t, int32_t off)
+{
+    for (unsigned i = 0; i < t->nruns; i++) {
+        if (off >= t->run[i].lo && off < t->run[i].hi) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The block may go on at off: not in code that it has already, nor on a third page. Code on another page
+ * must be there to be fetched. */
+static bool may_go_to(struct translator *t, const struct translate_request *req, int32_t off)
+{
+    int part = part_of(t, req, off);
+    struct walk walk;
+    struct vcpu *v = &t->cpu->v;
+
+    if (translated(t, off) || part < 0) {
+        return false;
+    }
+    return part == 0 || (v->ops->walk(v, req->linear + (uint64_t)(int64_t)off, ACCESS_FETCH, v->fetch_ctx, true,
+                                      &walk) &&
+                         walk.fetch);
 }
 
 /* ---- what is tested before the emitter ---- */
@@ -489,7 +575,6 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
     bool rare = req->flags & KEY_ONE_INSN;
     bool limited = !(req->flags & (KEY_CS64 | KEY_CS_FLAT));
     unsigned max = rare ? 1 : req->max_insns, limit_op = 0;
-    unsigned room = PAGE - (unsigned)(req->linear & (PAGE - 1));
 
     ir_reset(ir);
     ir->flags = req->flags;
@@ -504,6 +589,12 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
             break;
         }
         t.next_off = t.off + insn.len;
+        cover_insn(&t, req, t.off, t.next_off);
+        if (t.run[t.nruns].lo == t.run[t.nruns].hi) {
+            t.run[t.nruns].lo = t.off;
+        }
+        t.run[t.nruns].hi = t.next_off;
+        ir->guest_size += insn.len;
         t.mem.valid = false;
         ir->ntemps = ir->nvtemps = 0; /* nothing temporary outlives an instruction */
         t.insn_op = ir->nops;
@@ -523,6 +614,16 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
         }
         ir->ninsns++;
         t.off = t.next_off;
+        if (t.followed) {
+            t.followed = false;
+            t.nruns++;
+            t.off = t.next_off = t.follow_off;
+            if (ir->ninsns >= max || ir->nops >= BLOCK_MAX_OPS || !may_go_to(&t, req, t.off)) {
+                ir_exit_tb(ir, 0, t.off, wrap_flags(&t, 4) | IR_POLL);
+                break;
+            }
+            continue;
+        }
         if (t.done) {
             break;
         }
@@ -530,15 +631,16 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
             ir_exit_loop(ir, t.off, wrap_flags(&t, 4));
             break;
         }
-        if (t.end_jump || ir->ninsns >= max || t.off >= room || ir->nops >= BLOCK_MAX_OPS) {
+        if (t.end_jump || ir->ninsns >= max || ir->nops >= BLOCK_MAX_OPS ||
+            !same_page(req->linear + (uint64_t)(int64_t)t.off, req->linear + (uint64_t)(int64_t)t.off - 1) ||
+            (!t.goes_on && part_of(&t, req, t.off) != 0) || translated(&t, t.off)) {
             emit_next(&t, 0);
             break;
         }
     }
     emit_side_exits(&t);
-    ir->guest_size = t.off;
     if (limited) {
-        ir->ops[limit_op].imm = (int64_t)t.off - 1;
+        ir->ops[limit_op].imm = (int64_t)ir->guest_size - 1;
     }
     if (rare) {
         /* IRET takes RF from the stack. */

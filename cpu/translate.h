@@ -16,7 +16,7 @@ struct mem_ref {
     unsigned size;
 };
 
-enum { MAX_SIDE = 12 };
+enum { MAX_SIDE = 12, MAX_RUNS = 8 };
 
 struct translator {
     struct x86_cpu *cpu;
@@ -24,8 +24,8 @@ struct translator {
     const struct x86_insn *insn;
     uint64_t key;       /* enum x86_key */
     uint64_t block_pc;  /* rip of the block (for limits and messages only: code is position independent) */
-    uint32_t off;       /* of this instruction from the block's start */
-    uint32_t next_off;  /* of the next one */
+    int32_t off;        /* of this instruction from the block's start */
+    int32_t next_off;   /* of the next one */
     enum x86_bits bits; /* 16, 32, 64 */
     bool done;          /* the emitter ended the block */
     bool end_block;     /* end the block after this instruction with EXIT_LOOP (mode may have changed) */
@@ -34,6 +34,12 @@ struct translator {
     unsigned cc_kind;   /* statically known lazy-flag kind, CC_UNKNOWN when not */
     /* Conditional jumps behind which the block went on: where they lead is at its end. */
     bool goes_on;       /* it may */
+    bool followed;      /* a direct jump: the block goes on at follow_off */
+    int32_t follow_off;
+    unsigned nruns;     /* complete stretches of code before the current one */
+    struct {
+        int32_t lo, hi;
+    } run[MAX_RUNS + 1];
     unsigned nside;
     struct {
         unsigned label, opsize;
@@ -167,6 +173,8 @@ void emit_next(struct translator *t, unsigned slot);
 /* Like emit_jump to off when the branch to `label` (just emitted) is taken; the block goes on with the next
  * instruction. False: it may not. */
 bool emit_side_exit(struct translator *t, unsigned label, int64_t off, unsigned opsize);
+/* The block goes on at off, the target of a direct jump. False: it may not. */
+bool emit_follow(struct translator *t, int64_t off, unsigned opsize);
 /* The checks of the two jumps' targets (CS limit, canonical address), before any state is changed;
  * emit_jump does it itself, emit_jump_indirect does not. */
 void check_jump(struct translator *t, int64_t off, unsigned opsize);

@@ -134,11 +134,11 @@ struct where { /* a place to run, resolved */
 };
 
 /* Asks the guest for IR; may raise. */
-static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns)
+static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns, bool long_blocks)
 {
     struct tcg_cpu *tc = v->tcg_cpu;
     struct tcg *t = v->tcg;
-    struct translate_request req = {v->reg[TCG_REG_PC], w->linear, v->tb_flags, max_insns, v->exec->generates};
+    struct translate_request req = {v->reg[TCG_REG_PC], w->linear, v->tb_flags, max_insns, long_blocks};
     struct ir *ir = &tc->ir;
     unsigned bits = atomic_load_explicit(&t->log_bits, memory_order_relaxed);
 
@@ -170,7 +170,7 @@ static struct tb *translate_single(struct vcpu *v, const struct where *w)
     size_t head, used;
     struct tb *tb;
 
-    make_ir(v, w, 1);
+    make_ir(v, w, 1, false);
     tb = tb_place(&tc->ir, tc->scratch, TCG_SCRATCH_SIZE, &head);
     tc->scratch_tb = tb;
     tb->host = w->host;
@@ -191,13 +191,37 @@ static void protect(struct tcg *t, uint64_t phys, unsigned len)
     }
 }
 
-static uint64_t next_page(uint64_t linear, uint64_t pc_base)
+/* The page of linear + off. */
+static uint64_t page_at(uint64_t linear, int64_t off, uint64_t pc_base)
 {
-    uint64_t next = (linear | PAGE_OFFSET_MASK) + 1;
+    uint64_t at = linear + (uint64_t)off;
 
     /* Outside 64-bit mode the linear address wraps; only there may a base be other than zero, but
      * code at the very end of 4 GiB with base 0 must not be mistaken: nothing follows it. */
-    return pc_base && next == UINT64_C(1) << 32 ? 0 : next;
+    return (pc_base ? (uint32_t)at : at) & ~PAGE_OFFSET_MASK;
+}
+
+/* Which bytes of its pages tb is made of. */
+static void set_parts(struct tb *tb, const struct ir *ir)
+{
+    unsigned start = tb->phys & PAGE_OFFSET_MASK, second;
+
+    tb->part[0].lo = (uint16_t)((int)start + ir->part[0].lo);
+    tb->part[0].hi = (uint16_t)((int)start + ir->part[0].hi);
+    if (tb->host2) {
+        second = (start + (unsigned)ir->part[1].lo) & PAGE_OFFSET_MASK;
+        tb->part[1].lo = (uint16_t)second;
+        tb->part[1].hi = (uint16_t)(second + (unsigned)(ir->part[1].hi - ir->part[1].lo));
+        tb->second = ir->part[1].lo;
+    }
+}
+
+static void protect_parts(struct tcg *t, const struct tb *tb)
+{
+    protect(t, (tb->phys & ~PAGE_OFFSET_MASK) + tb->part[0].lo, tb->part[0].hi - tb->part[0].lo);
+    if (tb->host2) {
+        protect(t, (tb->phys2 & ~PAGE_OFFSET_MASK) + tb->part[1].lo, tb->part[1].hi - tb->part[1].lo);
+    }
 }
 
 /* The block for w, made and published. NULL: run it by single instructions this time. */
@@ -209,7 +233,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
     unsigned max_insns = t->max_insns;
     uint64_t start = now_ns();
     struct tb *tb = NULL;
-    bool fresh;
+    bool fresh, long_blocks = t->exec->generates;
 
     for (unsigned attempt = 0; attempt < 16; attempt++) {
         uint64_t seen = atomic_load(&t->invalidations);
@@ -223,10 +247,14 @@ static struct tb *translate(struct vcpu *v, struct where *w)
         if (fresh) {
             protect(t, w->phys, 1);
         }
-        make_ir(v, w, max_insns);
+        make_ir(v, w, max_insns, long_blocks);
         w->host2 = NULL;
-        if ((w->phys & PAGE_OFFSET_MASK) + ir->guest_size > PAGE_SIZE_GUEST) {
-            w->host2 = vcpu_fetch_ptr(v, next_page(w->linear, tc->pc_base), &w->phys2);
+        if (ir->part[1].lo != ir->part[1].hi) {
+            w->host2 = vcpu_fetch_ptr(v, page_at(w->linear, ir->part[1].lo, tc->pc_base), &w->phys2);
+            if (!w->host2 && long_blocks) { /* a device's, maybe at the end of a jump */
+                long_blocks = false;
+                continue;
+            }
             if (!w->host2) {
                 return NULL;
             }
@@ -257,6 +285,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
                 tb->phys = w->phys;
                 tb->host2 = w->host2;
                 tb->phys2 = w->phys2;
+                set_parts(tb, ir);
                 used = t->exec->compile(t, ir, tb, buf + head, room - head);
             }
             if (!used && zones == 0 && (room < t->zone[t->current].size / 2 || !tb)) {
@@ -270,13 +299,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
         }
         if (used) {
             tb_commit(t, tb, head + used);
-            protect(t, tb->phys,
-                    w->host2 ? (unsigned)(PAGE_SIZE_GUEST - (tb->phys & PAGE_OFFSET_MASK))
-                             : tb->size);
-            if (w->host2) {
-                protect(t, tb->phys2,
-                        tb->size - (unsigned)(PAGE_SIZE_GUEST - (tb->phys & PAGE_OFFSET_MASK)));
-            }
+            protect_parts(t, tb);
             tb_insert(t, tb);
             stat_add(&t->stat.blocks, 1);
             stat_add(&t->stat.guest_bytes, tb->size);
@@ -303,7 +326,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
  * raise (the instructions before the last one come first). */
 static bool second_page_ok(struct vcpu *v, const struct tb *tb, uint64_t linear)
 {
-    uint64_t next = next_page(linear, v->tcg_cpu->pc_base), phys;
+    uint64_t next = page_at(linear, tb->second, v->tcg_cpu->pc_base), phys;
     struct tlb_entry *e = &v->tlb[v->fetch_ctx][next >> PAGE_BITS & TLB_MASK];
     struct walk walk;
 

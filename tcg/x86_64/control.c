@@ -233,7 +233,7 @@ static void expect_return(struct gen *g, unsigned sp, int64_t ret, unsigned w, s
     mov_mr(&g->c, 1, return_entry(g, RAX, offsetof(struct pc_entry, code)), RCX);
     l->imm = ret;
     l->wrap = !w;
-    l->cross = crosses(g, ret, !w) || g->tb->host2;
+    l->cross = crosses(g, ret, !w);
 }
 
 /* Where returns to this call's next instruction arrive: the pc is set. */
@@ -280,7 +280,7 @@ static void gen_loop_back(struct gen *g)
 static void gen_exit_tb(struct gen *g, const struct ir_op *op)
 {
     unsigned wrap = wrap_of(op), w = 0;
-    bool cross = crosses(g, op->imm, wrap) || g->tb->host2;
+    bool cross = crosses(g, op->imm, wrap);
     struct landing landing = {0};
     int64_t ret = 0;
 
@@ -535,7 +535,7 @@ static void call_light(struct gen *g, uint64_t (*fn)(struct vcpu *))
 
 /* The call itself: all temporaries and vector registers are in memory, and so are the flags if it looks at
  * them. The result is in rax; the pool and the xmm registers are gone. */
-static void emit_call(struct gen *g, const struct ir_op *op, const struct places *p, uint16_t insn_off,
+static void emit_call(struct gen *g, const struct ir_op *op, const struct places *p, int32_t insn_off,
                       uint16_t insn_meta)
 {
     static const uint8_t arg_reg[] = {RSI, RDX, RCX};

@@ -111,13 +111,14 @@ struct cold {
     uint8_t *from[2]; /* displacements to patch to here */
     uint8_t *back;
     struct places places; /* on arrival */
-    uint16_t insn_off, insn_meta;
+    int32_t insn_off;
+    uint16_t insn_meta;
     const struct ir_op *op;
 };
 
 struct map_entry64 {
     uint32_t at; /* return address less code start */
-    uint16_t off;
+    int32_t off;
     uint16_t meta; /* 1 + index; 0: none */
     uint16_t cc;   /* 1 + index of flags */
 };
@@ -125,7 +126,7 @@ struct map_entry64 {
 struct map64 {
     uint32_t nentries;
     uint32_t body;     /* code offset behind the check of the second page */
-    uint16_t last_off; /* of the last instruction */
+    int32_t last_off;  /* of the last instruction */
     const struct map_entry64 *entries;
     const uint64_t *meta;
     const struct flags_state *cc;
@@ -165,7 +166,8 @@ struct gen {
     uint32_t cc_wide_use[3]; /* last op that reads all 64 bits of CC_A, CC_B, CC_C */
     unsigned i;              /* op */
     uint32_t insn;           /* index of the current INSN */
-    uint16_t insn_off, insn_meta;
+    int32_t insn_off;
+    uint16_t insn_meta;
 
     /* Host flags tell of register zf_reg's value in width zf_w (ZF, SF); NO_REG: nothing. */
     uint8_t zf_reg, zf_w;
@@ -327,7 +329,7 @@ void x64_save(struct gen *g, const struct places *p); /* code only: what is newe
 void x64_reload(struct gen *g, const struct places *p, unsigned except);
 struct cold *x64_cold(struct gen *g, enum cold_kind kind);
 void x64_call_thunk(struct gen *g, const uint8_t *thunk);
-void x64_map_here(struct gen *g, const struct places *p, uint16_t off, uint16_t meta);
+void x64_map_here(struct gen *g, const struct places *p, int32_t off, uint16_t meta);
 unsigned x64_cond(enum ir_cond c, bool swapped);
 /* Compares, and returns the host condition that holds when a COND b. */
 unsigned x64_compare(struct gen *g, const struct ir_op *op);

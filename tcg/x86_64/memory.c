@@ -50,7 +50,7 @@ struct cold *x64_cold(struct gen *g, enum cold_kind kind)
     return c;
 }
 
-void x64_map_here(struct gen *g, const struct places *p, uint16_t off, uint16_t meta)
+void x64_map_here(struct gen *g, const struct places *p, int32_t off, uint16_t meta)
 {
     struct map_entry64 *e;
     bool in_memory = true;

@@ -517,6 +517,7 @@ static void translate(struct vcpu *v, const struct translate_request *req, struc
         }
         ir->nlabels = gen.ir.nlabels;
         ir->guest_size = gen.ir.guest_size;
+        fake_parts(ir, req, ir->guest_size);
         ir->ninsns = gen.ir.ninsns;
         return;
     }
@@ -524,6 +525,7 @@ static void translate(struct vcpu *v, const struct translate_request *req, struc
     ir_call(ir, &h_halt, IR_NONE, IR_NONE, IR_NONE, IR_NONE, 0);
     ir_exit_loop(ir, 0, 0);
     ir->guest_size = ir->ninsns = 1;
+    fake_parts(ir, req, 1);
 }
 
 static struct {
