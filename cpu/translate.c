@@ -480,6 +480,43 @@ static bool may_go_to(struct translator *t, const struct translate_request *req,
                          walk.fetch);
 }
 
+bool translate_is_leaf(struct translator *t, int64_t off, unsigned opsize)
+{
+    enum { LEAF_INSNS = 10 };
+    struct vcpu *v = &t->cpu->v;
+    uint64_t at = t->req->linear + (uint64_t)off;
+    struct x86_insn insn;
+
+    if (t->inlined || !t->goes_on || t->ir->ninsns + LEAF_INSNS > t->req->max_insns || t->nruns + 2 > MAX_RUNS ||
+        off != (int32_t)off || off == 0 || checks_targets(t, opsize) || !may_go_to(t, t->req, (int32_t)off)) {
+        return false;
+    }
+    for (unsigned n = 0; n < LEAF_INSNS; n++) {
+        uint8_t bytes[INSN_MAX + 1] = {0};
+        unsigned left = PAGE - (unsigned)(at & (PAGE - 1));
+        vcpu_fetch_code(v, at, bytes, left < INSN_MAX ? left : INSN_MAX);
+        if (x86_decode(bytes, left < INSN_MAX ? left : INSN_MAX, t->bits, &insn) != X86_DECODE_OK ||
+            insn.len >= left || translated(t, (int32_t)(at - t->req->linear))) {
+            return false;
+        }
+        switch (insn.mnemonic) {
+        case MN_RET:
+            return insn.nops == 0;
+        case MN_CALL:
+        case MN_JMP:
+        case MN_JCC:
+        case MN_JCXZ:
+        case MN_LOOP:
+        case MN_LOOPE:
+        case MN_LOOPNE:
+            return false;
+        default:
+            at += insn.len;
+        }
+    }
+    return false;
+}
+
 /* ---- what is tested before the emitter ---- */
 
 /* EM, TS and the enabling bits of the unit that the instruction uses; -1: available. */
@@ -567,6 +604,7 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
         .insn = &insn,
         .key = req->flags,
         .block_pc = req->pc,
+        .req = req,
         .cc_kind = CC_UNKNOWN,
         .bits = req->flags & KEY_CS64   ? X86_64
                 : req->flags & KEY_CS32 ? X86_32

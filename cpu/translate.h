@@ -16,7 +16,7 @@ struct mem_ref {
     unsigned size;
 };
 
-enum { MAX_SIDE = 12, MAX_RUNS = 8 };
+enum { MAX_SIDE = 12, MAX_RUNS = 12 };
 
 struct translator {
     struct x86_cpu *cpu;
@@ -34,6 +34,9 @@ struct translator {
     unsigned cc_kind;   /* statically known lazy-flag kind, CC_UNKNOWN when not */
     /* Conditional jumps behind which the block went on: where they lead is at its end. */
     bool goes_on;       /* it may */
+    const struct translate_request *req;
+    bool inlined;       /* inside a leaf function that the block called; it comes back to return_off */
+    int32_t return_off;
     bool followed;      /* a direct jump: the block goes on at follow_off */
     int32_t follow_off;
     unsigned nruns;     /* complete stretches of code before the current one */
@@ -175,6 +178,8 @@ void emit_next(struct translator *t, unsigned slot);
 bool emit_side_exit(struct translator *t, unsigned label, int64_t off, unsigned opsize);
 /* The block goes on at off, the target of a direct jump. False: it may not. */
 bool emit_follow(struct translator *t, int64_t off, unsigned opsize);
+/* The function at off is a few instructions up to its RET, all of which the block can take in. */
+bool translate_is_leaf(struct translator *t, int64_t off, unsigned opsize);
 /* The checks of the two jumps' targets (CS limit, canonical address), before any state is changed;
  * emit_jump does it itself, emit_jump_indirect does not. */
 void check_jump(struct translator *t, int64_t off, unsigned opsize);

@@ -120,9 +120,11 @@ static void gen_stub(struct gen *g, struct tb_exit *e)
 
 static void align_jump(struct gen *g)
 {
-    /* The displacement must not cross a boundary of four bytes. */
-    while (((uintptr_t)g->c.p + 1) & 3) {
-        put8(&g->c, 0x90);
+    /* The displacement is patched while others run it: it must not cross 16 bytes. */
+    unsigned at_ = (unsigned)((uintptr_t)g->c.p + 1) & 15;
+
+    if (at_ > 12) {
+        nops(&g->c, 16 - at_);
     }
 }
 
