@@ -113,6 +113,31 @@ void x87_push(struct x86_cpu *c, struct sf80 x)
     x87_set(c, 0, x);
 }
 
+/* ---- for executors ---- */
+
+static bool odd_state(struct vcpu *v)
+{
+    if (!x87_odd(x86_cpu(v))) {
+        return false;
+    }
+    v->tb_flags |= KEY_X87_ODD; /* until x86_update_key() finds it unnecessary */
+    return true;
+}
+
+_Static_assert(sizeof(struct x86_fpreg) == 16 && offsetof(struct x86_fpreg, se) == 8 &&
+                   offsetof(struct x86_cpu, fp_tag_empty) == offsetof(struct x86_cpu, fp_top) + 1,
+               "as struct fp80_layout says");
+
+const struct fp80_layout x87_layout = {
+    .regs = offsetof(struct x86_cpu, fpr),
+    .top = offsetof(struct x86_cpu, fp_top),
+    .empty = offsetof(struct x86_cpu, fp_tag_empty),
+    .control = offsetof(struct x86_cpu, fp_cw),
+    .status = offsetof(struct x86_cpu, fp_sw),
+    .odd_state = odd_state,
+    .odd_key = KEY_X87_ODD,
+};
+
 /* ---- state as others see it (declared in x86.h) ---- */
 
 uint16_t x86_get_fpsw(struct x86_cpu *c)

@@ -28,6 +28,7 @@ struct cold *x64_cold(struct gen *g, enum cold_kind kind)
     c->kind = (uint8_t)kind;
     c->d = c->value = c->value2 = c->t = c->i = NO_REG;
     c->places = g->now;
+    c->fp = g->fp;
     c->insn_off = g->insn_off;
     c->insn_meta = g->insn_meta;
     for (unsigned m = HOST_POOL; m; m &= m - 1) { /* what nobody wants after this op */
@@ -82,7 +83,7 @@ void x64_call_thunk(struct gen *g, const uint8_t *thunk)
     put32(&g->c, (uint32_t)(thunk - (g->c.p + 4 + g->t->exec_delta)));
 }
 
-static void save_pool(struct gen *g, const struct places *p)
+void x64_save_pool(struct gen *g, const struct places *p)
 {
     for (unsigned m = p->dirty & HOST_POOL; m; m &= m - 1) {
         unsigned reg = (unsigned)__builtin_ctz(m);
@@ -155,8 +156,9 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
     } else if (k->kind == COLD_VSTORE) {
         v_store(g, k->value, vslot_of(VREG_SLOW), k->memop & MO_SIZE);
     }
-    save_pool(g, &k->places);
+    x64_save_pool(g, &k->places);
     x64_vsave(g, &k->places);
+    x64_fp_save(g, &k->fp);
     mov_ri(&g->c, RSI,
            (k->memop & (MO_SIZE | MO_ALIGN)) |
                (k->kind == COLD_ATOMIC ? (unsigned)k->op->imm2 << 16 : 0));
@@ -164,6 +166,7 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
     mov_ri(&g->c, RDI, x64_helper_index(g, (const void *)(uintptr_t)run[k->kind]));
     x64_call_thunk(g, thunks(g)->call[ctx][CALL_FULL]);
     x64_map_here(g, &k->places, k->insn_off, k->insn_meta);
+    x64_fp_reload(g, &k->fp);
     if (k->kind == COLD_VLOAD) {
         x64_vreload(g, &k->places, k->d);
         v_load(g, k->d, vslot_of(VREG_SLOW), (k->memop & MO_SIZE) == MO_256 ? MO_256 : MO_128);
@@ -182,7 +185,7 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
 
 void x64_save(struct gen *g, const struct places *p)
 {
-    save_pool(g, p);
+    x64_save_pool(g, p);
     x64_vsave(g, p);
 }
 
@@ -197,6 +200,8 @@ void x64_gen_cold(struct gen *g)
     for (unsigned n = 0; n < g->ncold && !g->c.overflow; n++) {
         if (g->cold[n].kind == COLD_CALL) {
             x64_gen_cold_call(g, &g->cold[n]);
+        } else if (g->cold[n].kind >= COLD_FP_MISS) {
+            x64_fp_cold(g, &g->cold[n]);
         } else {
             gen_cold_memory(g, &g->cold[n]);
         }
