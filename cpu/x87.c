@@ -29,12 +29,21 @@ struct fpenv x87_env(const struct x86_cpu *c)
     };
 }
 
+/* Code with or without the bit may run in a state that is not odd: this needs no exit. */
+static void settle_key(struct x86_cpu *c)
+{
+    if (!x87_odd(c)) {
+        c->v.tb_flags &= ~KEY_X87_ODD;
+    }
+}
+
 static void update_summary(struct x86_cpu *c)
 {
     c->fp_sw &= (uint16_t) ~(SW_ES | SW_B);
     if (c->fp_sw & ~c->fp_cw & FP_ALL) {
         c->fp_sw |= SW_ES | SW_B;
     }
+    settle_key(c);
 }
 
 bool x87_flags(struct x86_cpu *c, uint8_t flags)
@@ -175,6 +184,7 @@ void x86_fpu_reset(struct x86_cpu *c, bool fninit)
     if (!fninit) { /* power-on: all registers +0 */
         memset(c->fpr, 0, sizeof(c->fpr));
     }
+    c->v.tb_flags &= ~KEY_X87_ODD; /* until an instruction meets it */
 }
 
 /* ---- environment in memory: 14 or 28 bytes ---- */

@@ -76,6 +76,8 @@ struct fp_state {
     uint8_t full, empty;     /* known now */
     uint8_t delta;           /* TOP less that in memory */
     uint8_t c1;
+    bool storing;            /* a store is under way: slot REG_EXPECT has the status before it ... */
+    uint8_t c1_before;       /* ... and this says where C1 was */
 };
 
 struct label {

@@ -10,8 +10,7 @@
  * through the run. The condition codes are in memory always, exception flags collect in the host's
  * status word, C1 is where fp.c1 says.
  *
- * While a run is open the host's control word is the guest's; else it is C's. A store to memory that
- * faults may leave its exception flags behind: it raises them again when it is repeated. */
+ * While a run is open the host's control word is the guest's; else it is C's. */
 #ifdef __x86_64__
 #include "tcg/fp80.h"
 #include "tcg/x86_64/gen.h"
@@ -59,6 +58,11 @@ static void fpop(struct gen *g)
 static void fnstsw_ax(struct gen *g)
 {
     fp_rr(g, 0xdf, 0xe0);
+}
+
+static void store_status(struct gen *g, struct mem m)
+{
+    x_rm(&g->c, 0xdd, 7, m);
 }
 
 static void load8(struct gen *g, unsigned reg, struct mem m)
@@ -161,13 +165,16 @@ static void room(struct gen *g, unsigned n, unsigned keep)
     drop_dead(g);
     while (g->fp.depth + n > 8) {
         unsigned i = 0, k;
-        for (k = 0; k < g->fp.depth; k++) { /* a dead one, else the deepest */
+        bool found = false;
+        for (k = 0; k < g->fp.depth; k++) { /* a dead one, an empty register, else the deepest */
             unsigned r = g->fp.entry[g->fp.depth - 1 - k];
-            if (r == DEAD || !(keep >> r & 1)) {
+            if (r == DEAD) {
                 i = k;
-                if (r == DEAD) {
-                    break;
-                }
+                break;
+            }
+            if (!(keep >> r & 1) && ((g->fp.empty >> r & 1) || !found)) {
+                i = k;
+                found |= g->fp.empty >> r & 1;
             }
         }
         if (i) {
@@ -271,9 +278,9 @@ static void becomes_full(struct gen *g, unsigned r)
     g->fp.dirty |= (uint8_t)(1u << r);
 }
 
+/* Its value stays: an empty register can still be seen. */
 static void becomes_empty(struct gen *g, unsigned r)
 {
-    forget_value(g, r);
     g->fp.full &= (uint8_t) ~(1u << r);
     g->fp.empty |= (uint8_t)(1u << r);
 }
@@ -284,7 +291,14 @@ static void pop(struct gen *g)
     g->fp.delta = (g->fp.delta + 1) & 7;
 }
 
-/* A new ST(0), which is on top of the host's stack already. */
+/* Makes room for a new ST(0). */
+static void before_push(struct gen *g, unsigned keep)
+{
+    forget_value(g, st(g, 7));
+    room(g, 1, keep);
+}
+
+/* The new ST(0) is on top of the host's stack. */
 static void push(struct gen *g)
 {
     g->fp.delta = (g->fp.delta - 1) & 7;
@@ -341,14 +355,13 @@ static void begin_run(struct gen *g)
     g->fp.live = true;
 }
 
-/* The host's flags and C1 go to the status word; rax, rcx. */
-static void sync_status(struct gen *g, unsigned c1, unsigned codes)
+/* eax, the host's status, goes to the guest's: flags, C1 and what codes says. Uses ecx. */
+static void put_status(struct gen *g, unsigned c1, unsigned codes)
 {
     struct mem sw = env_at(layout(g)->status);
     unsigned take = SW_FLAGS | codes | (c1 == C1_LIVE ? SW_C1 : 0);
     unsigned clear = codes | (c1 != C1_MEMORY ? SW_C1 : 0);
 
-    fnstsw_ax(g);
     load16(g, RCX, sw);
     alu_ri(&g->c, ALU_AND, 0, RAX, (int32_t)take);
     if (clear) {
@@ -356,6 +369,12 @@ static void sync_status(struct gen *g, unsigned c1, unsigned codes)
     }
     alu_rr(&g->c, ALU_OR, 0, RCX, RAX);
     store16(g, sw, RCX);
+}
+
+static void sync_status(struct gen *g, unsigned c1, unsigned codes)
+{
+    fnstsw_ax(g);
+    put_status(g, c1, codes);
 }
 
 static void keep_c1(struct gen *g)
@@ -397,12 +416,26 @@ static void change_top(struct gen *g, unsigned delta)
     }
 }
 
+/* Behind the status from before a store. */
+static struct mem status_after(void)
+{
+    struct mem m = slot_of(REG_EXPECT);
+    m.disp += 2;
+    return m;
+}
+
 /* Everything to the guest's struct, and the host's unit is C's. rax, rcx, rdx. */
 static void save_all(struct gen *g, const struct fp_state *f)
 {
     struct mem scratch = at(RSP, -8); /* the red zone */
 
-    sync_status(g, f->c1, 0);
+    if (f->storing) { /* as if it had not begun */
+        store_status(g, status_after());
+        load16(g, RAX, slot_of(REG_EXPECT));
+        put_status(g, f->c1_before, 0);
+    } else {
+        sync_status(g, f->c1, 0);
+    }
     load8(g, RDX, env_at(layout(g)->top));
     for (unsigned d = f->depth; d; d--) {
         store_top(g, f, d, RCX, RDX);
@@ -443,7 +476,7 @@ void x64_fp_save(struct gen *g, const struct fp_state *f)
 /* Undoes x64_fp_save; rcx and rdx are free, rax is not. */
 void x64_fp_reload(struct gen *g, const struct fp_state *f)
 {
-    struct mem scratch = at(RSP, -40);
+    struct mem scratch = at(RSP, -40), after = status_after();
 
     if (!f->live) {
         return;
@@ -462,7 +495,7 @@ void x64_fp_reload(struct gen *g, const struct fp_state *f)
     }
     if (f->c1 == C1_LIVE) { /* the host's C1 was the result of something */
         x_rm(&g->c, 0xd9, 6, scratch); /* fnstenv */
-        load16(g, RCX, env_at(layout(g)->status));
+        load16(g, RCX, f->storing ? after : env_at(layout(g)->status));
         alu_ri(&g->c, ALU_AND, 0, RCX, SW_C1);
         x_rm(&g->c, 0x09, RCX, at(RSP, -40 + 4));
         x_rm(&g->c, 0xd9, 4, scratch); /* fldenv */
@@ -556,7 +589,7 @@ static bool load(struct gen *g, const struct ir_op *op)
     if (!need_empty(g, st(g, 7))) {
         return false;
     }
-    room(g, 1, 0);
+    before_push(g, 0);
     m = value_mem(g, op->a);
     x_rm(&g->c, table[op->imm].opcode, table[op->imm].reg, m);
     push(g);
@@ -569,7 +602,7 @@ static bool load80(struct gen *g, const struct ir_op *op)
     if (!need_empty(g, st(g, 7))) {
         return false;
     }
-    room(g, 1, 0);
+    before_push(g, 0);
     mov_mr(&g->c, 1, slot_of(REG_VA), x64_use(g, op->a));
     mov_mr(&g->c, 1, slot_of(REG_VALUE), x64_use(g, op->b));
     _Static_assert(REG_VALUE == REG_VA + 1, "16 bytes in memory");
@@ -586,7 +619,7 @@ static bool load_st(struct gen *g, const struct ir_op *op)
     if (!need_full(g, r) || !need_empty(g, st(g, 7))) {
         return false;
     }
-    room(g, 1, 1u << r);
+    before_push(g, 1u << r);
     if (pos(g, r) >= 0) {
         fp_rr(g, 0xd9, 0xc0 + (unsigned)pos(g, r));
     } else {
@@ -602,7 +635,7 @@ static bool constant(struct gen *g, const struct ir_op *op)
     if (!need_empty(g, st(g, 7))) {
         return false;
     }
-    room(g, 1, 0);
+    before_push(g, 0);
     fp_rr(g, 0xd9, 0xe8 + (unsigned)op->imm);
     push(g);
     g->fp.c1 = C1_ZERO;
@@ -619,11 +652,16 @@ static bool store(struct gen *g, const struct ir_op *op)
         [FP80_I16] = {0xdf, 2, 0xdf, false}, [FP80_I32] = {0xdb, 2, 0xdb, false},
         [FP80_I64] = {0xdf, 7, 0xdd, true},
     };
-    unsigned r = st(g, 0), format = op->imm & 7, d;
+    unsigned r = st(g, 0), format = op->imm & 7, d, c1;
     bool truncate = op->imm & FP80_TRUNCATE;
 
     if (!need_full(g, r)) {
         return false;
+    }
+    c1 = g->fp.c1;
+    if (c1 == C1_LIVE && (truncate || table[format].pops || pos(g, r) != 0)) {
+        keep_c1(g);
+        c1 = C1_MEMORY;
     }
     if (truncate || table[format].pops) {
         room(g, 2, 1u << r);
@@ -632,6 +670,9 @@ static bool store(struct gen *g, const struct ir_op *op)
     } else {
         bring_top(g, r, 0);
     }
+    store_status(g, slot_of(REG_EXPECT));
+    g->fp.c1_before = c1;
+    g->fp.storing = true;
     if (truncate) {
         x_rm(&g->c, table[format].truncate_opcode, 1, slot_of(REG_VA));
     } else {
@@ -696,14 +737,16 @@ static bool store_st(struct gen *g, const struct ir_op *op)
         return false;
     }
     if (s != d) {
+        int i;
+
         forget_value(g, d);
-        if (op->imm & 8) {
-            unsigned i = on_host(g, s, 0);
-            g->fp.entry[g->fp.depth - 1 - i] = (uint8_t)d;
+        room(g, 1, 1u << s);
+        i = pos(g, s);
+        if (i >= 0 && (op->imm & 8) && !(g->fp.dirty >> s & 1)) {
+            g->fp.entry[g->fp.depth - 1 - (unsigned)i] = (uint8_t)d;
         } else {
-            room(g, 1, 1u << s);
-            if (pos(g, s) >= 0) {
-                fp_rr(g, 0xd9, 0xc0 + (unsigned)pos(g, s));
+            if (i >= 0) {
+                fp_rr(g, 0xd9, 0xc0 + (unsigned)i);
             } else {
                 load_reg(g, s);
             }
@@ -747,7 +790,7 @@ static bool arith_st(struct gen *g, const struct ir_op *op)
     }
     on_host(g, s, 1u << d);
     on_host(g, d, 1u << s);
-    if (pops && s == st(g, 0) && d != s) {
+    if (pops && s == st(g, 0) && d != s && !(g->fp.dirty >> s & 1)) {
         bring_top(g, s, 1u << d);
         fp_rr(g, 0xde, 0xc0 + 8 * reversed + (unsigned)pos(g, d));
         g->fp.depth--;
@@ -949,6 +992,7 @@ static bool nothing(struct gen *g, const struct ir_op *op)
 
 static bool store_done(struct gen *g, const struct ir_op *op)
 {
+    g->fp.storing = false;
     if (op->imm & FP80_POP) {
         pop(g);
     }
