@@ -40,10 +40,9 @@ void tcg_mapping_changed(struct vcpu *v)
 }
 
 /* The tables of the context that is about to be run are for its mode. */
-static inline void check_pcs(struct vcpu *v)
+static inline void check_pcs(struct vcpu *v, unsigned ctx)
 {
     struct tcg_cpu *tc = v->tcg_cpu;
-    unsigned ctx = v->fetch_ctx;
 
     if (unlikely(tc->pcs[ctx].flags != v->tb_flags || tc->pcs[ctx].base != tc->pc_base ||
                  tc->pcs[ctx].stale)) {
@@ -56,7 +55,7 @@ static inline void check_pcs(struct vcpu *v)
 
 static inline void note_target(struct vcpu *v, const struct tb *tb)
 {
-    struct pc_entry *e = &v->targets[v->fetch_ctx][target_hash(v->reg[TCG_REG_PC])];
+    struct pc_entry *e = &v->targets[tb->ctx][target_hash(v->reg[TCG_REG_PC])];
 
     if (e->pc == v->reg[TCG_REG_PC] && e->code == tb->code) {
         return;
@@ -121,7 +120,7 @@ static struct tb *tb_place(const struct ir *ir, uint8_t *buf, size_t size, size_
     tb->size = (uint16_t)ir->guest_size;
     tb->ninsns = (uint16_t)ir->ninsns;
     tb->ctx = (uint8_t)ir->ctx;
-    tb->fetch_ctx = (uint8_t)ir->fetch_ctx;
+    tb->links = !ir->no_link;
     tb->flags = ir->flags;
     *head = need;
     return tb;
@@ -135,11 +134,11 @@ struct where { /* a place to run, resolved */
 };
 
 /* Asks the guest for IR; may raise. */
-static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns)
+static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns, bool long_blocks)
 {
     struct tcg_cpu *tc = v->tcg_cpu;
     struct tcg *t = v->tcg;
-    struct translate_request req = {v->reg[TCG_REG_PC], w->linear, v->tb_flags, max_insns};
+    struct translate_request req = {v->reg[TCG_REG_PC], w->linear, v->tb_flags, max_insns, long_blocks};
     struct ir *ir = &tc->ir;
     unsigned bits = atomic_load_explicit(&t->log_bits, memory_order_relaxed);
 
@@ -172,7 +171,7 @@ static struct tb *translate_single(struct vcpu *v, const struct where *w)
     size_t head, used;
     struct tb *tb;
 
-    make_ir(v, w, 1);
+    make_ir(v, w, 1, false);
     tb = tb_place(&tc->ir, tc->scratch, TCG_SCRATCH_SIZE, &head);
     tc->scratch_tb = tb;
     tb->host = w->host;
@@ -193,13 +192,37 @@ static void protect(struct tcg *t, uint64_t phys, unsigned len)
     }
 }
 
-static uint64_t next_page(uint64_t linear, uint64_t pc_base)
+/* The page of linear + off. */
+static uint64_t page_at(uint64_t linear, int64_t off, uint64_t pc_base)
 {
-    uint64_t next = (linear | PAGE_OFFSET_MASK) + 1;
+    uint64_t at = linear + (uint64_t)off;
 
     /* Outside 64-bit mode the linear address wraps; only there may a base be other than zero, but
      * code at the very end of 4 GiB with base 0 must not be mistaken: nothing follows it. */
-    return pc_base && next == UINT64_C(1) << 32 ? 0 : next;
+    return (pc_base ? (uint32_t)at : at) & ~PAGE_OFFSET_MASK;
+}
+
+/* Which bytes of its pages tb is made of. */
+static void set_parts(struct tb *tb, const struct ir *ir)
+{
+    unsigned start = tb->phys & PAGE_OFFSET_MASK, second;
+
+    tb->part[0].lo = (uint16_t)((int)start + ir->part[0].lo);
+    tb->part[0].hi = (uint16_t)((int)start + ir->part[0].hi);
+    if (tb->host2) {
+        second = (start + (unsigned)ir->part[1].lo) & PAGE_OFFSET_MASK;
+        tb->part[1].lo = (uint16_t)second;
+        tb->part[1].hi = (uint16_t)(second + (unsigned)(ir->part[1].hi - ir->part[1].lo));
+        tb->second = ir->part[1].lo;
+    }
+}
+
+static void protect_parts(struct tcg *t, const struct tb *tb)
+{
+    protect(t, (tb->phys & ~PAGE_OFFSET_MASK) + tb->part[0].lo, tb->part[0].hi - tb->part[0].lo);
+    if (tb->host2) {
+        protect(t, (tb->phys2 & ~PAGE_OFFSET_MASK) + tb->part[1].lo, tb->part[1].hi - tb->part[1].lo);
+    }
 }
 
 /* The block for w, made and published. NULL: run it by single instructions this time. */
@@ -211,7 +234,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
     unsigned max_insns = t->max_insns;
     uint64_t start = now_ns();
     struct tb *tb = NULL;
-    bool fresh;
+    bool fresh, long_blocks = t->exec->generates;
 
     for (unsigned attempt = 0; attempt < 16; attempt++) {
         uint64_t seen = atomic_load(&t->invalidations);
@@ -225,10 +248,14 @@ static struct tb *translate(struct vcpu *v, struct where *w)
         if (fresh) {
             protect(t, w->phys, 1);
         }
-        make_ir(v, w, max_insns);
+        make_ir(v, w, max_insns, long_blocks);
         w->host2 = NULL;
-        if ((w->phys & PAGE_OFFSET_MASK) + ir->guest_size > PAGE_SIZE_GUEST) {
-            w->host2 = vcpu_fetch_ptr(v, next_page(w->linear, tc->pc_base), &w->phys2);
+        if (ir->part[1].lo != ir->part[1].hi) {
+            w->host2 = vcpu_fetch_ptr(v, page_at(w->linear, ir->part[1].lo, tc->pc_base), &w->phys2);
+            if (!w->host2 && long_blocks) { /* a device's, maybe at the end of a jump */
+                long_blocks = false;
+                continue;
+            }
             if (!w->host2) {
                 return NULL;
             }
@@ -259,6 +286,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
                 tb->phys = w->phys;
                 tb->host2 = w->host2;
                 tb->phys2 = w->phys2;
+                set_parts(tb, ir);
                 used = t->exec->compile(t, ir, tb, buf + head, room - head);
             }
             if (!used && zones == 0 && (room < t->zone[t->current].size / 2 || !tb)) {
@@ -272,13 +300,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
         }
         if (used) {
             tb_commit(t, tb, head + used);
-            protect(t, tb->phys,
-                    w->host2 ? (unsigned)(PAGE_SIZE_GUEST - (tb->phys & PAGE_OFFSET_MASK))
-                             : tb->size);
-            if (w->host2) {
-                protect(t, tb->phys2,
-                        tb->size - (unsigned)(PAGE_SIZE_GUEST - (tb->phys & PAGE_OFFSET_MASK)));
-            }
+            protect_parts(t, tb);
             tb_insert(t, tb);
             stat_add(&t->stat.blocks, 1);
             stat_add(&t->stat.guest_bytes, tb->size);
@@ -305,7 +327,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
  * raise (the instructions before the last one come first). */
 static bool second_page_ok(struct vcpu *v, const struct tb *tb, uint64_t linear)
 {
-    uint64_t next = next_page(linear, v->tcg_cpu->pc_base), phys;
+    uint64_t next = page_at(linear, tb->second, v->tcg_cpu->pc_base), phys;
     struct tlb_entry *e = &v->tlb[v->fetch_ctx][next >> PAGE_BITS & TLB_MASK];
     struct walk walk;
 
@@ -404,8 +426,8 @@ static void run_loop(struct vcpu *v)
             pthread_mutex_unlock(&t->lock);
         }
         tc->last_exit = NULL;
-        check_pcs(v);
-        if (tb->cached && !(log & TCG_LOG_EACH)) {
+        if (tb->cached && tb->links && !(log & TCG_LOG_EACH)) {
+            check_pcs(v, tb->ctx);
             note_target(v, tb);
         }
         v->exec->run(v, tb);

@@ -179,6 +179,9 @@ struct ir {
     unsigned ctx;        /* access context of all LD/ST of the block (index of v->tlb) */
     unsigned fetch_ctx;  /* ... and of its code */
     unsigned guest_size; /* bytes of guest code translated */
+    struct {             /* ... and where they are, as offsets from the block's pc: on its own page, and on one */
+        int32_t lo, hi;  /* other page (lo == hi: none) */
+    } part[2];
     unsigned ninsns;
     uint64_t flags;      /* key word it was translated for */
     const struct fp80_layout *fp80; /* the guest's, or NULL */

@@ -358,7 +358,7 @@ void tb_drop(struct tcg *t, struct tb *tb)
         if (atomic_load_explicit(&j->host, memory_order_relaxed) == tb->host) {
             atomic_store_explicit(&j->host, NULL, memory_order_relaxed);
         }
-        struct pc_entry *e = tc->v->targets[tb->fetch_ctx];
+        struct pc_entry *e = tc->v->targets[tb->ctx];
         for (unsigned i = 0; t->exec->generates && i < TARGET_ENTRIES; i++) {
             if (__atomic_load_n(&e[i].code, __ATOMIC_RELAXED) == tb->code) {
                 __atomic_store_n(&e[i].pc, NO_PC, __ATOMIC_RELAXED);
@@ -396,22 +396,16 @@ void tb_flush_all(struct tcg *t)
     atomic_fetch_add(&t->invalidations, 1);
 }
 
-/* Byte range of tb on the page `number`, as [*lo, *hi). */
-static void range_on_page(const struct tb *tb, uint64_t number, uint64_t *lo, uint64_t *hi)
+/* Some byte of tb on page p is in [lo, hi). */
+static bool overlaps(const struct tb *tb, const struct tb_page *p, uint64_t lo, uint64_t hi)
 {
-    if (tb->host2 && tb->phys2 >> PAGE_BITS == tb->phys >> PAGE_BITS) {
-        *lo = number << PAGE_BITS; /* one page mapped twice in a row: all of it counts */
-        *hi = (number + 1) << PAGE_BITS;
-    } else if (tb->phys >> PAGE_BITS == number) {
-        *lo = tb->phys;
-        *hi = tb->phys + tb->size;
-        if (tb->host2) {
-            *hi = (number + 1) << PAGE_BITS;
+    for (unsigned k = 0; k < 1u + (tb->host2 != NULL); k++) {
+        uint64_t phys = k ? tb->phys2 : tb->phys, page = phys & ~PAGE_OFFSET_MASK;
+        if (phys >> PAGE_BITS == p->number && page + tb->part[k].lo < hi && lo < page + tb->part[k].hi) {
+            return true;
         }
-    } else {
-        *lo = tb->phys2;
-        *hi = tb->phys2 + tb->size - (PAGE_SIZE_GUEST - (tb->phys & PAGE_OFFSET_MASK));
     }
+    return false;
 }
 
 static unsigned invalidate_on_page(struct tcg *t, struct tb_page *p, uint64_t lo, uint64_t hi)
@@ -420,10 +414,8 @@ static unsigned invalidate_on_page(struct tcg *t, struct tb_page *p, uint64_t lo
     unsigned dropped = 0;
 
     for (; tb; tb = next) {
-        uint64_t from, to;
         next = tb->page_next[tb->page[0] == p ? 0 : 1];
-        range_on_page(tb, p->number, &from, &to);
-        if (from < hi && lo < to) {
+        if (overlaps(tb, p, lo, hi)) {
             tb_drop(t, tb);
             dropped++;
         }

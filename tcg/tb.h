@@ -49,11 +49,16 @@ struct tb {
     uint64_t flags;      /* key: mode bits */
     uint64_t phys;
     const uint8_t *host2; /* the second page's host address when the block spans two, else NULL */
-    uint64_t phys2;
+    uint64_t phys2;       /* ... and its guest physical one */
+    int32_t second;       /* offset from the block's pc to a byte on it */
+    struct {              /* bytes of the pages that it is made of: [lo, hi) */
+        uint16_t lo, hi;
+    } part[2];
     uint32_t code_size;
     uint32_t code_at; /* executor's: offset of the code from this struct, where it is written */
     uint16_t size, ninsns; /* guest bytes and instructions */
-    uint8_t ctx, fetch_ctx, nexits;
+    uint8_t ctx, nexits;
+    bool links; /* its exits lead to other blocks, not to the loop only */
     atomic_bool dead; /* invalidated */
     bool cached;      /* in the tables; else a throw-away block */
     const void *map;  /* executor's: fault map */

@@ -25,7 +25,7 @@ enum {
     TCG_REG_CC_C = 20,
     TCG_REG_GUEST = 21, /* 21..39: the guest's own */
     TCG_REG_TEMP = 40,  /* first temporary; temporaries do not live from block to block */
-    TCG_REG_LAST_TEMP = 251, /* the rest is for executors; reg[255] stays 0 */
+    TCG_REG_LAST_TEMP = 247, /* the rest is for executors; reg[255] stays 0 */
     TCG_NREGS = 256,
 
     TCG_VREG_TEMP = 16, /* vec[0..15] are the guest's; 16.. are temporaries */
@@ -109,6 +109,7 @@ struct translate_request {
     uint64_t linear;   /* linear address of pc */
     uint64_t flags;    /* key word of mode bits: v->tb_flags */
     unsigned max_insns;
+    bool long_blocks;  /* blocks may go on behind conditional jumps */
 };
 
 struct guest_ops {
@@ -167,7 +168,7 @@ uint64_t vcpu_fetch_code(struct vcpu *v, uint64_t va, void *out, unsigned len);
 const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys);
 
 /* Where code goes next, by guest pc, so that returns and indirect jumps need no look-up: one table each for
- * every access context of fetches. They are emptied when the mode word, the code segment's base or what is
+ * every access context of a block. They are emptied when the mode word, the code segment's base or what is
  * mapped changes (tcg/exec.c).
  *
  * returns: what calls expect to come back to. The entry is found by the stack pointer, which is the same at

@@ -469,7 +469,7 @@ static void gen_deposit(struct gen *g, const struct ir_op *op)
         return;
     }
     if (len == 8 && pos == 8) { /* rotated into place: it works for every register */
-        if (op->d == op->b) {
+        if (op->d == op->b || op->a == op->b) {
             unsigned t = x64_alloc(g);
             mov_rr(&g->c, 1, t, b);
             b = t;

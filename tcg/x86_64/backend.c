@@ -104,7 +104,7 @@ static void count_uses(struct gen *g)
             break;
         case IR_EXIT_TB:
             g->loops |=
-                op->imm == 0 && !ir->no_link && !each && !g->tb->host2 && !(op->flags & IR_PC16);
+                op->imm == 0 && !ir->no_link && !each && !(op->flags & IR_PC16);
             break;
         case IR_LDENV:
         case IR_STENV:
@@ -176,19 +176,17 @@ static void gen_second_page(struct gen *g)
     struct code *c = &g->c;
     bool narrow = uses_32bit_pc(g->ir);
 
-    mov_rr(c, 1, RCX, HOST_PC);
+    lea(c, !narrow, RCX, at(HOST_PC, g->tb->second));
     if (narrow) {
         mov_rm(c, 1, RAX, env_at(offsetof(struct vcpu, tcg_cpu)));
         alu_rm(c, ALU_ADD, 0, RCX, at(RAX, (int32_t)offsetof(struct tcg_cpu, pc_base)));
     }
-    alu_ri(c, ALU_OR, 1, RCX, 4095);
-    alu_ri(c, ALU_ADD, !narrow, RCX, 1);
     mov_rr(c, 0, RAX, RCX);
     x_rr(c, 0xc1, 5, RAX);
     put8(c, 7);
     alu_ri(c, ALU_AND, 0, RAX, TLB_MASK << 5);
-    alu_rm(c, ALU_ADD, 1, RAX,
-           env_at(offsetof(struct vcpu, tlb) + g->ir->fetch_ctx * sizeof(void *)));
+    alu_rm(c, ALU_ADD, 1, RAX, env_at(offsetof(struct vcpu, tlb) + g->ir->fetch_ctx * sizeof(void *)));
+    alu_ri(c, ALU_AND, 1, RCX, -4096);
     alu_rm(c, ALU_CMP, 1, RCX, at(RAX, (int32_t)offsetof(struct tlb_entry, xtag)));
     uint8_t *a = jcc32(c, CC_NE);
     mov_ri(c, RCX, (uint64_t)(uintptr_t)g->tb->host2);
@@ -214,7 +212,7 @@ static void gen_op(struct gen *g, const struct ir_op *op, unsigned *n)
     switch (op->opc) {
     case IR_INSN:
         g->insn = g->i;
-        g->insn_off = (uint16_t)op->imm;
+        g->insn_off = (int32_t)op->imm;
         g->insn_meta = 0;
         if (op->imm2) {
             if (!g->nmeta || g->meta[g->nmeta - 1] != (uint64_t)op->imm2) {
@@ -290,10 +288,16 @@ static bool reserve(struct gen *g, const struct ir *ir)
     free(g->label);
     free(g->fixup);
     free(g->meta);
+    free(g->group_of);
+    free(g->group_off);
+    free(g->groups);
+    g->group_of = calloc(ops, sizeof(*g->group_of));
+    g->group_off = calloc(ops, sizeof(*g->group_off));
+    g->groups = calloc(ops, sizeof(*g->groups));
     g->label = calloc(labels, sizeof(*g->label));
     g->fixup = calloc(ops, sizeof(*g->fixup));
     g->meta = calloc(ops, sizeof(*g->meta));
-    return g->label && g->fixup && g->meta;
+    return g->label && g->fixup && g->meta && g->group_of && g->group_off && g->groups;
 }
 
 static size_t x64_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uint8_t *buf,
@@ -313,6 +317,7 @@ static size_t x64_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uin
     }
     begin(g);
     count_uses(g);
+    x64_group_accesses(g);
     g->c = (struct code){.p = buf, .end = buf + size - 64};
     put64(&g->c, (uintptr_t)tb->host & ~(uintptr_t)PAGE_OFFSET_MASK);
     put64(&g->c, 0);
@@ -416,7 +421,7 @@ static void x64_restore(struct vcpu *v, const struct tb *tb, struct exec_place *
     const struct map64 *map = tb->map;
     const struct map_entry64 *e = find_entry(v, tb);
 
-    place->insn_off = e->off;
+    place->insn_off = (uint64_t)(int64_t)e->off;
     place->meta = e->meta ? map->meta[e->meta - 1] : 0;
     if (e->cc) {
         const struct flags_state *f = &map->cc[e->cc - 1];
@@ -487,6 +492,9 @@ static void x64_destroy(struct tcg *t)
         free(x->gen->label);
         free(x->gen->fixup);
         free(x->gen->meta);
+        free(x->gen->group_of);
+        free(x->gen->group_off);
+        free(x->gen->groups);
         free(x->gen->cold);
         free(x->gen->map);
         free(x->gen->cc);

@@ -120,9 +120,11 @@ static void gen_stub(struct gen *g, struct tb_exit *e)
 
 static void align_jump(struct gen *g)
 {
-    /* The displacement must not cross a boundary of four bytes. */
-    while (((uintptr_t)g->c.p + 1) & 3) {
-        put8(&g->c, 0x90);
+    /* The displacement is patched while others run it: it must not cross 16 bytes. */
+    unsigned at_ = (unsigned)((uintptr_t)g->c.p + 1) & 15;
+
+    if (at_ > 12) {
+        nops(&g->c, 16 - at_);
     }
 }
 
@@ -218,7 +220,7 @@ static void return_index(struct gen *g, unsigned index, unsigned sp, int32_t dis
 
 static struct mem return_entry(const struct gen *g, unsigned index, size_t field)
 {
-    size_t table = offsetof(struct vcpu, returns) + g->ir->fetch_ctx * sizeof(((struct vcpu *)0)->returns[0]);
+    size_t table = offsetof(struct vcpu, returns) + g->ir->ctx * sizeof(((struct vcpu *)0)->returns[0]);
     return at_index(HOST_VCPU, index, 1, env_disp(table + field));
 }
 
@@ -233,7 +235,7 @@ static void expect_return(struct gen *g, unsigned sp, int64_t ret, unsigned w, s
     mov_mr(&g->c, 1, return_entry(g, RAX, offsetof(struct pc_entry, code)), RCX);
     l->imm = ret;
     l->wrap = !w;
-    l->cross = crosses(g, ret, !w) || g->tb->host2;
+    l->cross = crosses(g, ret, !w);
 }
 
 /* Where returns to this call's next instruction arrive: the pc is set. */
@@ -280,7 +282,7 @@ static void gen_loop_back(struct gen *g)
 static void gen_exit_tb(struct gen *g, const struct ir_op *op)
 {
     unsigned wrap = wrap_of(op), w = 0;
-    bool cross = crosses(g, op->imm, wrap) || g->tb->host2;
+    bool cross = crosses(g, op->imm, wrap);
     struct landing landing = {0};
     int64_t ret = 0;
 
@@ -321,7 +323,7 @@ static void target_index(struct gen *g, unsigned index, unsigned reg)
 
 static struct mem target_entry(const struct gen *g, unsigned index, size_t field)
 {
-    size_t table = offsetof(struct vcpu, targets) + g->ir->fetch_ctx * sizeof(((struct vcpu *)0)->targets[0]);
+    size_t table = offsetof(struct vcpu, targets) + g->ir->ctx * sizeof(((struct vcpu *)0)->targets[0]);
     return at_index(HOST_VCPU, index, 0, env_disp(table + field));
 }
 
@@ -535,7 +537,7 @@ static void call_light(struct gen *g, uint64_t (*fn)(struct vcpu *))
 
 /* The call itself: all temporaries and vector registers are in memory, and so are the flags if it looks at
  * them. The result is in rax; the pool and the xmm registers are gone. */
-static void emit_call(struct gen *g, const struct ir_op *op, const struct places *p, uint16_t insn_off,
+static void emit_call(struct gen *g, const struct ir_op *op, const struct places *p, int32_t insn_off,
                       uint16_t insn_meta)
 {
     static const uint8_t arg_reg[] = {RSI, RDX, RCX};

@@ -32,6 +32,8 @@ enum {
     REG_VA = TCG_REG_LAST_TEMP + 1, /* slots that slow paths pass values in */
     REG_VALUE,
     REG_EXPECT,
+    REG_GROUP, /* places of groups of accesses */
+    NGROUP_REGS = 3,
     VREG_SLOW = TCG_NVREGS - 1,
 };
 
@@ -114,19 +116,26 @@ struct cold {
     uint8_t w;
     uint8_t value;  /* host register, NO_REG: imm */
     uint8_t value2; /* CMPXCHG: replacement */
-    uint16_t memop, tag;
+    uint16_t memop, tag; /* tag: that t was compared with */
+    uint16_t own_tag;    /* ... and the one that the access itself wants, when it is one of a group */
+    bool grouped, leads;
+    uint8_t wide;        /* its address is a sum of 64 bits */
+    uint8_t groups;      /* keepers in use */
+    struct mem m;        /* the guest address; NO_REG base or index: in the slot of op's */
+    int32_t delta;       /* from t to the operand */
     int64_t imm;
     uint8_t *from[2]; /* displacements to patch to here */
     uint8_t *back;
     struct places places; /* on arrival */
     struct fp_state fp;
-    uint16_t insn_off, insn_meta;
+    int32_t insn_off;
+    uint16_t insn_meta;
     const struct ir_op *op;
 };
 
 struct map_entry64 {
     uint32_t at; /* return address less code start */
-    uint16_t off;
+    int32_t off;
     uint16_t meta; /* 1 + index; 0: none */
     uint16_t cc;   /* 1 + index of flags */
 };
@@ -134,10 +143,24 @@ struct map_entry64 {
 struct map64 {
     uint32_t nentries;
     uint32_t body;     /* code offset behind the check of the second page */
-    uint16_t last_off; /* of the last instruction */
+    int32_t last_off;  /* of the last instruction */
     const struct map_entry64 *entries;
     const uint64_t *meta;
     const struct flags_state *cc;
+};
+
+struct group {
+    uint32_t base, index; /* versions */
+    uint8_t scale, keeper;
+    bool a32, write;
+    int64_t lo, hi; /* offsets that they cover */
+    uint32_t leader, last, n;
+};
+
+struct track {
+    uint32_t version[TCG_NREGS]; /* registers of one version differ by their offsets only */
+    int64_t off[TCG_NREGS];
+    uint32_t next;
 };
 
 struct gen {
@@ -160,7 +183,8 @@ struct gen {
     uint32_t cc_wide_use[3]; /* last op that reads all 64 bits of CC_A, CC_B, CC_C */
     unsigned i;              /* op */
     uint32_t insn;           /* index of the current INSN */
-    uint16_t insn_off, insn_meta;
+    int32_t insn_off;
+    uint16_t insn_meta;
 
     /* Host flags tell of register zf_reg's value in width zf_w (ZF, SF); NO_REG: nothing. */
     uint8_t zf_reg, zf_w;
@@ -171,6 +195,11 @@ struct gen {
     struct fp_state fp;
     uint8_t *fp_empty_at, *fp_mask_at; /* bytes of the run's check */
     bool soft_fp;  /* exceptions are unmasked: FP ops go through C */
+
+    struct track track;
+    uint16_t *group_of; /* of each op: 1 + index, 0: none */
+    int64_t *group_off; /* its offset from the group's base */
+    struct group *groups;
 
     struct label *label;
     struct fixup *fixup;
@@ -309,6 +338,7 @@ void v_store(struct gen *g, unsigned x, struct mem m, unsigned size_log2);
 
 /* alu.c, memory.c, control.c, vector.c */
 bool x64_gen_alu(struct gen *g, const struct ir_op *op);
+void x64_group_accesses(struct gen *g); /* groups.c */
 void x64_gen_memory(struct gen *g, const struct ir_op *op);
 unsigned x64_gen_control(struct gen *g, const struct ir_op *op); /* ops taken */
 unsigned x64_gen_fp80(struct gen *g, const struct ir_op *op); /* ops taken; x87.c */
@@ -317,7 +347,6 @@ void x64_fp_flush(struct gen *g);
 void x64_fp_save(struct gen *g, const struct fp_state *f); /* out of line, around calls of C */
 void x64_fp_reload(struct gen *g, const struct fp_state *f);
 void x64_fp_cold(struct gen *g, const struct cold *k);
-void x64_save_pool(struct gen *g, const struct places *p); /* code only: dirty ones to memory */
 void x64_gen_vector(struct gen *g, const struct ir_op *op);
 void x64_gen_cold(struct gen *g);
 void x64_gen_cold_call(struct gen *g, const struct cold *k);
@@ -325,7 +354,7 @@ void x64_save(struct gen *g, const struct places *p); /* code only: what is newe
 void x64_reload(struct gen *g, const struct places *p, unsigned except);
 struct cold *x64_cold(struct gen *g, enum cold_kind kind);
 void x64_call_thunk(struct gen *g, const uint8_t *thunk);
-void x64_map_here(struct gen *g, const struct places *p, uint16_t off, uint16_t meta);
+void x64_map_here(struct gen *g, const struct places *p, int32_t off, uint16_t meta);
 unsigned x64_cond(enum ir_cond c, bool swapped);
 /* Compares, and returns the host condition that holds when a COND b. */
 unsigned x64_compare(struct gen *g, const struct ir_op *op);

@@ -514,8 +514,7 @@ static uint64_t fp_miss(struct vcpu *v)
 
 static void gen_miss(struct gen *g, const struct cold *k)
 {
-    x64_save_pool(g, &k->places);
-    x64_vsave(g, &k->places);
+    x64_save(g, &k->places);
     mov_ri(&g->c, RDI, x64_helper_index(g, (const void *)(uintptr_t)fp_miss));
     x64_call_thunk(g, thunks(g)->call[g->ir->ctx][CALL_FULL]);
     x64_map_here(g, &k->places, k->insn_off, k->insn_meta);

@@ -188,6 +188,7 @@ static void translate(struct vcpu *v, const struct translate_request *req, struc
         ir_exit_tb(ir, 0, off, wrap);
     }
     ir->guest_size = off;
+    fake_parts(ir, req, off);
 }
 
 /* ---- a small assembler ---- */

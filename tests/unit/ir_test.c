@@ -135,6 +135,38 @@ static void gen_memory(struct gen *g)
     }
 }
 
+/* Several accesses off one base, as in a function's frame: in one page, across two, and in the hole. */
+static void gen_group(struct gen *g)
+{
+    struct ir *ir = &g->ir;
+    ir_reg base = below(2) ? (ir_reg)below(8) : ir_temp(ir);
+    ir_reg index = below(3) ? IR_NONE : (ir_reg)below(8);
+    unsigned n = 2 + below(6), scale = below(4) << MO_SCALE;
+    int64_t at = below(30) == 0 ? HOLE * 16 : below(3) ? DATA + 0x400 : DATA + 4096 - 30;
+
+    if (index == base) {
+        index = IR_NONE;
+    }
+    if (index != IR_NONE) {
+        ir_bini(ir, IR_AND, W64, index, index, 7);
+    }
+    ir_bini(ir, IR_AND, W64, base, source(g), 0x3f);
+    ir_bini(ir, IR_ADD, W64, base, base, at);
+    for (unsigned k = 0; k < n; k++) {
+        unsigned memop = below(4) | (index != IR_NONE ? scale | MO_INDEX : 0);
+        int64_t disp = (int64_t)below(64) - 32;
+        ir_reg d = dest(g), v = source(g);
+        if (below(2)) {
+            ir_st(ir, base, index, memop, disp, v);
+        } else if (d != base && d != index) {
+            ir_ld(ir, W64, d, base, index, memop, disp);
+        }
+        if (below(4) == 0) {
+            ir_bini(ir, IR_ADD, W64, base, base, (int64_t)below(32) - 16);
+        }
+    }
+}
+
 /* What a push or a pop is made of. */
 static void gen_stack(struct gen *g)
 {
@@ -328,6 +360,9 @@ static void gen_op(struct gen *g)
             break;
         }
         break;
+    case 15:
+        gen_group(g);
+        break;
     case 14:
         switch (below(5)) {
         case 0:
@@ -482,6 +517,7 @@ static void translate(struct vcpu *v, const struct translate_request *req, struc
         }
         ir->nlabels = gen.ir.nlabels;
         ir->guest_size = gen.ir.guest_size;
+        fake_parts(ir, req, ir->guest_size);
         ir->ninsns = gen.ir.ninsns;
         return;
     }
@@ -489,6 +525,7 @@ static void translate(struct vcpu *v, const struct translate_request *req, struc
     ir_call(ir, &h_halt, IR_NONE, IR_NONE, IR_NONE, IR_NONE, 0);
     ir_exit_loop(ir, 0, 0);
     ir->guest_size = ir->ninsns = 1;
+    fake_parts(ir, req, 1);
 }
 
 static struct {
