@@ -68,6 +68,9 @@ static inline void mark_rmw(struct translator *t)
 /* Declares h_NAME, the IR descriptor of `static uint64_t helper_NAME(struct vcpu *v, ...)`. */
 #define X86_HELPER(name, nargs, flags)                                                             \
     static const struct ir_helper h_##name = {#name, (void (*)(void))helper_##name, nargs, flags}
+/* ... that is one of the operations of tcg/fp80.h. */
+#define X86_FP80_HELPER(name, nargs, flags, op)                                                    \
+    X86_HELPER(name, nargs, (flags) | (op) << HELPER_FP80)
 
 typedef void (*x86_emit_fn)(struct translator *t, const struct x86_insn *i);
 struct x86_emitter {

@@ -123,6 +123,8 @@ enum x86_key {
     KEY_FSGSBASE = 1 << 29,
     KEY_RF = 1 << 30,       /* EFLAGS.RF is set: one instruction, which clears it (all but IRET) */
 };
+/* The x87 unit has unmasked or pending exceptions, and met an instruction since: helpers only. */
+#define KEY_X87_ODD (UINT64_C(1) << 31)
 
 /* CPUID feature words, as bit numbers in x86_model.feat[]; cpu/cpuid.h */
 struct x86_model;

@@ -146,6 +146,7 @@ static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns, b
     v->ops->translate(v, &req, ir);
     ir->flags = v->tb_flags;
     ir->fetch_ctx = v->fetch_ctx;
+    ir->fp80 = v->ops->fp80;
 #ifndef NDEBUG
     const char *bad = ir_check(ir);
     if (bad) {

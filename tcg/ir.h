@@ -162,13 +162,14 @@ enum helper_flags {
                           * dropped when that is not used */
     HELPER_READS_CC = 64, /* of the guest registers it reads the lazy flags only */
     HELPER_FPENV = 128,  /* reads or writes v->fp */
+    HELPER_FP80 = 8,     /* shift: from this bit on, the enum fp80_op that it is */
 };
 
 struct ir_helper {
     const char *name;
     void (*fn)(void); /* cast to the right type by the executor */
     uint8_t nargs;    /* register arguments, without imm */
-    uint8_t flags;
+    uint16_t flags;
 };
 
 struct ir {
@@ -184,6 +185,7 @@ struct ir {
     } part[2];
     unsigned ninsns;
     uint64_t flags;      /* key word it was translated for */
+    const struct fp80_layout *fp80; /* the guest's, or NULL */
     bool no_link;        /* never link out of this block (single step, shadows) */
 };
 

@@ -93,6 +93,7 @@ struct machine;
 struct tcg;
 struct tcg_cpu;
 struct softmmu_cpu;
+struct fp80_layout;
 
 /* What a page walk found; filled by guest_ops.walk, consumed by softmmu's TLB fill. */
 struct walk {
@@ -145,6 +146,8 @@ struct guest_ops {
     const char *(*cc_name)(uint64_t kind);
     /* Width of code with this key word, for the disassembler: 16, 32, 64. May be NULL. */
     unsigned (*code_bits)(uint64_t flags);
+    /* Where the extended-precision stack is (tcg/fp80.h); NULL: no helper is one of its operations. */
+    const struct fp80_layout *fp80;
 };
 
 /* Slow paths behind the inlined TLB look-up; softmmu/slowpath.c. They may unwind. v->ctx is not

@@ -154,7 +154,7 @@ static void begin(struct gen *g)
     g->clock = 0;
     g->locked = g->vlocked = 0;
     g->nmap = g->nmeta = g->ncc = g->nfixups = g->ncold = 0;
-    g->unreachable = false;
+    g->unreachable = g->fp.live = false;
     g->insn = g->insn_off = g->insn_meta = 0;
     flags_clobbered(g);
 }
@@ -206,6 +206,9 @@ static void gen_op(struct gen *g, const struct ir_op *op, unsigned *n)
     if (g->unreachable && op->opc != IR_LABEL) {
         return;
     }
+    if (g->fp.live && !x64_fp_keeps(g, op)) {
+        x64_fp_flush(g);
+    }
     switch (op->opc) {
     case IR_INSN:
         g->insn = g->i;
@@ -235,7 +238,8 @@ static void gen_op(struct gen *g, const struct ir_op *op, unsigned *n)
     default:
         break;
     }
-    taken = x64_gen_control(g, op);
+    taken = x64_gen_fp80(g, op);
+    taken = taken ? taken : x64_gen_control(g, op);
     if (taken) {
         *n = taken;
         return;

@@ -69,6 +69,19 @@ struct places {
     struct flags_state cc;
 };
 
+/* A run of x87 operations (x87.c). Guest registers are ST(i) at its start; masks have a bit for each. */
+struct fp_state {
+    bool live;
+    uint8_t depth, entry[8]; /* the host's stack, bottom first: whose value; 8: nobody's */
+    uint8_t dirty;           /* newer than memory */
+    uint8_t full0, empty0;   /* what the run's check demands */
+    uint8_t full, empty;     /* known now */
+    uint8_t delta;           /* TOP less that in memory */
+    uint8_t c1;
+    bool storing;            /* a store is under way: slot REG_EXPECT has the status before it ... */
+    uint8_t c1_before;       /* ... and this says where C1 was */
+};
+
 struct label {
     uint8_t *at; /* NULL: not placed yet */
     bool known;  /* places are those of the first branch to it */
@@ -91,7 +104,10 @@ enum cold_kind {
     COLD_ATOMIC,
     COLD_CMPXCHG,
     COLD_LEAVE,
-    COLD_CALL
+    COLD_CALL,
+    COLD_FP_MISS,
+    COLD_FP_FLAGS,
+    COLD_FP_CONTROL
 };
 struct cold {
     uint8_t kind;
@@ -111,6 +127,7 @@ struct cold {
     uint8_t *from[2]; /* displacements to patch to here */
     uint8_t *back;
     struct places places; /* on arrival */
+    struct fp_state fp;
     int32_t insn_off;
     uint16_t insn_meta;
     const struct ir_op *op;
@@ -175,6 +192,8 @@ struct gen {
     uint8_t cmp_w;
 
     bool keeps_pc; /* a helper sets pc */
+    struct fp_state fp;
+    uint8_t *fp_empty_at, *fp_mask_at; /* bytes of the run's check */
     bool soft_fp;  /* exceptions are unmasked: FP ops go through C */
 
     struct track track;
@@ -322,6 +341,12 @@ bool x64_gen_alu(struct gen *g, const struct ir_op *op);
 void x64_group_accesses(struct gen *g); /* groups.c */
 void x64_gen_memory(struct gen *g, const struct ir_op *op);
 unsigned x64_gen_control(struct gen *g, const struct ir_op *op); /* ops taken */
+unsigned x64_gen_fp80(struct gen *g, const struct ir_op *op); /* ops taken; x87.c */
+bool x64_fp_keeps(const struct gen *g, const struct ir_op *op);
+void x64_fp_flush(struct gen *g);
+void x64_fp_save(struct gen *g, const struct fp_state *f); /* out of line, around calls of C */
+void x64_fp_reload(struct gen *g, const struct fp_state *f);
+void x64_fp_cold(struct gen *g, const struct cold *k);
 void x64_gen_vector(struct gen *g, const struct ir_op *op);
 void x64_gen_cold(struct gen *g);
 void x64_gen_cold_call(struct gen *g, const struct cold *k);

@@ -28,6 +28,7 @@ struct cold *x64_cold(struct gen *g, enum cold_kind kind)
     c->kind = (uint8_t)kind;
     c->d = c->value = c->value2 = c->t = c->i = NO_REG;
     c->places = g->now;
+    c->fp = g->fp;
     c->insn_off = g->insn_off;
     c->insn_meta = g->insn_meta;
     for (unsigned m = HOST_POOL; m; m &= m - 1) { /* what nobody wants after this op */
@@ -320,6 +321,7 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
     } else {
         mov_mr(&g->c, 1, slot_of(REG_VA), k->t);
     }
+    x64_fp_save(g, &k->fp);
     mov_ri(&g->c, RSI,
            (k->memop & (MO_SIZE | MO_ALIGN)) | (k->kind == COLD_ATOMIC ? (unsigned)k->op->imm2 << 16 : 0));
     mov_ri(&g->c, RDX, ctx);
@@ -327,6 +329,7 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
     x64_call_thunk(g, thunks(g)->call[ctx][CALL_FULL]);
     x64_map_here(g, &k->places, k->insn_off, k->insn_meta);
     forget_groups(g, k);
+    x64_fp_reload(g, &k->fp);
     if (k->kind == COLD_VLOAD) {
         x64_vreload(g, &k->places, k->d);
         v_load(g, k->d, vslot_of(VREG_SLOW), (k->memop & MO_SIZE) == MO_256 ? MO_256 : MO_128);
@@ -362,6 +365,8 @@ void x64_gen_cold(struct gen *g)
     for (unsigned n = 0; n < g->ncold && !g->c.overflow; n++) {
         if (g->cold[n].kind == COLD_CALL) {
             x64_gen_cold_call(g, &g->cold[n]);
+        } else if (g->cold[n].kind >= COLD_FP_MISS) {
+            x64_fp_cold(g, &g->cold[n]);
         } else {
             gen_cold_memory(g, &g->cold[n]);
         }
