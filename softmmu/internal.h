@@ -29,6 +29,7 @@ struct range { /* [start, end) of a view */
 struct view {
     struct view *next; /* retired ones */
     unsigned n;
+    unsigned main; /* index of the largest range of RAM: nearly everything is there */
     struct range range[];
 };
 

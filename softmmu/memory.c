@@ -5,6 +5,7 @@
  * are kept until the memory goes, since a vcpu may still be reading them (changes are rare: PAM,
  * BARs). A look-up is a binary search over the few dozen ranges: it happens on TLB fills and MMIO
  * only. */
+#include "host/le.h"
 #include "softmmu/memory.h"
 #include "host/log.h"
 #include "softmmu/internal.h"
@@ -95,6 +96,12 @@ static struct view *flatten(struct memory *mem, unsigned view)
         }
     }
     free(edge);
+    for (unsigned i = 0; i < v->n; i++) {
+        const struct range *r = &v->range[i], *best = &v->range[v->main];
+        if (r->map->ram && (!best->map->ram || r->end - r->start > best->end - best->start)) {
+            v->main = i;
+        }
+    }
     return v;
 }
 
@@ -143,6 +150,9 @@ const struct range *memory_find(struct memory *mem, unsigned view, uint64_t phys
     const struct view *v = atomic_load_explicit(&mem->view[view], memory_order_acquire);
     unsigned lo = 0, hi = v->n;
 
+    if (hi && phys - v->range[v->main].start < v->range[v->main].end - v->range[v->main].start) {
+        return &v->range[v->main];
+    }
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
         if (phys < v->range[mid].start) {
@@ -568,6 +578,9 @@ uint64_t memory_view_load(struct memory *mem, unsigned view, uint64_t phys, unsi
     }
     if (r->map->ram) {
         const uint8_t *p = ram_at(r, phys, &offset);
+        if (size == 8) { /* page tables */
+            return le_get64(p);
+        }
         for (unsigned i = size; i--;) {
             v = v << 8 | p[i];
         }

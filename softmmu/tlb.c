@@ -86,6 +86,7 @@ static void make_current(struct vcpu *v, unsigned n)
 void tlb_init(struct vcpu *v)
 {
     v->mmu = must(calloc(1, sizeof(*v->mmu)));
+    v->mapping_epoch = 1;
     make_current(v, 0);
 }
 
@@ -269,7 +270,10 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, con
     if (w->write && w->read && !r->map->readonly) {
         /* First say that a write tag may exist, then look for code: protect_code does it the other
          * way round, so that one of the two sees the other. */
-        atomic_fetch_or((_Atomic uint8_t *)&ram->page_flags[x->ram_page], PAGE_WRITE_TAG);
+        _Atomic uint8_t *flags = (_Atomic uint8_t *)&ram->page_flags[x->ram_page];
+        if (!(atomic_load(flags) & PAGE_WRITE_TAG)) {
+            atomic_fetch_or(flags, PAGE_WRITE_TAG);
+        }
         if (!atomic_load((_Atomic uint64_t *)&ram->code_map[x->ram_page])) {
             e->wtag = page;
         }

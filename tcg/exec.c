@@ -18,10 +18,10 @@
 static void forget_pcs(struct vcpu *v, unsigned ctx)
 {
     for (unsigned i = 0; i < RETURN_ENTRIES; i++) {
-        v->returns[ctx][i].pc = NO_PC;
+        v->returns[ctx][i] = (struct pc_entry){NO_PC, NULL};
     }
     for (unsigned i = 0; i < TARGET_ENTRIES; i++) {
-        v->targets[ctx][i].pc = NO_PC;
+        v->targets[ctx][i] = (struct pc_entry){NO_PC, NULL};
     }
 }
 
@@ -34,6 +34,7 @@ static void mapping_changed(struct tcg_cpu *tc)
 
 void tcg_mapping_changed(struct vcpu *v)
 {
+    v->mapping_epoch++;
     if (v->tcg_cpu) {
         mapping_changed(v->tcg_cpu);
     }

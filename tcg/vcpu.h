@@ -191,6 +191,7 @@ struct vcpu {
                                       * CPL 3, else 0): index of tlb[] whose xtag linked code checks */
     atomic_uchar exit_request;       /* leave linked code at the next poll */
     atomic_uint irq_request;         /* pending asynchronous requests, the guest's own bits */
+    uint64_t mapping_epoch;          /* counts tcg_mapping_changed(); starts at 1 */
     const void *const *helpers;      /* executor's: what generated code calls */
     struct fpenv fp;                 /* SIMD rounding, masks, accumulated exception flags (MXCSR) */
 
