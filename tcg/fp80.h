@@ -19,7 +19,8 @@ enum fp80_op {
     FP80_LOAD_ST,       /* push ST(imm) */
     FP80_CONST,         /* push 1, log2 10, log2 e, pi, log10 2, ln 2, 0 by imm */
     FP80_STORE,         /* d = ST(0) converted; imm: format, FP80_TRUNCATE */
-    FP80_STORE_WANTED,  /* d = 0 when an unmasked exception forbids the store; imm as above */
+    FP80_STORE_WANTED,  /* d = 0 when an unmasked exception forbids the store; imm as above. Only a
+                         * branch right behind it may read d */
     FP80_STORE_DONE,    /* after the store: flags; imm as above, and FP80_POP: pops */
     FP80_STORE80,       /* d = significand of ST(0) (imm 0), or sign and exponent (1) */
     FP80_STORE80_WANTED, /* d = 0: nothing is to be stored; only for imm 0 */

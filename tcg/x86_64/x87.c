@@ -294,13 +294,16 @@ static void pop(struct gen *g)
 /* Makes room for a new ST(0). */
 static void before_push(struct gen *g, unsigned keep)
 {
-    forget_value(g, st(g, 7));
+    if (!g->fp_load) { /* else it may still be wanted: the load may fault */
+        forget_value(g, st(g, 7));
+    }
     room(g, 1, keep);
 }
 
 /* The new ST(0) is on top of the host's stack. */
 static void push(struct gen *g)
 {
+    forget_value(g, st(g, 7));
     g->fp.delta = (g->fp.delta - 1) & 7;
     pushed(g, st(g, 0));
     becomes_full(g, st(g, 0));
@@ -553,16 +556,19 @@ void x64_fp_cold(struct gen *g, const struct cold *k)
 
 /* ---- operands ---- */
 
-/* Memory with the value of IR register r. */
-static struct mem value_mem(struct gen *g, ir_reg r)
+/* The host's instruction with op's operand a, which it may load from the guest's memory itself. */
+static void with_value(struct gen *g, const struct ir_op *op, unsigned opcode, unsigned reg)
 {
-    unsigned reg;
+    unsigned value;
 
-    if (!x64_in_reg(g, r, &reg)) {
-        return slot_of(r);
+    if (g->fp_load) {
+        x64_load_fp(g, g->fp_load, opcode, reg);
+    } else if (x64_in_reg(g, op->a, &value)) {
+        mov_mr(&g->c, 1, slot_of(REG_VA), value);
+        x_rm(&g->c, opcode, reg, slot_of(REG_VA));
+    } else {
+        x_rm(&g->c, opcode, reg, slot_of(op->a));
     }
-    mov_mr(&g->c, 1, slot_of(REG_VA), reg);
-    return slot_of(REG_VA);
 }
 
 static void result(struct gen *g, ir_reg d, unsigned reg)
@@ -583,14 +589,12 @@ static bool load(struct gen *g, const struct ir_op *op)
         [FP80_F32] = {0xd9, 0}, [FP80_F64] = {0xdd, 0}, [FP80_I16] = {0xdf, 0},
         [FP80_I32] = {0xdb, 0}, [FP80_I64] = {0xdf, 5},
     };
-    struct mem m;
 
     if (!need_empty(g, st(g, 7))) {
         return false;
     }
     before_push(g, 0);
-    m = value_mem(g, op->a);
-    x_rm(&g->c, table[op->imm].opcode, table[op->imm].reg, m);
+    with_value(g, op, table[op->imm].opcode, table[op->imm].reg);
     push(g);
     g->fp.c1 = C1_ZERO;
     return true;
@@ -651,17 +655,15 @@ static bool store(struct gen *g, const struct ir_op *op)
         [FP80_I16] = {0xdf, 2, 0xdf, false}, [FP80_I32] = {0xdb, 2, 0xdb, false},
         [FP80_I64] = {0xdf, 7, 0xdd, true},
     };
-    unsigned r = st(g, 0), format = op->imm & 7, d, c1;
+    unsigned r = st(g, 0), format = op->imm & 7, d;
     bool truncate = op->imm & FP80_TRUNCATE;
 
     if (!need_full(g, r)) {
         return false;
     }
-    c1 = g->fp.c1;
-    if (c1 == C1_LIVE && (truncate || table[format].pops || pos(g, r) != 0)) {
-        keep_c1(g);
-        c1 = C1_MEMORY;
-    }
+    store_status(g, slot_of(REG_EXPECT));
+    g->fp.c1_before = g->fp.c1;
+    g->fp.storing = true;
     if (truncate || table[format].pops) {
         room(g, 2, 1u << r);
         bring_top(g, r, 0);
@@ -669,9 +671,6 @@ static bool store(struct gen *g, const struct ir_op *op)
     } else {
         bring_top(g, r, 0);
     }
-    store_status(g, slot_of(REG_EXPECT));
-    g->fp.c1_before = c1;
-    g->fp.storing = true;
     if (truncate) {
         x_rm(&g->c, table[format].truncate_opcode, 1, slot_of(REG_VA));
     } else {
@@ -693,8 +692,7 @@ static unsigned store_wanted(struct gen *g, const struct ir_op *op)
 {
     if (g->i + 1 < g->ir->nops && op[1].opc == IR_BRCOND && op[1].aux == IR_EQ &&
         op[1].a == op->d && (op[1].flags & IR_BIMM) && op[1].imm == 0 &&
-        g->last_use[op->d] == g->i + 1 && g->label[op[1].d].nrefs == 2 &&
-        !g->label[op[1].d].known) {
+        g->label[op[1].d].nrefs == 2 && !g->label[op[1].d].known) {
         g->label[op[1].d].nrefs = 0; /* only reached by going on */
         return 2;
     }
@@ -765,14 +763,12 @@ static bool arith_mem(struct gen *g, const struct ir_op *op)
     static const uint8_t opcode[] = {
         [FP80_F32] = 0xd8, [FP80_F64] = 0xdc, [FP80_I16] = 0xde, [FP80_I32] = 0xda};
     unsigned r = st(g, 0);
-    struct mem m;
 
     if (!need_full(g, r)) {
         return false;
     }
     bring_top(g, r, 0);
-    m = value_mem(g, op->a);
-    x_rm(&g->c, opcode[op->imm & 15], (unsigned)(op->imm >> 4), m);
+    with_value(g, op, opcode[op->imm & 15], (unsigned)(op->imm >> 4));
     g->fp.dirty |= (uint8_t)(1u << r);
     g->fp.c1 = C1_LIVE;
     return true;
@@ -821,14 +817,12 @@ static bool compare_mem(struct gen *g, const struct ir_op *op)
     static const uint8_t opcode[] = {
         [FP80_F32] = 0xd8, [FP80_F64] = 0xdc, [FP80_I16] = 0xde, [FP80_I32] = 0xda};
     unsigned r = st(g, 0);
-    struct mem m;
 
     if (!need_full(g, r)) {
         return false;
     }
     bring_top(g, r, 0);
-    m = value_mem(g, op->a);
-    x_rm(&g->c, opcode[op->imm & 15], FP80_COM, m);
+    with_value(g, op, opcode[op->imm & 15], FP80_COM);
     x64_unlock(g);
     take_codes(g);
     if (op->imm & 16) {
@@ -1054,6 +1048,54 @@ unsigned x64_gen_fp80(struct gen *g, const struct ir_op *op)
     x64_unlock(g);
     x64_fp_flush(g);
     return 0;
+}
+
+/* op is a load for nothing but the x87 operation behind it. */
+static bool feeds(const struct gen *g, const struct ir_op *op)
+{
+    static const uint8_t size[] = {[FP80_F32] = MO_32, [FP80_F64] = MO_64, [FP80_I16] = MO_16,
+                                   [FP80_I32] = MO_32, [FP80_I64] = MO_64};
+    enum fp80_op what;
+
+    if (g->i + 1 >= g->ir->nops || !is_temp(op->d) || op[1].opc != IR_CALL || op[1].a != op->d) {
+        return false;
+    }
+    what = fp_op(&op[1]);
+    return (what == FP80_LOAD || what == FP80_ARITH_MEM || what == FP80_COMPARE_MEM) &&
+           (op->aux & MO_SIZE) == size[op[1].imm & 15];
+}
+
+unsigned x64_gen_fp80_load(struct gen *g, const struct ir_op *op)
+{
+    if (!allowed(g) || !feeds(g, op)) {
+        return 0;
+    }
+    flags_clobbered(g);
+    if (!g->fp.live) {
+        begin_run(g);
+    }
+    g->fp_load = op;
+    bool done = generators[fp_op(&op[1])](g, &op[1]);
+    g->fp_load = NULL;
+    if (!done) {
+        x64_unlock(g);
+        x64_fp_flush(g);
+    }
+    return done ? 2 : 0;
+}
+
+bool x64_fp_inline(const struct gen *g, const struct ir_op *op)
+{
+    return allowed(g) && fp_op(op) != FP80_NONE;
+}
+
+/* The branch at i skips a store that is not wanted. */
+bool x64_fp_skips(const struct gen *g, unsigned i)
+{
+    const struct ir_op *op = &g->ir->ops[i];
+
+    return i && op->opc == IR_BRCOND && allowed(g) && op->a == op[-1].d &&
+           (fp_op(&op[-1]) == FP80_STORE_WANTED || fp_op(&op[-1]) == FP80_STORE80_WANTED);
 }
 
 /* A run may go on through op. */
