@@ -291,11 +291,46 @@ static void pop(struct gen *g)
     g->fp.delta = (g->fp.delta + 1) & 7;
 }
 
+/* eax, the host's status, goes to the guest's: flags, C1 and what codes says. Uses ecx. */
+static void put_status(struct gen *g, unsigned c1, unsigned codes)
+{
+    struct mem sw = env_at(layout(g)->status);
+    unsigned take = SW_FLAGS | codes | (c1 == C1_LIVE ? SW_C1 : 0);
+    unsigned clear = codes | (c1 != C1_MEMORY ? SW_C1 : 0);
+
+    load16(g, RCX, sw);
+    alu_ri(&g->c, ALU_AND, 0, RAX, (int32_t)take);
+    if (clear) {
+        alu_ri(&g->c, ALU_AND, 0, RCX, ~(int32_t)clear);
+    }
+    alu_rr(&g->c, ALU_OR, 0, RCX, RAX);
+    store16(g, sw, RCX);
+}
+
+static void sync_status(struct gen *g, unsigned c1, unsigned codes)
+{
+    fnstsw_ax(g);
+    put_status(g, c1, codes);
+}
+
+static void keep_c1(struct gen *g)
+{
+    if (g->fp.c1 == C1_LIVE) {
+        x64_take(g, RAX);
+        x64_take(g, RCX);
+        sync_status(g, C1_LIVE, 0);
+        g->fp.c1 = C1_MEMORY;
+        x64_unlock(g);
+    }
+}
+
 /* Makes room for a new ST(0). */
 static void before_push(struct gen *g, unsigned keep)
 {
     if (!g->fp_load) { /* else it may still be wanted: the load may fault */
         forget_value(g, st(g, 7));
+    } else if (g->fp.depth && (g->fp.depth == 8 || g->fp.entry[g->fp.depth - 1] == DEAD)) {
+        keep_c1(g);
     }
     room(g, 1, keep);
 }
@@ -356,39 +391,6 @@ static void begin_run(struct gen *g)
 
     x64_unlock(g);
     g->fp.live = true;
-}
-
-/* eax, the host's status, goes to the guest's: flags, C1 and what codes says. Uses ecx. */
-static void put_status(struct gen *g, unsigned c1, unsigned codes)
-{
-    struct mem sw = env_at(layout(g)->status);
-    unsigned take = SW_FLAGS | codes | (c1 == C1_LIVE ? SW_C1 : 0);
-    unsigned clear = codes | (c1 != C1_MEMORY ? SW_C1 : 0);
-
-    load16(g, RCX, sw);
-    alu_ri(&g->c, ALU_AND, 0, RAX, (int32_t)take);
-    if (clear) {
-        alu_ri(&g->c, ALU_AND, 0, RCX, ~(int32_t)clear);
-    }
-    alu_rr(&g->c, ALU_OR, 0, RCX, RAX);
-    store16(g, sw, RCX);
-}
-
-static void sync_status(struct gen *g, unsigned c1, unsigned codes)
-{
-    fnstsw_ax(g);
-    put_status(g, c1, codes);
-}
-
-static void keep_c1(struct gen *g)
-{
-    if (g->fp.c1 == C1_LIVE) {
-        x64_take(g, RAX);
-        x64_take(g, RCX);
-        sync_status(g, C1_LIVE, 0);
-        g->fp.c1 = C1_MEMORY;
-        x64_unlock(g);
-    }
 }
 
 static void change_tags(struct gen *g, unsigned to_empty, unsigned to_full)
@@ -767,6 +769,9 @@ static bool arith_mem(struct gen *g, const struct ir_op *op)
     if (!need_full(g, r)) {
         return false;
     }
+    if (g->fp_load && pos(g, r) != 0) {
+        keep_c1(g);
+    }
     bring_top(g, r, 0);
     with_value(g, op, opcode[op->imm & 15], (unsigned)(op->imm >> 4));
     g->fp.dirty |= (uint8_t)(1u << r);
@@ -820,6 +825,9 @@ static bool compare_mem(struct gen *g, const struct ir_op *op)
 
     if (!need_full(g, r)) {
         return false;
+    }
+    if (g->fp_load && pos(g, r) != 0) {
+        keep_c1(g);
     }
     bring_top(g, r, 0);
     with_value(g, op, opcode[op->imm & 15], FP80_COM);
