@@ -291,6 +291,11 @@ static void pop(struct gen *g)
     g->fp.delta = (g->fp.delta + 1) & 7;
 }
 
+static struct mem host_flags(void)
+{
+    return env_at(offsetof(struct vcpu, host_fp80_flags));
+}
+
 /* eax, the host's status, goes to the guest's: flags, C1 and what codes says. Uses ecx. */
 static void put_status(struct gen *g, unsigned c1, unsigned codes)
 {
@@ -310,6 +315,7 @@ static void put_status(struct gen *g, unsigned c1, unsigned codes)
 static void sync_status(struct gen *g, unsigned c1, unsigned codes)
 {
     fnstsw_ax(g);
+    x_rm(&g->c, 0x88, RAX, host_flags());
     put_status(g, c1, codes);
 }
 
@@ -369,8 +375,9 @@ static void begin_run(struct gen *g)
     k = x64_cold(g, COLD_FP_MISS);
     k->from[0] = from;
 
-    /* The host's flags must be among the guest's, which nothing but the guest clears. */
-    fnstsw_ax(g);
+    /* The host's flags must be among the guest's, which nothing but the guest clears. (To ask the host
+     * itself is slow behind a store.) */
+    load8(g, RAX, host_flags());
     load16(g, RCX, env_at(l->status));
     alu_ri(&g->c, ALU_OR, 0, RAX, SW_ES);
     alu_ri(&g->c, ALU_XOR, 0, RCX, 0x7f);
@@ -436,6 +443,8 @@ static void save_all(struct gen *g, const struct fp_state *f)
 
     if (f->storing) { /* as if it had not begun */
         store_status(g, status_after());
+        x_rm(&g->c, 0xc6, 0, host_flags());
+        put8(&g->c, SW_FLAGS);
         load16(g, RAX, slot_of(REG_EXPECT));
         put_status(g, f->c1_before, 0);
     } else {
@@ -533,11 +542,22 @@ void x64_fp_cold(struct gen *g, const struct cold *k)
 
     patch32(&g->c, k->from[0], g->c.p);
     switch (k->kind) {
-    case COLD_FP_FLAGS: /* al: those of the host's that are not the guest's, ES */
+    case COLD_FP_FLAGS: /* al: those that the host may have and the guest has not; ES */
         put8(&g->c, 0xa8);
         put8(&g->c, SW_ES);
         miss = jcc32(&g->c, CC_NE);
+        fnstsw_ax(g);
+        x_rm(&g->c, 0x88, RAX, host_flags());
+        load16(g, RCX, env_at(layout(g)->status));
+        x_rr(&g->c, 0xf7, 2, RCX);
+        alu_rr(&g->c, ALU_AND, 0, RAX, RCX);
+        put8(&g->c, 0xa8);
+        put8(&g->c, SW_FLAGS);
+        back = jcc32(&g->c, CC_E);
+        patch32(&g->c, back, k->back);
         fp_rr(g, 0xdb, 0xe2); /* fnclex */
+        x_rm(&g->c, 0xc6, 0, host_flags());
+        put8(&g->c, 0);
         break;
     case COLD_FP_CONTROL: /* eax: the guest's */
         x_rr(&g->c, 0xf7, 2, RAX);
@@ -1055,6 +1075,8 @@ unsigned x64_gen_fp80(struct gen *g, const struct ir_op *op)
     }
     x64_unlock(g);
     x64_fp_flush(g);
+    x_rm(&g->c, 0xc6, 0, host_flags()); /* the helper may use the host's unit */
+    put8(&g->c, SW_FLAGS);
     return 0;
 }
 
