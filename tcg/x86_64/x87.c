@@ -4,7 +4,8 @@
  * in any order: `entry` says which guest register each is. A run begins with one check (exceptions
  * masked and none pending; the registers that it takes as full or empty are that, by masks that are
  * patched as the run grows); when it fails, the instruction is run alone by the helpers. Everything
- * goes back to the guest's CPU struct at the run's end, and out of line around slow memory accesses.
+ * goes back to the guest's CPU struct at the run's end, and out of line around slow memory
+ * accesses.
  *
  * Guest registers are numbered by ST(i) at the run's start, when TOP was what it is in memory all
  * through the run. The condition codes are in memory always, exception flags collect in the host's
@@ -17,9 +18,9 @@
 
 #include <assert.h>
 
-enum { DEAD = 8 };                        /* entry: nobody's */
-enum { C1_MEMORY, C1_LIVE, C1_ZERO };     /* in the status word; in the host's; it is 0 */
-enum { CW_DEFAULT = 0x37f };              /* C's, and nearly every guest's */
+enum { DEAD = 8 };                    /* entry: nobody's */
+enum { C1_MEMORY, C1_LIVE, C1_ZERO }; /* in the status word; in the host's; it is 0 */
+enum { CW_DEFAULT = 0x37f };          /* C's, and nearly every guest's */
 enum { SW_FLAGS = 0x3f, SW_ES = 0x80, SW_C1 = 0x200, SW_CODES = 0x4500 };
 
 static inline const struct fp80_layout *layout(const struct gen *g)
@@ -375,8 +376,8 @@ static void begin_run(struct gen *g)
     k = x64_cold(g, COLD_FP_MISS);
     k->from[0] = from;
 
-    /* The host's flags must be among the guest's, which nothing but the guest clears. (To ask the host
-     * itself is slow behind a store.) */
+    /* The host's flags must be among the guest's, which nothing but the guest clears. (To ask the
+     * host itself is slow behind a store.) */
     load8(g, RAX, host_flags());
     load16(g, RCX, env_at(l->status));
     alu_ri(&g->c, ALU_OR, 0, RAX, SW_ES);
@@ -507,7 +508,7 @@ void x64_fp_reload(struct gen *g, const struct fp_state *f)
             x_rm(&g->c, 0xdb, 5, reg_mem(g, RCX, RDX, f->entry[d]));
         }
     }
-    if (f->c1 == C1_LIVE) { /* the host's C1 was the result of something */
+    if (f->c1 == C1_LIVE) {            /* the host's C1 was the result of something */
         x_rm(&g->c, 0xd9, 6, scratch); /* fnstenv */
         load16(g, RCX, f->storing ? after : env_at(layout(g)->status));
         alu_ri(&g->c, ALU_AND, 0, RCX, SW_C1);
@@ -1083,8 +1084,11 @@ unsigned x64_gen_fp80(struct gen *g, const struct ir_op *op)
 /* op is a load for nothing but the x87 operation behind it. */
 static bool feeds(const struct gen *g, const struct ir_op *op)
 {
-    static const uint8_t size[] = {[FP80_F32] = MO_32, [FP80_F64] = MO_64, [FP80_I16] = MO_16,
-                                   [FP80_I32] = MO_32, [FP80_I64] = MO_64};
+    static const uint8_t size[] = {[FP80_F32] = MO_32,
+                                   [FP80_F64] = MO_64,
+                                   [FP80_I16] = MO_16,
+                                   [FP80_I32] = MO_32,
+                                   [FP80_I64] = MO_64};
     enum fp80_op what;
 
     if (g->i + 1 >= g->ir->nops || !is_temp(op->d) || op[1].opc != IR_CALL || op[1].a != op->d) {
