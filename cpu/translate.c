@@ -637,6 +637,7 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
         ir->ntemps = ir->nvtemps = 0; /* nothing temporary outlives an instruction */
         t.insn_op = ir->nops;
         ir_append(ir, IR_INSN)->imm = t.off;
+        ir->ops[t.insn_op].aux = insn.len;
         if (limited && t.off == 0) {
             limit_op = emit_code_limit(&t, insn.len);
         }

@@ -48,7 +48,8 @@ static inline enum ir_cond ir_cond_not(enum ir_cond c)
  *   E: ends the block or branches   V: vector registers
  */
 #define IR_OPS(_)                                                                                  \
-    _(INSN, "i")          /* guest instruction starts; imm = pc - block pc; imm2 = guest meta */   \
+    _(INSN, "i")          /* guest instruction starts; imm = pc - block pc; imm2 = guest meta;        \
+                           * aux = its length, for listings */                                    \
     _(MOV, "da W")        /* d = a (W32: zero-extended low half) */                                \
     _(MOVI, "di")         /* d = imm */                                                            \
     _(MOVPC, "di")        /* d = REG_PC + imm (rip-relative; 64 bit) */                            \
