@@ -193,6 +193,7 @@ struct vcpu {
     atomic_uint irq_request;         /* pending asynchronous requests, the guest's own bits */
     uint64_t mapping_epoch;          /* counts tcg_mapping_changed(); starts at 1 */
     const void *const *helpers;      /* executor's: what generated code calls */
+    uint8_t host_fp80_flags;         /* executor's: no other exception flags are up in the host's x87 unit */
     struct fpenv fp;                 /* SIMD rounding, masks, accumulated exception flags (MXCSR) */
 
     uintptr_t host_pc;  /* executor's own idea of "where": set before anything that may unwind */

@@ -209,6 +209,10 @@ static void gen_op(struct gen *g, const struct ir_op *op, unsigned *n)
     if (g->fp.live && !x64_fp_keeps(g, op)) {
         x64_fp_flush(g);
     }
+    if (op->opc == IR_LD && (taken = x64_gen_fp80_load(g, op))) {
+        *n = taken;
+        return;
+    }
     switch (op->opc) {
     case IR_INSN:
         g->insn = g->i;

@@ -128,6 +128,7 @@ struct cold {
     uint8_t *back;
     struct places places; /* on arrival */
     struct fp_state fp;
+    uint8_t fp_opcode, fp_reg; /* the x87 instruction that the value is for; 0: none */
     int32_t insn_off;
     uint16_t insn_meta;
     const struct ir_op *op;
@@ -153,6 +154,7 @@ struct group {
     uint32_t base, index; /* versions */
     uint8_t scale, keeper;
     bool a32, write;
+    bool closed; /* to accesses to come */
     int64_t lo, hi; /* offsets that they cover */
     uint32_t leader, last, n;
 };
@@ -193,6 +195,7 @@ struct gen {
 
     bool keeps_pc; /* a helper sets pc */
     struct fp_state fp;
+    const struct ir_op *fp_load; /* the load that an x87 operation is to do itself */
     uint8_t *fp_empty_at, *fp_mask_at; /* bytes of the run's check */
     bool soft_fp;  /* exceptions are unmasked: FP ops go through C */
 
@@ -342,6 +345,10 @@ void x64_group_accesses(struct gen *g); /* groups.c */
 void x64_gen_memory(struct gen *g, const struct ir_op *op);
 unsigned x64_gen_control(struct gen *g, const struct ir_op *op); /* ops taken */
 unsigned x64_gen_fp80(struct gen *g, const struct ir_op *op); /* ops taken; x87.c */
+unsigned x64_gen_fp80_load(struct gen *g, const struct ir_op *op);
+bool x64_fp_inline(const struct gen *g, const struct ir_op *op);
+bool x64_fp_skips(const struct gen *g, unsigned i);
+void x64_load_fp(struct gen *g, const struct ir_op *op, unsigned opcode, unsigned reg); /* memory.c */
 bool x64_fp_keeps(const struct gen *g, const struct ir_op *op);
 void x64_fp_flush(struct gen *g);
 void x64_fp_save(struct gen *g, const struct fp_state *f); /* out of line, around calls of C */

@@ -78,7 +78,7 @@ static void join(struct gen *g, const struct track *t, unsigned i, unsigned firs
     for (unsigned k = *n; k > first && k + LOOK_BACK > *n; k--) {
         struct group *old = &g->groups[k - 1];
         int64_t lo = old->lo < one.lo ? old->lo : one.lo, hi = old->hi > one.hi ? old->hi : one.hi;
-        if (same_base(old, &one) && hi - lo <= MAX_SPAN) {
+        if (!old->closed && same_base(old, &one) && hi - lo <= MAX_SPAN) {
             old->lo = lo;
             old->hi = hi;
             old->last = i;
@@ -98,7 +98,8 @@ void x64_group_accesses(struct gen *g)
 {
     const struct ir *ir = g->ir;
     struct track *t = &g->track;
-    unsigned n = 0, first = 0;
+    unsigned n = 0, first = 0, before = 0;
+    int64_t skip = -1;
     uint32_t busy[NGROUP_REGS] = {0}; /* until which op */
 
     t->next = 0;
@@ -115,14 +116,26 @@ void x64_group_accesses(struct gen *g)
         case IR_VST:
             join(g, t, i, first, &n);
             break;
+        case IR_BRCOND:
+            if (x64_fp_skips(g, i)) {
+                skip = op->d;
+                before = n;
+            }
+            break;
         case IR_LABEL:
+            if (op->imm == skip) { /* over a store, whose place others must not rely on */
+                for (unsigned k = before; k < n; k++) {
+                    g->groups[k].closed = true;
+                }
+                break;
+            }
             for (ir_reg r = 0; r < TCG_NREGS; r++) {
                 renew(t, r);
             }
             first = n;
             break;
         case IR_CALL:
-            first = n;
+            first = x64_fp_inline(g, op) ? first : n; /* the helpers of these do not touch memory */
             break;
         default:
             break;

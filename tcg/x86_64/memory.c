@@ -231,7 +231,11 @@ static void gen_alone(struct gen *g, const struct cold *k)
     alu_rm(&g->c, ALU_ADD, 1, RAX, at_index(HOST_TLB, RCX, 0, PAGE_OFF));
     switch (k->kind) {
     case COLD_LOAD:
-        load_value(g, k->memop, k->w, k->d, at(RAX, 0));
+        if (k->fp_opcode) {
+            x_rm(&g->c, k->fp_opcode, k->fp_reg, at(RAX, 0));
+        } else {
+            load_value(g, k->memop, k->w, k->d, at(RAX, 0));
+        }
         reload_pool(g, &k->places, k->d);
         break;
     case COLD_STORE:
@@ -335,6 +339,10 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
         v_load(g, k->d, vslot_of(VREG_SLOW), (k->memop & MO_SIZE) == MO_256 ? MO_256 : MO_128);
         reload_pool(g, &k->places, NO_REG);
     } else {
+        if (k->fp_opcode) {
+            mov_mr(&g->c, 1, slot_of(REG_VA), RAX);
+            x_rm(&g->c, k->fp_opcode, k->fp_reg, slot_of(REG_VA));
+        }
         if (k->d != NO_REG) {
             extend(g, k->kind == COLD_LOAD ? k->memop : k->memop & (unsigned)~MO_SIGN, k->w, k->d, RAX);
         }
@@ -589,6 +597,16 @@ static void gen_load(struct gen *g, const struct ir_op *op)
     if (op->d != IR_NONE) {
         x64_done(g, op->d, d);
     }
+}
+
+void x64_load_fp(struct gen *g, const struct ir_op *op, unsigned opcode, unsigned reg)
+{
+    struct place p = find_place(g, op, false, COLD_LOAD);
+
+    x_rm(&g->c, opcode, reg, p.m);
+    p.cold->fp_opcode = (uint8_t)opcode;
+    p.cold->fp_reg = (uint8_t)reg;
+    p.cold->back = g->c.p;
 }
 
 static void gen_store(struct gen *g, const struct ir_op *op)

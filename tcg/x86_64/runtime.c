@@ -74,6 +74,7 @@ uint64_t x64_fp_in(struct vcpu *v)
         _mm_setcsr(csr);
     }
     v->tcg_cpu->host_fp = true;
+    v->host_fp80_flags = FP_ALL; /* C may have raised some */
     return 0;
 }
 

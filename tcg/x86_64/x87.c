@@ -4,7 +4,8 @@
  * in any order: `entry` says which guest register each is. A run begins with one check (exceptions
  * masked and none pending; the registers that it takes as full or empty are that, by masks that are
  * patched as the run grows); when it fails, the instruction is run alone by the helpers. Everything
- * goes back to the guest's CPU struct at the run's end, and out of line around slow memory accesses.
+ * goes back to the guest's CPU struct at the run's end, and out of line around slow memory
+ * accesses.
  *
  * Guest registers are numbered by ST(i) at the run's start, when TOP was what it is in memory all
  * through the run. The condition codes are in memory always, exception flags collect in the host's
@@ -17,9 +18,9 @@
 
 #include <assert.h>
 
-enum { DEAD = 8 };                        /* entry: nobody's */
-enum { C1_MEMORY, C1_LIVE, C1_ZERO };     /* in the status word; in the host's; it is 0 */
-enum { CW_DEFAULT = 0x37f };              /* C's, and nearly every guest's */
+enum { DEAD = 8 };                    /* entry: nobody's */
+enum { C1_MEMORY, C1_LIVE, C1_ZERO }; /* in the status word; in the host's; it is 0 */
+enum { CW_DEFAULT = 0x37f };          /* C's, and nearly every guest's */
 enum { SW_FLAGS = 0x3f, SW_ES = 0x80, SW_C1 = 0x200, SW_CODES = 0x4500 };
 
 static inline const struct fp80_layout *layout(const struct gen *g)
@@ -291,16 +292,60 @@ static void pop(struct gen *g)
     g->fp.delta = (g->fp.delta + 1) & 7;
 }
 
+static struct mem host_flags(void)
+{
+    return env_at(offsetof(struct vcpu, host_fp80_flags));
+}
+
+/* eax, the host's status, goes to the guest's: flags, C1 and what codes says. Uses ecx. */
+static void put_status(struct gen *g, unsigned c1, unsigned codes)
+{
+    struct mem sw = env_at(layout(g)->status);
+    unsigned take = SW_FLAGS | codes | (c1 == C1_LIVE ? SW_C1 : 0);
+    unsigned clear = codes | (c1 != C1_MEMORY ? SW_C1 : 0);
+
+    load16(g, RCX, sw);
+    alu_ri(&g->c, ALU_AND, 0, RAX, (int32_t)take);
+    if (clear) {
+        alu_ri(&g->c, ALU_AND, 0, RCX, ~(int32_t)clear);
+    }
+    alu_rr(&g->c, ALU_OR, 0, RCX, RAX);
+    store16(g, sw, RCX);
+}
+
+static void sync_status(struct gen *g, unsigned c1, unsigned codes)
+{
+    fnstsw_ax(g);
+    x_rm(&g->c, 0x88, RAX, host_flags());
+    put_status(g, c1, codes);
+}
+
+static void keep_c1(struct gen *g)
+{
+    if (g->fp.c1 == C1_LIVE) {
+        x64_take(g, RAX);
+        x64_take(g, RCX);
+        sync_status(g, C1_LIVE, 0);
+        g->fp.c1 = C1_MEMORY;
+        x64_unlock(g);
+    }
+}
+
 /* Makes room for a new ST(0). */
 static void before_push(struct gen *g, unsigned keep)
 {
-    forget_value(g, st(g, 7));
+    if (!g->fp_load) { /* else it may still be wanted: the load may fault */
+        forget_value(g, st(g, 7));
+    } else if (g->fp.depth && (g->fp.depth == 8 || g->fp.entry[g->fp.depth - 1] == DEAD)) {
+        keep_c1(g);
+    }
     room(g, 1, keep);
 }
 
 /* The new ST(0) is on top of the host's stack. */
 static void push(struct gen *g)
 {
+    forget_value(g, st(g, 7));
     g->fp.delta = (g->fp.delta - 1) & 7;
     pushed(g, st(g, 0));
     becomes_full(g, st(g, 0));
@@ -331,8 +376,9 @@ static void begin_run(struct gen *g)
     k = x64_cold(g, COLD_FP_MISS);
     k->from[0] = from;
 
-    /* The host's flags must be among the guest's, which nothing but the guest clears. */
-    fnstsw_ax(g);
+    /* The host's flags must be among the guest's, which nothing but the guest clears. (To ask the
+     * host itself is slow behind a store.) */
+    load8(g, RAX, host_flags());
     load16(g, RCX, env_at(l->status));
     alu_ri(&g->c, ALU_OR, 0, RAX, SW_ES);
     alu_ri(&g->c, ALU_XOR, 0, RCX, 0x7f);
@@ -353,39 +399,6 @@ static void begin_run(struct gen *g)
 
     x64_unlock(g);
     g->fp.live = true;
-}
-
-/* eax, the host's status, goes to the guest's: flags, C1 and what codes says. Uses ecx. */
-static void put_status(struct gen *g, unsigned c1, unsigned codes)
-{
-    struct mem sw = env_at(layout(g)->status);
-    unsigned take = SW_FLAGS | codes | (c1 == C1_LIVE ? SW_C1 : 0);
-    unsigned clear = codes | (c1 != C1_MEMORY ? SW_C1 : 0);
-
-    load16(g, RCX, sw);
-    alu_ri(&g->c, ALU_AND, 0, RAX, (int32_t)take);
-    if (clear) {
-        alu_ri(&g->c, ALU_AND, 0, RCX, ~(int32_t)clear);
-    }
-    alu_rr(&g->c, ALU_OR, 0, RCX, RAX);
-    store16(g, sw, RCX);
-}
-
-static void sync_status(struct gen *g, unsigned c1, unsigned codes)
-{
-    fnstsw_ax(g);
-    put_status(g, c1, codes);
-}
-
-static void keep_c1(struct gen *g)
-{
-    if (g->fp.c1 == C1_LIVE) {
-        x64_take(g, RAX);
-        x64_take(g, RCX);
-        sync_status(g, C1_LIVE, 0);
-        g->fp.c1 = C1_MEMORY;
-        x64_unlock(g);
-    }
 }
 
 static void change_tags(struct gen *g, unsigned to_empty, unsigned to_full)
@@ -431,6 +444,8 @@ static void save_all(struct gen *g, const struct fp_state *f)
 
     if (f->storing) { /* as if it had not begun */
         store_status(g, status_after());
+        x_rm(&g->c, 0xc6, 0, host_flags());
+        put8(&g->c, SW_FLAGS);
         load16(g, RAX, slot_of(REG_EXPECT));
         put_status(g, f->c1_before, 0);
     } else {
@@ -493,7 +508,7 @@ void x64_fp_reload(struct gen *g, const struct fp_state *f)
             x_rm(&g->c, 0xdb, 5, reg_mem(g, RCX, RDX, f->entry[d]));
         }
     }
-    if (f->c1 == C1_LIVE) { /* the host's C1 was the result of something */
+    if (f->c1 == C1_LIVE) {            /* the host's C1 was the result of something */
         x_rm(&g->c, 0xd9, 6, scratch); /* fnstenv */
         load16(g, RCX, f->storing ? after : env_at(layout(g)->status));
         alu_ri(&g->c, ALU_AND, 0, RCX, SW_C1);
@@ -528,11 +543,22 @@ void x64_fp_cold(struct gen *g, const struct cold *k)
 
     patch32(&g->c, k->from[0], g->c.p);
     switch (k->kind) {
-    case COLD_FP_FLAGS: /* al: those of the host's that are not the guest's, ES */
+    case COLD_FP_FLAGS: /* al: those that the host may have and the guest has not; ES */
         put8(&g->c, 0xa8);
         put8(&g->c, SW_ES);
         miss = jcc32(&g->c, CC_NE);
+        fnstsw_ax(g);
+        x_rm(&g->c, 0x88, RAX, host_flags());
+        load16(g, RCX, env_at(layout(g)->status));
+        x_rr(&g->c, 0xf7, 2, RCX);
+        alu_rr(&g->c, ALU_AND, 0, RAX, RCX);
+        put8(&g->c, 0xa8);
+        put8(&g->c, SW_FLAGS);
+        back = jcc32(&g->c, CC_E);
+        patch32(&g->c, back, k->back);
         fp_rr(g, 0xdb, 0xe2); /* fnclex */
+        x_rm(&g->c, 0xc6, 0, host_flags());
+        put8(&g->c, 0);
         break;
     case COLD_FP_CONTROL: /* eax: the guest's */
         x_rr(&g->c, 0xf7, 2, RAX);
@@ -553,16 +579,19 @@ void x64_fp_cold(struct gen *g, const struct cold *k)
 
 /* ---- operands ---- */
 
-/* Memory with the value of IR register r. */
-static struct mem value_mem(struct gen *g, ir_reg r)
+/* The host's instruction with op's operand a, which it may load from the guest's memory itself. */
+static void with_value(struct gen *g, const struct ir_op *op, unsigned opcode, unsigned reg)
 {
-    unsigned reg;
+    unsigned value;
 
-    if (!x64_in_reg(g, r, &reg)) {
-        return slot_of(r);
+    if (g->fp_load) {
+        x64_load_fp(g, g->fp_load, opcode, reg);
+    } else if (x64_in_reg(g, op->a, &value)) {
+        mov_mr(&g->c, 1, slot_of(REG_VA), value);
+        x_rm(&g->c, opcode, reg, slot_of(REG_VA));
+    } else {
+        x_rm(&g->c, opcode, reg, slot_of(op->a));
     }
-    mov_mr(&g->c, 1, slot_of(REG_VA), reg);
-    return slot_of(REG_VA);
 }
 
 static void result(struct gen *g, ir_reg d, unsigned reg)
@@ -583,14 +612,12 @@ static bool load(struct gen *g, const struct ir_op *op)
         [FP80_F32] = {0xd9, 0}, [FP80_F64] = {0xdd, 0}, [FP80_I16] = {0xdf, 0},
         [FP80_I32] = {0xdb, 0}, [FP80_I64] = {0xdf, 5},
     };
-    struct mem m;
 
     if (!need_empty(g, st(g, 7))) {
         return false;
     }
     before_push(g, 0);
-    m = value_mem(g, op->a);
-    x_rm(&g->c, table[op->imm].opcode, table[op->imm].reg, m);
+    with_value(g, op, table[op->imm].opcode, table[op->imm].reg);
     push(g);
     g->fp.c1 = C1_ZERO;
     return true;
@@ -651,17 +678,15 @@ static bool store(struct gen *g, const struct ir_op *op)
         [FP80_I16] = {0xdf, 2, 0xdf, false}, [FP80_I32] = {0xdb, 2, 0xdb, false},
         [FP80_I64] = {0xdf, 7, 0xdd, true},
     };
-    unsigned r = st(g, 0), format = op->imm & 7, d, c1;
+    unsigned r = st(g, 0), format = op->imm & 7, d;
     bool truncate = op->imm & FP80_TRUNCATE;
 
     if (!need_full(g, r)) {
         return false;
     }
-    c1 = g->fp.c1;
-    if (c1 == C1_LIVE && (truncate || table[format].pops || pos(g, r) != 0)) {
-        keep_c1(g);
-        c1 = C1_MEMORY;
-    }
+    store_status(g, slot_of(REG_EXPECT));
+    g->fp.c1_before = g->fp.c1;
+    g->fp.storing = true;
     if (truncate || table[format].pops) {
         room(g, 2, 1u << r);
         bring_top(g, r, 0);
@@ -669,9 +694,6 @@ static bool store(struct gen *g, const struct ir_op *op)
     } else {
         bring_top(g, r, 0);
     }
-    store_status(g, slot_of(REG_EXPECT));
-    g->fp.c1_before = c1;
-    g->fp.storing = true;
     if (truncate) {
         x_rm(&g->c, table[format].truncate_opcode, 1, slot_of(REG_VA));
     } else {
@@ -693,8 +715,7 @@ static unsigned store_wanted(struct gen *g, const struct ir_op *op)
 {
     if (g->i + 1 < g->ir->nops && op[1].opc == IR_BRCOND && op[1].aux == IR_EQ &&
         op[1].a == op->d && (op[1].flags & IR_BIMM) && op[1].imm == 0 &&
-        g->last_use[op->d] == g->i + 1 && g->label[op[1].d].nrefs == 2 &&
-        !g->label[op[1].d].known) {
+        g->label[op[1].d].nrefs == 2 && !g->label[op[1].d].known) {
         g->label[op[1].d].nrefs = 0; /* only reached by going on */
         return 2;
     }
@@ -765,14 +786,15 @@ static bool arith_mem(struct gen *g, const struct ir_op *op)
     static const uint8_t opcode[] = {
         [FP80_F32] = 0xd8, [FP80_F64] = 0xdc, [FP80_I16] = 0xde, [FP80_I32] = 0xda};
     unsigned r = st(g, 0);
-    struct mem m;
 
     if (!need_full(g, r)) {
         return false;
     }
+    if (g->fp_load && pos(g, r) != 0) {
+        keep_c1(g);
+    }
     bring_top(g, r, 0);
-    m = value_mem(g, op->a);
-    x_rm(&g->c, opcode[op->imm & 15], (unsigned)(op->imm >> 4), m);
+    with_value(g, op, opcode[op->imm & 15], (unsigned)(op->imm >> 4));
     g->fp.dirty |= (uint8_t)(1u << r);
     g->fp.c1 = C1_LIVE;
     return true;
@@ -821,14 +843,15 @@ static bool compare_mem(struct gen *g, const struct ir_op *op)
     static const uint8_t opcode[] = {
         [FP80_F32] = 0xd8, [FP80_F64] = 0xdc, [FP80_I16] = 0xde, [FP80_I32] = 0xda};
     unsigned r = st(g, 0);
-    struct mem m;
 
     if (!need_full(g, r)) {
         return false;
     }
+    if (g->fp_load && pos(g, r) != 0) {
+        keep_c1(g);
+    }
     bring_top(g, r, 0);
-    m = value_mem(g, op->a);
-    x_rm(&g->c, opcode[op->imm & 15], FP80_COM, m);
+    with_value(g, op, opcode[op->imm & 15], FP80_COM);
     x64_unlock(g);
     take_codes(g);
     if (op->imm & 16) {
@@ -1053,7 +1076,60 @@ unsigned x64_gen_fp80(struct gen *g, const struct ir_op *op)
     }
     x64_unlock(g);
     x64_fp_flush(g);
+    x_rm(&g->c, 0xc6, 0, host_flags()); /* the helper may use the host's unit */
+    put8(&g->c, SW_FLAGS);
     return 0;
+}
+
+/* op is a load for nothing but the x87 operation behind it. */
+static bool feeds(const struct gen *g, const struct ir_op *op)
+{
+    static const uint8_t size[] = {[FP80_F32] = MO_32,
+                                   [FP80_F64] = MO_64,
+                                   [FP80_I16] = MO_16,
+                                   [FP80_I32] = MO_32,
+                                   [FP80_I64] = MO_64};
+    enum fp80_op what;
+
+    if (g->i + 1 >= g->ir->nops || !is_temp(op->d) || op[1].opc != IR_CALL || op[1].a != op->d) {
+        return false;
+    }
+    what = fp_op(&op[1]);
+    return (what == FP80_LOAD || what == FP80_ARITH_MEM || what == FP80_COMPARE_MEM) &&
+           (op->aux & MO_SIZE) == size[op[1].imm & 15];
+}
+
+unsigned x64_gen_fp80_load(struct gen *g, const struct ir_op *op)
+{
+    if (!allowed(g) || !feeds(g, op)) {
+        return 0;
+    }
+    flags_clobbered(g);
+    if (!g->fp.live) {
+        begin_run(g);
+    }
+    g->fp_load = op;
+    bool done = generators[fp_op(&op[1])](g, &op[1]);
+    g->fp_load = NULL;
+    if (!done) {
+        x64_unlock(g);
+        x64_fp_flush(g);
+    }
+    return done ? 2 : 0;
+}
+
+bool x64_fp_inline(const struct gen *g, const struct ir_op *op)
+{
+    return allowed(g) && fp_op(op) != FP80_NONE;
+}
+
+/* The branch at i skips a store that is not wanted. */
+bool x64_fp_skips(const struct gen *g, unsigned i)
+{
+    const struct ir_op *op = &g->ir->ops[i];
+
+    return i && op->opc == IR_BRCOND && allowed(g) && op->a == op[-1].d &&
+           (fp_op(&op[-1]) == FP80_STORE_WANTED || fp_op(&op[-1]) == FP80_STORE80_WANTED);
 }
 
 /* A run may go on through op. */

@@ -1,7 +1,8 @@
-/* Random sequences of x87 instructions in one block: the default executor, which may compute them on
- * the host's unit and keep values there, against the interpreter, whose helpers tests/cpu/x87_test.c
- * holds against the host. Registers, tags, status and control word, memory, integer registers, flags and the
- * exception must agree to the bit; some sequences run in a loop, some fault in the middle.
+/* Random sequences of x87 instructions in one block: the default executor, which may compute them
+ * on the host's unit and keep values there, against the interpreter, whose helpers
+ * tests/cpu/x87_test.c holds against the host. Registers, tags, status and control word, memory,
+ * integer registers, flags and the exception must agree to the bit; some sequences run in a loop,
+ * some fault in the middle.
  *
  *   x87_sequence_test [-n sequences] [-s seed] [-v] */
 #include <inttypes.h>
@@ -13,7 +14,14 @@
 #include "tests/cpu/emulated.h"
 #include "tests/unit/tap.h"
 
-enum { AT_CW = 0x100, AT_VALUES = 0x110, AT_MEMORY = 0x180, FAR = 0x1000, BAD = 0x2000, REPORTS = 4 };
+enum {
+    AT_CW = 0x100,
+    AT_VALUES = 0x110,
+    AT_MEMORY = 0x180,
+    FAR = 0x1000,
+    BAD = 0x2000,
+    REPORTS = 4
+};
 
 struct random {
     uint64_t state;
@@ -44,8 +52,9 @@ static void put_memory(struct native_case *k, unsigned opcode, unsigned reg, uin
 
 static void number(struct random *r, uint8_t *out)
 {
-    static const uint16_t exponents[] = {0, 0, 1, 0x3ffe, 0x3fff, 0x4000, 0x4003, 0x403e,
-                                         0x7ffe, 0x7fff, 0x3fff, 0x3f81, 0x407e, 0x3c01, 0x43fe, 0x3fff};
+    static const uint16_t exponents[] = {0,      0,      1,      0x3ffe, 0x3fff, 0x4000,
+                                         0x4003, 0x403e, 0x7ffe, 0x7fff, 0x3fff, 0x3f81,
+                                         0x407e, 0x3c01, 0x43fe, 0x3fff};
     uint64_t x = next(r), m = next(r);
     uint16_t se = (uint16_t)(exponents[x & 15] | (x >> 8 & 1) << 15);
 
@@ -80,38 +89,53 @@ static uint32_t place(struct random *r, bool store)
 
 static void one(struct random *r, struct native_case *k)
 {
-    static const uint8_t d9[] = {0xd0, 0xe0, 0xe1, 0xe4, 0xe5, 0xe8, 0xe9, 0xea, 0xeb, 0xec, 0xed, 0xee, 0xe8,
-                                 0xee, 0xfa, 0xfc, 0xfa, 0xfc, 0xf6, 0xf7, 0xf4, 0xf5, 0xf8, 0xfd, 0xe0, 0xe1};
+    static const uint8_t d9[] = {0xd0, 0xe0, 0xe1, 0xe4, 0xe5, 0xe8, 0xe9, 0xea, 0xeb,
+                                 0xec, 0xed, 0xee, 0xe8, 0xee, 0xfa, 0xfc, 0xfa, 0xfc,
+                                 0xf6, 0xf7, 0xf4, 0xf5, 0xf8, 0xfd, 0xe0, 0xe1};
     static const uint8_t arith[] = {0, 1, 4, 5, 6, 7, 0, 1};
-    static const uint8_t loads[][2] = {{0xd9, 0}, {0xdd, 0}, {0xdb, 0}, {0xdf, 0}, {0xdf, 5}, {0xdb, 5}, {0xdd, 0}, {0xd9, 0}};
-    static const uint8_t stores[][2] = {{0xd9, 2}, {0xd9, 3}, {0xdd, 2}, {0xdd, 3}, {0xdb, 2}, {0xdb, 3}, {0xdb, 1},
-                                        {0xdf, 2}, {0xdf, 3}, {0xdf, 1}, {0xdf, 7}, {0xdd, 1}, {0xdb, 7}, {0xdb, 7},
-                                        {0xd9, 3}, {0xdd, 3}};
+    static const uint8_t loads[][2] = {{0xd9, 0}, {0xdd, 0}, {0xdb, 0}, {0xdf, 0},
+                                       {0xdf, 5}, {0xdb, 5}, {0xdd, 0}, {0xd9, 0}};
+    static const uint8_t stores[][2] = {
+        {0xd9, 2}, {0xd9, 3}, {0xdd, 2}, {0xdd, 3}, {0xdb, 2}, {0xdb, 3}, {0xdb, 1}, {0xdf, 2},
+        {0xdf, 3}, {0xdf, 1}, {0xdf, 7}, {0xdd, 1}, {0xdb, 7}, {0xdb, 7}, {0xd9, 3}, {0xdd, 3}};
     uint64_t x = next(r);
     unsigned i = x >> 8 & 7, what = x >> 16 & 31;
     uint8_t b[8] = {0};
 
     i = x >> 11 & 3 ? i & 3 : i; /* mostly the upper ones */
     switch (what) {
-    case 0: case 1: case 2: case 3: { /* arithmetic with a register */
+    case 0:
+    case 1:
+    case 2:
+    case 3: { /* arithmetic with a register */
         static const uint8_t groups[] = {0xd8, 0xdc, 0xde, 0xd8};
         b[0] = groups[what];
         b[1] = (uint8_t)(0xc0 + 8 * arith[x >> 24 & 7] + i);
         put(k, b, 2);
         break;
     }
-    case 4: case 5: case 6: { /* with memory */
+    case 4:
+    case 5:
+    case 6: { /* with memory */
         static const uint8_t groups[] = {0xd8, 0xdc, 0xda, 0xde};
         put_memory(k, groups[x >> 24 & 3], arith[x >> 28 & 7], place(r, false));
         break;
     }
-    case 7: case 8: case 9: case 10: case 11:
+    case 7:
+    case 8:
+    case 9:
+    case 10:
+    case 11:
         put_memory(k, loads[x >> 24 & 7][0], loads[x >> 24 & 7][1], place(r, false));
         break;
-    case 12: case 13: case 14: case 15:
+    case 12:
+    case 13:
+    case 14:
+    case 15:
         put_memory(k, stores[x >> 24 & 15][0], stores[x >> 24 & 15][1], place(r, true));
         break;
-    case 16: case 17:
+    case 16:
+    case 17:
         b[0] = 0xd9;
         b[1] = (uint8_t)(0xc8 + i);
         put(k, b, 2);
@@ -152,7 +176,9 @@ static void one(struct random *r, struct native_case *k)
         b[1] = (uint8_t)(0xc0 + 8 * (x >> 25 & 3) + i);
         put(k, b, 2);
         break;
-    case 24: case 25: case 26:
+    case 24:
+    case 25:
+    case 26:
         b[0] = 0xd9;
         b[1] = d9[(x >> 24 & 0xff) % sizeof d9];
         put(k, b, 2);
@@ -232,8 +258,10 @@ static void one(struct random *r, struct native_case *k)
 static void make(struct random *r, struct native_case *k)
 {
     uint64_t x = next(r);
-    unsigned depth = x & 7 ? 2 + (x >> 3 & 3) : x >> 3 & 7, count = 2 + (unsigned)(x >> 6 & 0xff) % 19;
-    uint16_t cw = (uint16_t)(0x3f | (x >> 20 & 3) << 10 | ((x >> 22 & 3) ? 3 : x >> 24 & 2) << 8), body;
+    unsigned depth = x & 7 ? 2 + (x >> 3 & 3) : x >> 3 & 7,
+             count = 2 + (unsigned)(x >> 6 & 0xff) % 19;
+    uint16_t cw = (uint16_t)(0x3f | (x >> 20 & 3) << 10 | ((x >> 22 & 3) ? 3 : x >> 24 & 2) << 8),
+             body;
 
     memset(k, 0, sizeof *k);
     k->bits = 64;
@@ -248,7 +276,7 @@ static void make(struct random *r, struct native_case *k)
     if (x >> 26 & 3) {
         cw = 0x37f;
     } else if (!(x >> 28 & 3)) {
-        cw &= (uint16_t)~(x >> 30 & 63); /* unmask some */
+        cw &= (uint16_t) ~(x >> 30 & 63); /* unmask some */
     }
     k->npatches = 4;
     k->patch[0] = (struct native_patch){AT_CW, 2, {(uint8_t)cw, (uint8_t)(cw >> 8)}};
@@ -261,8 +289,14 @@ static void make(struct random *r, struct native_case *k)
     k->patch[3].at = AT_MEMORY;
     k->patch[3].len = 32;
     for (unsigned n = 0; n < 4; n++) {
-        static const uint64_t doubles[] = {0, 1, UINT64_C(0x3ff0000000000000), UINT64_C(0x7ff8000000000000),
-                                           UINT64_C(0x7ff0000000000001), UINT64_C(0x40091eb851eb851f), 77, UINT64_C(0xbff8000000000000)};
+        static const uint64_t doubles[] = {0,
+                                           1,
+                                           UINT64_C(0x3ff0000000000000),
+                                           UINT64_C(0x7ff8000000000000),
+                                           UINT64_C(0x7ff0000000000001),
+                                           UINT64_C(0x40091eb851eb851f),
+                                           77,
+                                           UINT64_C(0xbff8000000000000)};
         uint64_t v = x >> (32 + n) & 1 ? next(r) : doubles[next(r) & 7];
         memcpy(k->patch[3].bytes + 8 * n, &v, 8);
     }
@@ -319,8 +353,10 @@ static bool same(const struct outcome *a, const struct outcome *b)
 
 static void print(const char *who, const struct outcome *o, const struct outcome *other)
 {
-    printf("#   %s: vector %d rip %" PRIx64 " flags %" PRIx64 " cw %04x sw %04x top %u empty %02x data %" PRIx64 "\n#    ", who,
-           o->r.vector, o->r.out.rip, o->r.out.rflags & 0x8d5, o->cw, o->sw, o->top, o->empty, o->r.data_hash);
+    printf("#   %s: vector %d rip %" PRIx64 " flags %" PRIx64
+           " cw %04x sw %04x top %u empty %02x data %" PRIx64 "\n#    ",
+           who, o->r.vector, o->r.out.rip, o->r.out.rflags & 0x8d5, o->cw, o->sw, o->top, o->empty,
+           o->r.data_hash);
     for (unsigned i = 0; i < 8; i++) {
         const struct x86_fpreg *x = &o->fpr[(o->top + i) & 7];
         printf(" st%u %04x:%016" PRIx64, i, x->se, x->mant);
