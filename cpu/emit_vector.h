@@ -10,6 +10,12 @@ void vector_store(struct translator *t, const struct x86_insn *i, unsigned n, ir
 bool vector_uses_mmx(const struct x86_insn *i);
 void mmx_touch(struct translator *t); /* what every MMX instruction does to the x87 tags and top */
 
+/* A floating-point operation computes aside when MXCSR has an unmasked exception (checks): begin
+ * before it, end after it, which raises what it has found, before the result is stored. */
+bool vector_checks_fp(const struct translator *t, unsigned vop);
+ir_reg vector_fp_begin(struct translator *t);
+void vector_fp_end(struct translator *t, ir_reg saved, unsigned vop);
+
 /* The table-driven instructions of emit_sse.c. */
 void emit_vector(struct translator *t, const struct x86_insn *i);
 bool vector_row_exists(unsigned mnemonic);

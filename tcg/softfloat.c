@@ -171,10 +171,14 @@ static struct rounded round_number(struct fpenv *env, enum sf_format f, int prec
             r.denormal = true;
             return r;
         }
+        bool unbounded_inexact = inexact;
         u128 m = shift_jam(x->mant, (unsigned)(emin - x->exp));
         r.mant = round_to(env, m, (unsigned)precision, env->round, x->sign, &inexact);
         r.exp = emin;
         r.denormal = r.mant < one >> 1;
+        if (f != SF_80 && !(env->masks & FP_UNDERFLOW)) {
+            inexact = unbounded_inexact; /* of the result that an exception handler would get */
+        }
         if (inexact || !(env->masks & FP_UNDERFLOW)) {
             env->flags |= FP_UNDERFLOW;
         }
@@ -185,7 +189,8 @@ static struct rounded round_number(struct fpenv *env, enum sf_format f, int prec
         r.denormal = r.mant < one >> 1;
     }
     if (r.exp > emax) {
-        env->flags |= FP_OVERFLOW | FP_INEXACT;
+        bool exact = f != SF_80 && !(env->masks & FP_OVERFLOW) && !inexact;
+        env->flags |= FP_OVERFLOW | (exact ? 0 : FP_INEXACT);
         env->rounded_up = overflow_to_inf(env->round, x->sign);
         r.overflow = true;
         return r;
