@@ -20,4 +20,16 @@ void vector_fp_end(struct translator *t, ir_reg saved, unsigned vop);
 void emit_vector(struct translator *t, const struct x86_insn *i);
 bool vector_row_exists(unsigned mnemonic);
 
+/* VEX forms: the table of emit_avx.c; IR flags of a result of size bytes (16, 32), which clears what
+ * is above it. */
+void emit_avx(struct translator *t, const struct x86_insn *i);
+bool avx_row_exists(unsigned mnemonic);
+unsigned avx_flags(unsigned size);
+
+/* Emitters of emit_sse_move.c that VEX forms share. */
+void emit_sse_pcmpstr(struct translator *t, const struct x86_insn *i);
+void emit_sse_maskmov(struct translator *t, const struct x86_insn *i);
+void emit_sse_ldmxcsr(struct translator *t, const struct x86_insn *i);
+void emit_sse_stmxcsr(struct translator *t, const struct x86_insn *i);
+
 #endif

@@ -32,6 +32,8 @@ static const uint8_t implemented[] = {
     X86F_INVTSC,     X86F_MOVBE,    X86F_ABM,        X86F_ADX,         X86F_RDRAND,
     X86F_RDSEED,     X86F_BHI_CTRL, X86F_BMI1,       X86F_BMI2,
     X86F_AES,        X86F_PCLMUL,   X86F_SHA,        X86F_GFNI,
+    X86F_AVX,        X86F_AVX2,     X86F_FMA,        X86F_F16C,        X86F_VAES,
+    X86F_VPCLMUL,
     /* Not yet: SSE4A NOW3D NOW3DEXT. */
 };
 

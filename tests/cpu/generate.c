@@ -216,7 +216,7 @@ static void put_opcode(struct generator *g, const struct x86_opcode *row, bool v
         }
         put(e, 0xc4);
         put(e, (g->bits == 64 ? r << 5 : 7 << 5) | (map ? map : 1));
-        put(e, (chance(g, 50) ? 0x80 : 0) | vvvv << 3 | below(g, 4));
+        put(e, (chance(g, 50) ? 0x80 : 0) | vvvv << 3 | below(g, 8));
         put(e, opcode);
         return;
     }
