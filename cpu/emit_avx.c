@@ -5,8 +5,6 @@
 #include "cpu/emit_vector.h"
 #include "tcg/vops.h"
 
-#include <stddef.h>
-
 enum kind {
     K_NONE,
     K_3,      /* d = f(op1, op2) */
@@ -147,25 +145,10 @@ static void emit_to_vector(struct translator *t, const struct x86_insn *i, const
     }
 }
 
-/* before: MXCSR's flags before the instruction. */
-static void store_then_flags(struct translator *t, const struct x86_insn *i, ir_reg value, ir_reg before)
-{
-    size_t flags = offsetof(struct x86_cpu, v) + offsetof(struct vcpu, fp) + offsetof(struct fpenv, flags);
-    ir_reg after = ir_temp(t->ir);
-
-    ir_ldenv(t->ir, after, flags, MO_8);
-    ir_stenv(t->ir, before, flags, MO_8);
-    vector_store(t, i, 0, value);
-    ir_stenv(t->ir, after, flags, MO_8);
-}
-
 static void emit_narrow(struct translator *t, const struct x86_insn *i, const struct avx_row *row)
 {
     bool check = vector_checks_fp(t, row->vop);
-    ir_reg a = vector_load(t, i, 1), d = ir_vtemp(t->ir), before = ir_temp(t->ir);
-
-    ir_ldenv(t->ir, before, offsetof(struct x86_cpu, v) + offsetof(struct vcpu, fp) + offsetof(struct fpenv, flags),
-             MO_8);
+    ir_reg a = vector_load(t, i, 1), d = ir_vtemp(t->ir);
     ir_reg saved = check ? vector_fp_begin(t) : IR_NONE;
     ir_vop(t->ir, row->vop, d, a, IR_NONE, IR_NONE, immediate_of(i), i->op[1].size == 32 ? IR_V256 : 0);
     if (check) {
@@ -173,10 +156,8 @@ static void emit_narrow(struct translator *t, const struct x86_insn *i, const st
     }
     if (i->op[0].kind == OP_XMM) {
         ir_vmov(t->ir, i->op[0].reg, d, IR_VZU);
-    } else if (!(vop_table[row->vop].flags & VOPF_FP)) {
+    } else { /* VCVTPS2PH: MXCSR has its new flags even when the store faults, as on processors */
         vector_store(t, i, 0, d);
-    } else { /* the new flags come when the store has not faulted */
-        store_then_flags(t, i, d, before);
     }
 }
 

@@ -288,6 +288,7 @@ static uint64_t helper_gather(struct vcpu *v, uint64_t offset, uint64_t what)
     for (unsigned n = 0; n < a.count; n++) { /* the mask's elements become all ones or zeros */
         set_element(mask, n, a.size, selected(mask, n, a.size) ? UINT64_MAX : 0);
     }
+    memset(mask->b + a.size * a.count, 0, sizeof mask->b - a.size * a.count);
     for (unsigned n = 0; n < a.count; n++) {
         if (!selected(mask, n, a.size)) {
             continue;
