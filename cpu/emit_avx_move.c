@@ -1,8 +1,5 @@
 /* VEX moves, inserts, extracts, permutations by a register, masked and gathering accesses,
- * VZEROUPPER and VZEROALL (SDM volume 2).
- *
- * Left out: outside of 64-bit mode a masked access is checked against the segment's limit as a
- * whole, not element by element. */
+ * VZEROUPPER and VZEROALL (SDM volume 2). */
 #include "cpu/emit_vector.h"
 #include "tcg/vops.h"
 
@@ -214,103 +211,114 @@ static void set_element(union vreg *v, unsigned n, unsigned size, uint64_t value
     }
 }
 
-static uint64_t helper_mask_load(struct vcpu *v, uint64_t linear, uint64_t what)
+/* Linear address of an element at an offset; outside of 64-bit mode its segment's limit is checked. */
+static uint64_t element_address(struct vcpu *v, const struct masked_access *a, uint64_t offset, bool write)
+{
+    uint64_t base = v->reg[X86_ES_BASE + a->seg];
+
+    if (a->a32) {
+        offset = (uint32_t)offset;
+    }
+    if (a->a64) {
+        return a->seg >= SEG_FS ? base + offset : offset;
+    }
+    x86_check_seg(x86_cpu(v), (enum x86_segnum)a->seg, offset, a->size, write);
+    return (uint32_t)(base + offset);
+}
+
+static uint64_t load_element(struct vcpu *v, const struct masked_access *a, uint64_t offset)
+{
+    return softmmu_load(v, element_address(v, a, offset, false), a->size == 8 ? MO_64 : MO_32, a->ctx);
+}
+
+static uint64_t helper_mask_load(struct vcpu *v, uint64_t offset, uint64_t what)
 {
     struct masked_access a = unpack(what);
     union vreg r = {0}, mask = v->vec[a.mask];
 
     for (unsigned n = 0; n < a.count; n++) {
         if (selected(&mask, n, a.size)) {
-            uint64_t at = linear + n * a.size;
-            set_element(&r, n, a.size,
-                        softmmu_load(v, a.a64 ? at : (uint32_t)at, a.size == 8 ? MO_64 : MO_32, a.ctx));
+            set_element(&r, n, a.size, load_element(v, &a, offset + n * a.size));
         }
     }
     v->vec[a.d] = r;
     return 0;
 }
-X86_HELPER(mask_load, 1, HELPER_IMM | HELPER_RAISES | HELPER_VECTOR);
+X86_HELPER(mask_load, 1, HELPER_IMM | HELPER_RAISES | HELPER_READS | HELPER_VECTOR);
 
 /* All the selected bytes are asked for before any is written. */
-static uint64_t helper_mask_store(struct vcpu *v, uint64_t linear, uint64_t what)
+static uint64_t helper_mask_store(struct vcpu *v, uint64_t offset, uint64_t what)
 {
     struct masked_access a = unpack(what);
     union vreg mask = v->vec[a.mask], data = v->vec[a.d];
 
     for (unsigned pass = 0; pass < 2; pass++) {
         for (unsigned n = 0; n < a.count; n++) {
-            uint64_t at = linear + n * a.size;
             if (!selected(&mask, n, a.size)) {
                 continue;
             }
+            uint64_t at = element_address(v, &a, offset + n * a.size, true);
             if (pass == 0) {
-                softmmu_atomic_ptr(v, a.a64 ? at : (uint32_t)at, MO_8, a.ctx);
-                at += a.size - 1;
-                softmmu_atomic_ptr(v, a.a64 ? at : (uint32_t)at, MO_8, a.ctx);
+                softmmu_atomic_ptr(v, at, MO_8, a.ctx);
+                softmmu_atomic_ptr(v, at + a.size - 1, MO_8, a.ctx);
             } else {
-                softmmu_store(v, a.a64 ? at : (uint32_t)at, a.size == 8 ? data.q[n] : data.d[n],
-                              a.size == 8 ? MO_64 : MO_32, a.ctx);
+                softmmu_store(v, at, a.size == 8 ? data.q[n] : data.d[n], a.size == 8 ? MO_64 : MO_32, a.ctx);
             }
         }
     }
     return 0;
 }
-X86_HELPER(mask_store, 1, HELPER_IMM | HELPER_RAISES | HELPER_VECTOR);
+X86_HELPER(mask_store, 1, HELPER_IMM | HELPER_RAISES | HELPER_READS | HELPER_VECTOR);
 
 static void emit_maskmov(struct translator *t, const struct x86_insn *i)
 {
     bool store = i->op[0].kind == OP_MEM;
     bool wide = i->mnemonic == MN_VMASKMOVPD || i->mnemonic == MN_VPMASKMOVQ;
-    unsigned bytes = i->op[store ? 2 : 0].size;
     struct masked_access a = {
         .d = i->op[store ? 2 : 0].reg,
         .mask = i->op[1].reg,
         .size = wide ? 8 : 4,
-        .count = bytes / (wide ? 8 : 4),
+        .count = i->op[store ? 2 : 0].size / (wide ? 8u : 4u),
         .ctx = t->ir->ctx,
+        .seg = i->seg,
+        .a32 = i->addrsize == 4,
         .a64 = t_code64(t),
     };
-    ir_reg linear = mem_linear(t, i, bytes, store);
 
-    ir_call(t->ir, store ? &h_mask_store : &h_mask_load, IR_NONE, linear, IR_NONE, IR_NONE, pack(&a));
+    ir_call(t->ir, store ? &h_mask_store : &h_mask_load, IR_NONE, effective_address(t, i), IR_NONE, IR_NONE,
+            pack(&a));
 }
 
 /* ---- gathers ---- */
+
+static void clear_above(union vreg *v, unsigned bytes)
+{
+    memset(v->b + bytes, 0, sizeof v->b - bytes);
+}
 
 /* Elements are loaded from the lowest up; each one that is done is marked so in the mask, so that a
  * fault leaves a state to go on from. */
 static uint64_t helper_gather(struct vcpu *v, uint64_t offset, uint64_t what)
 {
-    struct x86_cpu *c = x86_cpu(v);
     struct masked_access a = unpack(what);
+    unsigned length = a.count * (a.size > a.index_size ? a.size : a.index_size);
     union vreg index = v->vec[a.index], *mask = &v->vec[a.mask], *d = &v->vec[a.d];
 
-    for (unsigned n = 0; n < a.count; n++) { /* the mask's elements become all ones or zeros */
+    for (unsigned n = 0; n < length / a.size; n++) { /* the elements become all ones or zeros */
         set_element(mask, n, a.size, selected(mask, n, a.size) ? UINT64_MAX : 0);
     }
-    memset(mask->b + a.size * a.count, 0, sizeof mask->b - a.size * a.count);
+    clear_above(mask, length);
     for (unsigned n = 0; n < a.count; n++) {
-        if (!selected(mask, n, a.size)) {
-            continue;
+        if (selected(mask, n, a.size)) {
+            int64_t x = a.index_size == 8 ? (int64_t)index.q[n] : (int32_t)index.d[n];
+            uint64_t value = load_element(v, &a, offset + ((uint64_t)x << a.scale));
+            set_element(d, n, a.size, value);
+            set_element(mask, n, a.size, 0);
+            clear_above(d, length);
         }
-        int64_t x = a.index_size == 8 ? (int64_t)index.q[n] : (int32_t)index.d[n];
-        uint64_t at = offset + ((uint64_t)x << a.scale);
-        if (a.a32) {
-            at = (uint32_t)at;
-        }
-        if (!a.a64) {
-            x86_check_seg(c, (enum x86_segnum)a.seg, at, a.size, false);
-        }
-        if (!a.a64 || a.seg >= SEG_FS) {
-            at += v->reg[X86_ES_BASE + a.seg];
-        }
-        uint64_t value =
-            softmmu_load(v, a.a64 ? at : (uint32_t)at, a.size == 8 ? MO_64 : MO_32, a.ctx);
-        set_element(d, n, a.size, value);
-        set_element(mask, n, a.size, 0);
     }
-    memset(mask, 0, sizeof *mask);
-    memset(d->b + a.size * a.count, 0, sizeof d->b - a.size * a.count);
+    clear_above(mask, 0);
+    clear_above(d, a.size * a.count);
     return 0;
 }
 X86_HELPER(gather, 1, HELPER_IMM | HELPER_RAISES | HELPER_READS | HELPER_VECTOR);

@@ -247,7 +247,7 @@ void emit_sse_pcmpstr(struct translator *t, const struct x86_insn *i)
     ir_reg s = vector_load(t, i, 1), r = ir_temp(t->ir);
 
     ir_call(t->ir, &h_pcmpstr, r, IR_NONE, IR_NONE, IR_NONE,
-            i->op[0].reg | s << 4 | explicit_length << 10 | mask << 11 | (unsigned)i->rex_w << 12 |
+            i->op[0].reg | s << 4 | explicit_length << 10 | mask << 11 | (unsigned)(i->rex_w && t_code64(t)) << 12 |
                 ((unsigned)i->imm & 0xff) << 16);
     if (mask && i->vex) {
         ir_vmov(t->ir, 0, 0, IR_VZU);

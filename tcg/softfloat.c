@@ -181,7 +181,7 @@ static struct rounded round_number(struct fpenv *env, enum sf_format f, int prec
         r.mant = round_to(env, m, (unsigned)precision, env->round, x->sign, &inexact);
         r.exp = emin;
         r.denormal = r.mant < one >> 1;
-        if (f != SF_80 && !(env->masks & FP_UNDERFLOW)) {
+        if ((f == SF_32 || f == SF_64) && !(env->masks & FP_UNDERFLOW)) {
             inexact = unbounded_inexact; /* of the result that an exception handler would get */
         }
         if (inexact || !(env->masks & FP_UNDERFLOW)) {
@@ -194,7 +194,7 @@ static struct rounded round_number(struct fpenv *env, enum sf_format f, int prec
         r.denormal = r.mant < one >> 1;
     }
     if (r.exp > emax) {
-        bool exact = f != SF_80 && !(env->masks & FP_OVERFLOW) && !inexact;
+        bool exact = (f == SF_32 || f == SF_64) && !(env->masks & FP_OVERFLOW) && !inexact;
         env->flags |= FP_OVERFLOW | (exact ? 0 : FP_INEXACT);
         env->rounded_up = overflow_to_inf(env->round, x->sign);
         r.overflow = true;
