@@ -543,6 +543,7 @@ static void suit(struct generator *g, struct native_case *k, struct encoding *e,
     } else if (named(i, "ldmxcsr") || named(i, "vldmxcsr")) {
         patch_memory(g, k, address, 4, generate_random(g) & (chance(g, 80) ? 0xffff : 0x1ffff));
     } else if (i->vsib) {
+        k->in.rflags &= ~(uint64_t)FL_TF; /* a trap may come between its elements */
         for (unsigned n = 0; n < 4; n++) { /* small indices of 32 or 64 bits */
             uint64_t one = i->mnemonic == MN_VPGATHERDD || i->mnemonic == MN_VPGATHERDQ ||
                            i->mnemonic == MN_VGATHERDPS || i->mnemonic == MN_VGATHERDPD;
