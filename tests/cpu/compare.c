@@ -30,6 +30,7 @@ struct test {
     struct native_result want[NATIVE_BATCH], got[NATIVE_BATCH];
     unsigned count;
     unsigned long run, skipped, faults;
+    unsigned rows, forms, missing, never; /* with cases; by operand sizes; not implemented; no encoding */
     unsigned differences; /* of the present name */
 };
 
@@ -330,6 +331,22 @@ static void take(struct test *t)
     t->count++;
 }
 
+/* A bit for each combination of operand size, vector length, and register or memory. */
+static uint64_t form_of(const struct generated *c)
+{
+    struct x86_insn i;
+    static const enum x86_bits modes[] = {X86_16, X86_32, X86_64};
+
+    if (x86_decode(c->k.code, c->k.code_len, modes[c->k.bits >> 5], &i) != X86_DECODE_OK) {
+        return 0;
+    }
+    bool memory = false;
+    for (unsigned n = 0; n < i.nops; n++) {
+        memory |= i.op[n].kind == OP_MEM;
+    }
+    return UINT64_C(1) << (memory | (i.vex && i.vex_l ? 2 : 0) | (unsigned)__builtin_ctz(i.opsize) << 2);
+}
+
 static void test_name(struct test *t, const struct x86_opcode *const *rows, unsigned nrows,
                       unsigned cases)
 {
@@ -338,14 +355,19 @@ static void test_name(struct test *t, const struct x86_opcode *const *rows, unsi
 
     t->differences = 0;
     for (unsigned r = 0; r < nrows; r++) {
+        uint64_t forms = 0;
         for (unsigned n = 0; n < cases; n++) {
             if (!generate_single(&t->g, rows[r], next(t))) {
+                t->never += n == 0;
                 printf("# %s: no encoding of map %u opcode %#x /%d found\n", name, rows[r]->map,
                        rows[r]->opcode, rows[r]->modrm_reg);
                 break;
             }
+            t->rows += n == 0;
+            forms |= form_of(&t->batch[t->count]);
             take(t);
         }
+        t->forms += (unsigned)__builtin_popcountll(forms);
     }
     flush(t);
     tap_ok(t->differences == 0, "%s, %u bits: %lu cases (%lu faults, %lu skipped), %u differ", name,
@@ -398,6 +420,7 @@ static void test_bits(struct test *t, const struct options *o, unsigned bits)
                 rows[nrows++] = row;
             } else {
                 printf("# %s is not implemented\n", name);
+                t->missing++;
             }
         }
     }
@@ -467,6 +490,9 @@ int native_compare(int argc, char **argv, bool vectors)
     }
     printf("# %lu cases, %lu with a fault, %lu skipped, seed %llu\n", t->run, t->faults, t->skipped,
            (unsigned long long)o.seed);
+    printf("# coverage over the modes: %u table rows in %u forms (operand size, length, register or memory); "
+           "%u rows are not implemented, %u were not encoded\n",
+           t->rows, t->forms, t->missing, t->never);
     emulated_stop(t->emulated);
     native_stop(t->native);
     free(t);
