@@ -20,6 +20,9 @@
     _(piix4_pm_type) \
     _(piix3_ide_type) \
     _(fw_cfg_type) \
+    _(virtio_blk_type) \
+    _(virtio_net_type) \
+    _(virtio_rng_type) \
     _(direct_boot_type)
 /* clang-format on */
 

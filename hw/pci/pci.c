@@ -1,8 +1,8 @@
 /* PCI functions and their bus: configuration space, base address registers, INTx. PCI Local Bus
  * Specification 3.0, chapters 2.2.6, 6.1, 6.2.
  *
- * Not modelled: bridges with secondary buses, parity and SERR#, MSI (devices that want it will have
- * a file of their own that uses pci_add_capability). */
+ * Not modelled: bridges with secondary buses, parity and SERR#, MSI. MSI-X is in
+ * hw/pci/msix.c. */
 #include "hw/pci/pci.h"
 
 #include <inttypes.h>
@@ -386,6 +386,9 @@ uint32_t pci_config_read(struct pci_bus *b, uint8_t bus, uint8_t devfn, unsigned
     struct pci_device *p = bus == b->number ? b->slot[devfn] : NULL;
     uint32_t v = 0;
 
+    if (p && p->config_reading) {
+        p->config_reading(p, offset, size);
+    }
     for (unsigned i = 0; i < size; i++) {
         uint8_t byte = p && offset + i < 256 ? p->config[offset + i] : 0xff;
         v |= (uint32_t)byte << (8 * i);

@@ -35,6 +35,8 @@ struct pci_device {
     uint16_t cap_end;        /* where the next capability goes; 0: 0x40. Set it to keep a space free */
     uint32_t irq_level;      /* INTx state asserted by the device */
     bool intx_driven;        /* what the bus line gets: irq_level unless disabled */
+    /* Before a configuration read: brings the bytes up to date; may be NULL. */
+    void (*config_reading)(struct pci_device *p, unsigned offset, unsigned size);
     /* After the default effect of a configuration write; may be NULL. */
     void (*config_written)(struct pci_device *p, unsigned offset, unsigned size);
 };
