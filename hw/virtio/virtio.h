@@ -40,6 +40,7 @@ struct virtqueue {
     uint16_t signalled;  /* next_used at the last interrupt, for the event index */
     uint16_t vector;     /* MSI-X */
     uint16_t inflight;   /* taken and not given back */
+    bool kicks_unwanted;
 };
 
 struct virtq_segment {

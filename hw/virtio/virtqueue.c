@@ -22,6 +22,7 @@ const struct state_field virtqueue_fields[] = {
     STATE_U64(struct virtqueue, used),       STATE_U16(struct virtqueue, next_avail),
     STATE_U16(struct virtqueue, next_used),  STATE_U16(struct virtqueue, signalled),
     STATE_U16(struct virtqueue, vector),     STATE_U16(struct virtqueue, inflight),
+    STATE_BOOL(struct virtqueue, kicks_unwanted),
     STATE_END,
 };
 
@@ -47,7 +48,7 @@ static struct memory *memory_of(const struct virtqueue *q)
 void virtqueue_reset(struct virtqueue *q)
 {
     q->num = q->num_max;
-    q->ready = false;
+    q->ready = q->kicks_unwanted = false;
     q->desc = q->avail = q->used = 0;
     q->next_avail = q->next_used = q->signalled = q->inflight = 0;
     q->vector = VIRTIO_NO_VECTOR;
@@ -214,6 +215,14 @@ bool virtqueue_empty(struct virtqueue *q)
     return !waiting(q, &n);
 }
 
+/* The driver kicks when it adds the chain that we would take next. It must see that before we look at
+ * its index again, lest a chain that it adds meanwhile stays unknown. */
+static void ask_for_kick(struct virtqueue *q)
+{
+    store16(q, q->used + RING_ENTRIES + 8ull * q->num, q->next_avail);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 struct virtq_chain *virtqueue_pop(struct virtqueue *q)
 {
     struct gathering g;
@@ -244,6 +253,9 @@ struct virtq_chain *virtqueue_pop(struct virtqueue *q)
     memcpy(c->segment, g.segment, bytes);
     q->next_avail++;
     q->inflight++;
+    if (!q->kicks_unwanted && virtio_has(q->virtio, VIRTIO_RING_F_EVENT_IDX)) {
+        ask_for_kick(q);
+    }
     return c;
 }
 
@@ -312,13 +324,13 @@ void virtqueue_want_kicks(struct virtqueue *q, bool want)
     if (!q->ready || !virtio_running(q->virtio)) {
         return;
     }
+    q->kicks_unwanted = !want;
     if (!virtio_has(q->virtio, VIRTIO_RING_F_EVENT_IDX)) {
         store16(q, q->used + RING_FLAGS, want ? 0 : USED_NO_NOTIFY);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
     } else if (want) {
-        store16(q, q->used + RING_ENTRIES + 8ull * q->num, q->next_avail);
+        ask_for_kick(q);
     }
-    /* Seen by the driver before we look at the ring again. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 /* ---- contents ---- */
