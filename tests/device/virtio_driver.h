@@ -15,6 +15,8 @@ enum { D_NEXT = 1, D_WRITE = 2, D_INDIRECT = 4 };
 struct driver {
     struct bench *b;
     struct virtio *v;
+    uint32_t bar, msix;
+    uint16_t ports;
     uint16_t avail[8], seen[8]; /* a queue's indices */
 };
 
@@ -35,11 +37,11 @@ static inline void driver_bus(struct bench *b, const struct irq *line)
 
 static inline uint32_t common_in(struct driver *d, unsigned reg, unsigned size)
 {
-    return (uint32_t)memory_view_load(d->b->m->memory, VIEW_NORMAL, DRIVER_BAR + reg, size);
+    return (uint32_t)memory_view_load(d->b->m->memory, VIEW_NORMAL, d->bar + reg, size);
 }
 static inline void common_out(struct driver *d, unsigned reg, uint64_t v, unsigned size)
 {
-    memory_view_store(d->b->m->memory, VIEW_NORMAL, DRIVER_BAR + reg, v, size);
+    memory_view_store(d->b->m->memory, VIEW_NORMAL, d->bar + reg, v, size);
 }
 static inline void driver_kick(struct driver *d, unsigned q)
 {
@@ -47,18 +49,26 @@ static inline void driver_kick(struct driver *d, unsigned q)
 }
 
 /* Maps the BARs and switches bus mastering on. */
-static inline void driver_find(struct driver *d, struct bench *b, struct device *dev)
+static inline void driver_find_at(struct driver *d, struct bench *b, struct device *dev, unsigned n)
 {
     struct pci_device *p = (struct pci_device *)dev;
 
     memset(d, 0, sizeof(*d));
     d->b = b;
     d->v = (struct virtio *)dev;
-    pci_config_write(p->bus, 0, p->devfn, 0x10, DRIVER_PORTS, 4);
-    pci_config_write(p->bus, 0, p->devfn, 0x14, DRIVER_MSIX, 4);
-    pci_config_write(p->bus, 0, p->devfn, 0x20, DRIVER_BAR, 4);
+    d->bar = DRIVER_BAR + n * 0x10000;
+    d->msix = DRIVER_MSIX + n * 0x10000;
+    d->ports = (uint16_t)(DRIVER_PORTS + n * 0x100);
+    pci_config_write(p->bus, 0, p->devfn, 0x10, d->ports, 4);
+    pci_config_write(p->bus, 0, p->devfn, 0x14, d->msix, 4);
+    pci_config_write(p->bus, 0, p->devfn, 0x20, d->bar, 4);
     pci_config_write(p->bus, 0, p->devfn, 0x24, 0, 4);
     pci_config_write(p->bus, 0, p->devfn, 0x04, 7, 2);
+}
+
+static inline void driver_find(struct driver *d, struct bench *b, struct device *dev)
+{
+    driver_find_at(d, b, dev, 0);
 }
 
 /* Reset, negotiation of these features (of those that are offered), queues, DRIVER_OK. */
@@ -92,7 +102,7 @@ static inline void driver_start(struct driver *d, uint64_t features, unsigned nq
 
 static inline unsigned driver_size(struct driver *d, unsigned q)
 {
-    return d->v->queue[q].num;
+    return d->v->queue[q].num ? d->v->queue[q].num : 1; /* 1: there is no such queue */
 }
 
 static inline void put_desc_at(struct driver *d, uint64_t table, unsigned n, uint64_t addr,
