@@ -18,12 +18,11 @@ struct network { /* the parsed text of a -netdev or -nic; strings are its own */
     bool restricted, no_ipv4, no_ipv6;
 };
 
-static const char *const user_keys[8] = {"net",        "host", "dhcpstart", "dns", "hostname",
-                                         "domainname", "tftp", "bootfile"};
+static const char *const user_keys[8] = {"net",      "host",       "dhcpstart", "dns",
+                                         "hostname", "domainname", "tftp",      "bootfile"};
 static const char *const all_keys[] = {
-    "net",      "host",     "dhcpstart", "dns",      "hostname", "domainname", "tftp",
-    "bootfile", "hostfwd",  "guestfwd",  "restrict", "ipv4",     "ipv6",       "id",
-    "model",    "mac"};
+    "net",     "host",     "dhcpstart", "dns",  "hostname", "domainname", "tftp",  "bootfile",
+    "hostfwd", "guestfwd", "restrict",  "ipv4", "ipv6",     "id",         "model", "mac"};
 
 struct netdev *setup_find_netdev(struct program *p, const char *id)
 {
@@ -121,8 +120,7 @@ static void free_network(struct network *n)
     }
 }
 
-static bool make_user(struct program *p, const struct network *n, const char *id,
-                      struct error *err)
+static bool make_user(struct program *p, const struct network *n, const char *id, struct error *err)
 {
     struct net_user_options o = {
         .net = n->text[0],
@@ -192,8 +190,8 @@ static bool make_all(struct program *p, const struct opt_list *list, bool nic, s
 {
     for (unsigned i = 0; i < list->n; i++) {
         struct network n = {.nic = nic};
-        bool ok = opt_foreach(list->item[i], "type", network_pair, &n, err) &&
-                  make_network(p, &n, err);
+        bool ok =
+            opt_foreach(list->item[i], "type", network_pair, &n, err) && make_network(p, &n, err);
         free_network(&n);
         if (!ok) {
             return error_prefix(err, "-%s %s", nic ? "nic" : "netdev", list->item[i]);

@@ -38,7 +38,7 @@ void netdev_destroy(struct netdev *nd)
         drop_first(nd);
     }
     free(nd->id);
-    nd->card.receive = NULL;
+    memset(&nd->card, 0, sizeof(nd->card));
     nd->ops->destroy(nd);
 }
 
@@ -66,13 +66,31 @@ bool netdev_takes_large(const struct netdev *nd)
     return nd->ops->takes_large;
 }
 
+void netdev_batch_begin(struct netdev *nd)
+{
+    nd->batch++;
+}
+
+void netdev_batch_end(struct netdev *nd)
+{
+    nd->batch--;
+    if (!nd->batch && nd->card.batch_end) {
+        nd->card.batch_end(nd->card.opaque);
+    }
+}
+
 void netdev_deliver(struct netdev *nd, const uint8_t *frame, size_t len)
 {
     if (!nd->card.receive) {
         return;
     }
-    if (!nd->first && nd->card.receive(nd->card.opaque, frame, len)) {
-        return;
+    if (!nd->first) {
+        netdev_batch_begin(nd);
+        bool taken = nd->card.receive(nd->card.opaque, frame, len);
+        netdev_batch_end(nd);
+        if (taken) {
+            return;
+        }
     }
     if (nd->waiting >= MAX_WAITING) {
         return;
@@ -91,9 +109,11 @@ void netdev_deliver(struct netdev *nd, const uint8_t *frame, size_t len)
 
 void netdev_ready(struct netdev *nd)
 {
+    netdev_batch_begin(nd);
     while (nd->first && nd->card.receive(nd->card.opaque, nd->first->data, nd->first->len)) {
         drop_first(nd);
     }
+    netdev_batch_end(nd);
 }
 
 void netdev_defer(struct netdev *nd, void (*fn)(void *opaque), void *opaque)

@@ -17,6 +17,8 @@ struct net_card { /* the guest's side */
     void *opaque;
     /* Takes a frame; false: no room now, netdev_ready() will be called. */
     bool (*receive)(void *opaque, const uint8_t *frame, size_t len);
+    /* No more frames come for now: a card that gathers them shows what it has. May be NULL. */
+    void (*batch_end)(void *opaque);
 };
 
 /* One text list of the user back end; strings are borrowed. */
@@ -66,10 +68,14 @@ struct netdev { /* first in the back end's struct */
     struct net_card card;
     struct net_frame *first, **tail; /* waiting for the card */
     unsigned waiting;
+    unsigned batch; /* depth of netdev_batch_begin */
 };
 void netdev_init(struct netdev *nd, const struct netdev_ops *ops, struct mainloop *loop,
                  const char *id);
 /* A frame for the guest: delivered, kept while the card has no room, or dropped when too many wait. */
 void netdev_deliver(struct netdev *nd, const uint8_t *frame, size_t len);
+/* Frames delivered between the two come together. */
+void netdev_batch_begin(struct netdev *nd);
+void netdev_batch_end(struct netdev *nd);
 
 #endif

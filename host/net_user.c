@@ -223,19 +223,24 @@ static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer 
     (void)data;
     machine_lock(u->machine);
     if (u->machine->state == RUN_RUNNING) {
+        netdev_batch_begin(&u->nd);
         slirp_pollfds_poll(u->slirp, 0, get_revents, u);
+        netdev_batch_end(&u->nd);
     }
     machine_unlock(u->machine);
     return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs source_funcs = {source_prepare, source_check, source_dispatch, NULL, NULL, NULL};
+static GSourceFuncs source_funcs = {source_prepare, source_check, source_dispatch,
+                                    NULL,           NULL,         NULL};
 
 /* ---- the back end ---- */
 
 static void user_send(struct netdev *nd, const uint8_t *frame, size_t len)
 {
+    netdev_batch_begin(nd);
     slirp_input(((struct net_user *)nd)->slirp, frame, (int)len);
+    netdev_batch_end(nd);
 }
 
 static void user_destroy(struct netdev *nd)
@@ -350,8 +355,8 @@ static bool add_hostfwd(struct net_user *u, const char *text, struct error *err)
         (strcmp(proto, "tcp") && strcmp(proto, "udp") && *proto) ||
         !parse_address(host, any, &from) || !parse_address(guest, none, &to) ||
         !parse_port(host_port, &hport) || !parse_port(t, &gport)) {
-        return error_set(err, "hostfwd=%s is not [tcp|udp]:[host address]:port-[guest address]:port",
-                         text);
+        return error_set(
+            err, "hostfwd=%s is not [tcp|udp]:[host address]:port-[guest address]:port", text);
     }
     if (slirp_add_hostfwd(u->slirp, !strcmp(proto, "udp"), from, hport, to, gport) < 0) {
         return error_set(err, "hostfwd=%s: the port cannot be listened on", text);

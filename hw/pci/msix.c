@@ -1,7 +1,7 @@
 /* MSI-X capability, table and pending bits. PCI Local Bus Specification 3.0, chapter 6.8.2.
  *
- * A message is a 32-bit memory write by the function: to the local APICs' window it is an interrupt,
- * elsewhere it is what it says. */
+ * A message is a 32-bit memory write by the function: to the local APICs' window it is an
+ * interrupt, elsewhere it is what it says. */
 #include "hw/pci/msix.h"
 
 #include "host/le.h"
@@ -150,6 +150,5 @@ void msix_reset(struct msix *x)
     for (unsigned n = 0; n < x->n; n++) {
         x->table[n * ENTRY + ENTRY_CONTROL] = MASKED;
     }
-    pci_set16(x->pci, x->cap + CONTROL,
-              control(x) & (uint16_t)~(CONTROL_ENABLE | CONTROL_MASK));
+    pci_set16(x->pci, x->cap + CONTROL, control(x) & (uint16_t) ~(CONTROL_ENABLE | CONTROL_MASK));
 }

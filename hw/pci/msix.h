@@ -1,4 +1,5 @@
-/* MSI-X: interrupts as messages, one table entry a source. PCI Local Bus Specification 3.0, 6.8.2. */
+/* MSI-X: interrupts as messages, one table entry a source. PCI Local Bus Specification 3.0, 6.8.2.
+ */
 #ifndef HW_PCI_MSIX_H
 #define HW_PCI_MSIX_H
 
@@ -8,8 +9,8 @@ enum { MSIX_MAX = 128 };
 
 struct msix {
     struct pci_device *pci;
-    unsigned n;             /* entries of the table; 0: the device has no MSI-X */
-    unsigned cap;           /* offset of the capability */
+    unsigned n;   /* entries of the table; 0: the device has no MSI-X */
+    unsigned cap; /* offset of the capability */
     uint8_t table[MSIX_MAX * 16];
     uint8_t pending[MSIX_MAX / 8];
 };
@@ -24,6 +25,9 @@ void msix_notify(struct msix *x, unsigned n);
 void msix_config_written(struct msix *x, unsigned offset, unsigned size);
 
 extern const struct state_field msix_fields[];
-#define STATE_MSIX(st, f) {#f, ST_STRUCT, offsetof(st, f), 1, 1, sizeof(struct msix), msix_fields}
+#define STATE_MSIX(st, f)                                                                          \
+    {                                                                                              \
+#f, ST_STRUCT, offsetof(st, f), 1, 1, sizeof(struct msix), msix_fields                     \
+    }
 
 #endif

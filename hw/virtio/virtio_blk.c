@@ -1,9 +1,10 @@
 /* Block device. VIRTIO 1.1, chapter 5.2.
  *
  * The image's worker thread moves the data between the image and the guest's RAM itself; what the
- * guest sees of it, and the interrupt, happen in the main loop. Without a cache that the driver knows
- * of (no FLUSH, or write back switched off) each write is flushed before it ends. Left out: several
- * queues, SCSI commands, lifetime and zone commands, stopping the machine on errors (werror=). */
+ * guest sees of it, and the interrupt, happen in the main loop. Without a cache that the driver
+ * knows of (no FLUSH, or write back switched off) each write is flushed before it ends. Left out:
+ * several queues, SCSI commands, lifetime and zone commands, stopping the machine on errors
+ * (werror=). */
 #include "hw/virtio/virtio.h"
 
 #include "host/block.h"
@@ -12,23 +13,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { F_SEG_MAX = 2, F_RO = 5, F_BLK_SIZE = 6, F_FLUSH = 9, F_TOPOLOGY = 10, F_CONFIG_WCE = 11,
-       F_DISCARD = 13, F_WRITE_ZEROES = 14 };
+enum {
+    F_SEG_MAX = 2,
+    F_RO = 5,
+    F_BLK_SIZE = 6,
+    F_FLUSH = 9,
+    F_TOPOLOGY = 10,
+    F_CONFIG_WCE = 11,
+    F_DISCARD = 13,
+    F_WRITE_ZEROES = 14
+};
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
 enum { SECTOR = 512, HEADER = 16, RANGE_BYTES = 16, ID_BYTES = 20, CONFIG_BYTES = 60 };
 enum { /* device configuration */
-    C_CAPACITY = 0,
-    C_SEG_MAX = 12,
-    C_BLK_SIZE = 20,
-    C_WRITEBACK = 32,
-    C_NUM_QUEUES = 34,
-    C_MAX_DISCARD_SECTORS = 36,
-    C_MAX_DISCARD_SEG = 40,
-    C_DISCARD_ALIGNMENT = 44,
-    C_MAX_ZEROES_SECTORS = 48,
-    C_MAX_ZEROES_SEG = 52,
-    C_ZEROES_UNMAP = 56,
+       C_CAPACITY = 0,
+       C_SEG_MAX = 12,
+       C_BLK_SIZE = 20,
+       C_WRITEBACK = 32,
+       C_NUM_QUEUES = 34,
+       C_MAX_DISCARD_SECTORS = 36,
+       C_MAX_DISCARD_SEG = 40,
+       C_DISCARD_ALIGNMENT = 44,
+       C_MAX_ZEROES_SECTORS = 48,
+       C_MAX_ZEROES_SEG = 52,
+       C_ZEROES_UNMAP = 56,
 };
 #define MAX_RANGE (UINT32_C(1) << 22) /* sectors of one discard: 2 GiB */
 
@@ -50,7 +59,7 @@ struct virtio_blk {
     uint16_t queue_size;
     bool discard, write_zeroes;
 
-    bool write_back; /* as the driver has set it in the configuration */
+    bool write_back;     /* as the driver has set it in the configuration */
     uint32_t generation; /* requests of an older one are void */
     struct blk_request *requests;
 };
@@ -59,7 +68,8 @@ static const struct property blk_props[] = {
     VIRTIO_PROPS(struct virtio_blk, virtio),
     PROP_DRIVE(struct virtio_blk, drive, "the -drive"),
     PROP_STRING(struct virtio_blk, serial, "serial number"),
-    {"queue-size", PT_U16, offsetof(struct virtio_blk, queue_size), 256, "descriptors, a power of 2"},
+    {"queue-size", PT_U16, offsetof(struct virtio_blk, queue_size), 256,
+     "descriptors, a power of 2"},
     PROP_BOOL(struct virtio_blk, discard, 1, "offer discarding"),
     {"write-zeroes", PT_BOOL, offsetof(struct virtio_blk, write_zeroes), 1, "offer writing zeroes"},
     PROP_END,
@@ -350,7 +360,8 @@ static void blk_config(struct virtio *v, uint8_t *config)
     config[C_ZEROES_UNMAP] = 1;
 }
 
-static void blk_config_write(struct virtio *v, const uint8_t *config, unsigned offset, unsigned size)
+static void blk_config_write(struct virtio *v, const uint8_t *config, unsigned offset,
+                             unsigned size)
 {
     struct virtio_blk *b = container_of(v, struct virtio_blk, virtio);
 

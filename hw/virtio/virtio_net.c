@@ -1,13 +1,15 @@
 /* Network card. VIRTIO 1.1, chapter 5.1.
  *
- * The driver may leave checksums and the cutting of TCP packets to us: the checksum is completed here,
- * and the back end takes the packet in one piece. What comes from the back end has right checksums,
- * which the driver is told. Sending happens in the main loop, so that a vcpu does not wait for the
- * host's sockets. Left out: several queue pairs, VLAN filter, announcements, hash reports. */
+ * The driver may leave checksums and the cutting of TCP packets to us: the checksum is completed
+ * here, and the back end takes the packet in one piece. What comes from the back end has right
+ * checksums, which the driver is told; TCP segments that arrive together are merged (tcp_merge.c).
+ * Sending happens in the main loop, so that a vcpu does not wait for the host's sockets. Left out:
+ * several queue pairs, VLAN filter, announcements, hash reports. */
 #include "hw/virtio/virtio.h"
 
 #include "host/le.h"
 #include "host/net.h"
+#include "hw/virtio/tcp_merge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@ enum net_feature {
     F_GUEST_CSUM = 1,
     F_MTU = 3,
     F_MAC = 5,
+    F_GUEST_TSO4 = 7,
     F_HOST_TSO4 = 11,
     F_HOST_TSO6 = 12,
     F_MRG_RXBUF = 15,
@@ -30,14 +33,19 @@ enum net_feature {
 enum { Q_RECEIVE, Q_SEND, Q_CONTROL };
 enum { C_MAC = 0, C_STATUS = 6, C_PAIRS = 8, C_MTU = 10, CONFIG_BYTES = 12, STATUS_UP = 1 };
 enum { /* struct virtio_net_hdr */
-    H_FLAGS = 0,
-    H_CSUM_START = 6,
-    H_CSUM_OFFSET = 8,
-    H_NUM_BUFFERS = 10,
-    HEADER_OLD = 10,
-    HEADER = 12,
-    FLAG_NEEDS_CSUM = 1,
-    FLAG_DATA_VALID = 2,
+       H_FLAGS = 0,
+       H_GSO_TYPE = 1,
+       H_HEADER_BYTES = 2,
+       H_GSO_SIZE = 4,
+       H_CSUM_START = 6,
+       H_CSUM_OFFSET = 8,
+       H_NUM_BUFFERS = 10,
+       HEADER_OLD = 10,
+       HEADER = 12,
+       FLAG_NEEDS_CSUM = 1,
+       FLAG_DATA_VALID = 2,
+       GSO_TCPV4 = 1,
+       TCP_CHECKSUM_AT = 16,
 };
 enum { CTRL_RX = 0, CTRL_MAC = 1, MAC_TABLE_SET = 0, MAC_ADDR_SET = 1, ACK_OK = 0, ACK_ERR = 1 };
 enum { RX_PROMISC, RX_ALLMULTI, RX_ALLUNI, RX_NOMULTI, RX_NOUNI, RX_NOBCAST, RX_MODES };
@@ -50,7 +58,7 @@ struct virtio_net {
     char *mac;
     uint32_t host_mtu;
     uint16_t rx_queue_size, tx_queue_size;
-    bool mrg_rxbuf, csum, host_tso4, host_tso6, guest_csum, ctrl_vq;
+    bool mrg_rxbuf, csum, host_tso4, host_tso6, guest_csum, guest_tso4, ctrl_vq;
 
     uint8_t own_mac[MAC_BYTES]; /* as the property gives it */
     uint8_t address[MAC_BYTES]; /* as the driver has set it */
@@ -58,7 +66,8 @@ struct virtio_net {
     uint32_t nunicast, nmulticast; /* entries of the table */
     bool unicast_overflow, multicast_overflow;
     uint8_t table[MAC_TABLE * MAC_BYTES]; /* unicast first */
-    bool send_planned; /* send_later is under way */
+    bool send_planned;                    /* send_later is under way */
+    struct tcp_merge merge;               /* what is received and not shown yet */
     uint8_t frame[MAX_FRAME];
 };
 
@@ -74,6 +83,7 @@ static const struct property net_props[] = {
     PROP_BOOL(struct virtio_net, host_tso4, 1, "offer to take large TCP packets"),
     PROP_BOOL(struct virtio_net, host_tso6, 1, "the same over IPv6"),
     PROP_BOOL(struct virtio_net, guest_csum, 1, "offer to vouch for checksums"),
+    PROP_BOOL(struct virtio_net, guest_tso4, 1, "offer to merge received TCP packets"),
     PROP_BOOL(struct virtio_net, ctrl_vq, 1, "offer the control queue"),
     PROP_END,
 };
@@ -181,24 +191,19 @@ static int find_buffers(struct virtio_net *n, uint64_t bytes, struct virtq_chain
     return count;
 }
 
-static bool receive(void *opaque, const uint8_t *frame, size_t len)
+/* Puts a frame into the driver's buffers; false: there is no room. header is completed here. */
+static bool put_frame(struct virtio_net *n, uint8_t *header, const uint8_t *frame, size_t len)
 {
-    struct virtio_net *n = opaque;
     struct virtqueue *q = &n->virtio.queue[Q_RECEIVE];
     struct virtq_chain *chain[MAX_BUFFERS];
-    uint8_t header[HEADER] = {0};
     unsigned head = header_bytes(n);
     size_t done = 0;
     int count;
 
-    if (!virtio_running(&n->virtio) || !q->ready || len < ETHERNET_HEADER || !wanted(n, frame)) {
-        return true; /* nobody listens: gone */
-    }
     count = find_buffers(n, head + len, chain);
     if (count <= 0) {
         return count < 0;
     }
-    header[H_FLAGS] = virtio_has(&n->virtio, F_GUEST_CSUM) ? FLAG_DATA_VALID : 0;
     le_put16(header + H_NUM_BUFFERS, (uint16_t)count);
     for (int i = 0; i < count; i++) {
         uint64_t skip = 0, room = chain[i]->in_bytes;
@@ -213,6 +218,61 @@ static bool receive(void *opaque, const uint8_t *frame, size_t len)
     }
     virtqueue_notify(q);
     return true;
+}
+
+/* Shows the driver what has been merged; false: there is no room. */
+static bool end_merge(struct virtio_net *n)
+{
+    struct tcp_merge *t = &n->merge;
+    uint8_t header[HEADER] = {FLAG_DATA_VALID};
+
+    if (!t->len) {
+        return true;
+    }
+    tcp_merge_finish(t);
+    if (t->segments > 1) {
+        header[H_FLAGS] = FLAG_NEEDS_CSUM;
+        header[H_GSO_TYPE] = GSO_TCPV4;
+        le_put16(header + H_HEADER_BYTES, (uint16_t)t->headers);
+        le_put16(header + H_GSO_SIZE, t->segment);
+        le_put16(header + H_CSUM_START, TCP_MERGE_HEADERS);
+        le_put16(header + H_CSUM_OFFSET, TCP_CHECKSUM_AT);
+    }
+    if (!put_frame(n, header, t->frame, t->len)) {
+        t->closed = true;
+        return false;
+    }
+    t->len = 0;
+    return true;
+}
+
+static bool receive(void *opaque, const uint8_t *frame, size_t len)
+{
+    struct virtio_net *n = opaque;
+    uint8_t header[HEADER] = {0};
+
+    if (!virtio_running(&n->virtio) || !n->virtio.queue[Q_RECEIVE].ready || len < ETHERNET_HEADER ||
+        !wanted(n, frame)) {
+        return true; /* nobody listens: gone */
+    }
+    if (virtio_has(&n->virtio, F_GUEST_TSO4)) {
+        if (n->merge.len && tcp_merge_add(&n->merge, frame, len)) {
+            return true;
+        }
+        if (!end_merge(n)) {
+            return false;
+        }
+        if (tcp_merge_add(&n->merge, frame, len)) {
+            return true;
+        }
+    }
+    header[H_FLAGS] = virtio_has(&n->virtio, F_GUEST_CSUM) ? FLAG_DATA_VALID : 0;
+    return put_frame(n, header, frame, len);
+}
+
+static void batch_end(void *opaque)
+{
+    end_merge(opaque); /* what finds no room stays until the driver brings some */
 }
 
 /* ---- sending ---- */
@@ -385,7 +445,9 @@ static void net_kick(struct virtio *v, struct virtqueue *q)
     struct virtio_net *n = container_of(v, struct virtio_net, virtio);
 
     if (q->index == Q_RECEIVE && n->netdev) {
-        netdev_ready(n->netdev);
+        if (end_merge(n)) {
+            netdev_ready(n->netdev);
+        }
     } else if (q->index == Q_SEND && n->netdev) {
         virtqueue_want_kicks(q, false);
         plan_send(n);
@@ -417,6 +479,7 @@ static uint64_t net_features(struct virtio *v)
     f |= n->guest_csum ? 1u << F_GUEST_CSUM : 0;
     f |= large && n->host_tso4 ? 1u << F_HOST_TSO4 : 0;
     f |= large && n->host_tso6 ? 1u << F_HOST_TSO6 : 0;
+    f |= n->guest_csum && n->guest_tso4 ? 1u << F_GUEST_TSO4 : 0;
     f |= n->mrg_rxbuf ? 1u << F_MRG_RXBUF : 0;
     f |= n->host_mtu ? 1u << F_MTU : 0;
     if (n->ctrl_vq) {
@@ -436,7 +499,8 @@ static void net_config(struct virtio *v, uint8_t *config)
 }
 
 /* Only drivers of before 1.0 set the address here. */
-static void net_config_write(struct virtio *v, const uint8_t *config, unsigned offset, unsigned size)
+static void net_config_write(struct virtio *v, const uint8_t *config, unsigned offset,
+                             unsigned size)
 {
     struct virtio_net *n = container_of(v, struct virtio_net, virtio);
 
@@ -455,6 +519,7 @@ static void net_soft_reset(struct virtio *v)
     n->rx_mode[RX_PROMISC] = 1; /* until the driver says what it wants */
     n->nunicast = n->nmulticast = 0;
     n->unicast_overflow = n->multicast_overflow = false;
+    n->merge.len = 0;
 }
 
 static const struct virtio_class net_class = {
@@ -524,7 +589,7 @@ static bool net_realize(struct device *d, struct error *err)
     if (n->host_mtu && (n->host_mtu < 68 || n->host_mtu > 65535)) {
         return error_set(err, "virtio-net-pci: host_mtu=%u is not from 68 to 65535", n->host_mtu);
     }
-    if (n->netdev && !netdev_connect(n->netdev, &(struct net_card){n, receive}, err)) {
+    if (n->netdev && !netdev_connect(n->netdev, &(struct net_card){n, receive, batch_end}, err)) {
         return false;
     }
     virtio_add_queue(&n->virtio, Q_RECEIVE, n->rx_queue_size);

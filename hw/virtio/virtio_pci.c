@@ -1,8 +1,9 @@
-/* Virtio over PCI: the transitional device, that is both the interface of VIRTIO 1.1 (chapter 4.1) in
- * BAR 4 and the legacy one in the ports of BAR 0, with MSI-X in BAR 1.
+/* Virtio over PCI: the transitional device, that is both the interface of VIRTIO 1.1 (chapter 4.1)
+ * in BAR 4 and the legacy one in the ports of BAR 0, with MSI-X in BAR 1.
  *
- * disable-legacy leaves the first and gives the device its own PCI id (0x1040 and up), disable-modern
- * leaves the second. Left out: packed rings, queue reset, notification data, shared memory. */
+ * disable-legacy leaves the first and gives the device its own PCI id (0x1040 and up),
+ * disable-modern leaves the second. Left out: packed rings, queue reset, notification data, shared
+ * memory. */
 #include "hw/virtio/virtio.h"
 
 #include "host/le.h"
@@ -14,31 +15,37 @@
 
 enum { BAR_LEGACY = 0, BAR_MSIX = 1, BAR_MODERN = 4 };
 enum { /* regions of BAR_MODERN */
-    COMMON_AT = 0x0000,
-    ISR_AT = 0x1000,
-    DEVICE_AT = 0x2000,
-    NOTIFY_AT = 0x3000,
-    REGION = 0x1000,
-    MODERN_BYTES = 0x4000,
-    NOTIFY_STEP = 4,
+       COMMON_AT = 0x0000,
+       ISR_AT = 0x1000,
+       DEVICE_AT = 0x2000,
+       NOTIFY_AT = 0x3000,
+       REGION = 0x1000,
+       MODERN_BYTES = 0x4000,
+       NOTIFY_STEP = 4,
 };
 enum { CAP_VENDOR = 9, CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_WINDOW };
 enum { COMMON_BYTES = 56 };
 enum { /* registers of the legacy interface */
-    OLD_FEATURES = 0,
-    OLD_DRIVER_FEATURES = 4,
-    OLD_QUEUE_PAGE = 8,
-    OLD_QUEUE_SIZE = 12,
-    OLD_QUEUE_SELECT = 14,
-    OLD_NOTIFY = 16,
-    OLD_STATUS = 18,
-    OLD_ISR = 19,
-    OLD_CONFIG_VECTOR = 20,
-    OLD_QUEUE_VECTOR = 22,
-    OLD_PAGE = 4096,
+       OLD_FEATURES = 0,
+       OLD_DRIVER_FEATURES = 4,
+       OLD_QUEUE_PAGE = 8,
+       OLD_QUEUE_SIZE = 12,
+       OLD_QUEUE_SELECT = 14,
+       OLD_NOTIFY = 16,
+       OLD_STATUS = 18,
+       OLD_ISR = 19,
+       OLD_CONFIG_VECTOR = 20,
+       OLD_QUEUE_VECTOR = 22,
+       OLD_PAGE = 4096,
 };
 enum { ISR_QUEUE = 1, ISR_CONFIG = 2 };
-enum { PCI_COMMAND = 4, COMMAND_MASTER = 4, PCI_DEVICE_ID = 2, PCI_REVISION = 8, PCI_SUBSYSTEM = 0x2e };
+enum {
+    PCI_COMMAND = 4,
+    COMMAND_MASTER = 4,
+    PCI_DEVICE_ID = 2,
+    PCI_REVISION = 8,
+    PCI_SUBSYSTEM = 0x2e
+};
 
 const struct state_field virtio_fields[] = {
     STATE_PCI(struct virtio, pci),

@@ -67,7 +67,8 @@ static void serve(struct virtio_rng *r)
     }
     virtqueue_notify(q);
     if (!r->left && !timer_armed(&r->refill)) {
-        timer_set(&r->refill, clock_now(r->virtio.pci.dev.machine->clock) + r->period * INT64_C(1000000));
+        timer_set(&r->refill,
+                  clock_now(r->virtio.pci.dev.machine->clock) + r->period * INT64_C(1000000));
     }
 }
 

@@ -1,9 +1,9 @@
 /* Split virtqueues. VIRTIO 1.1, chapter 2.6; the legacy layout differs in its place only.
  *
- * Everything in the rings is the driver's and not to be trusted: indices that jump, chains that turn
- * in circles, tables in tables, buffers outside of memory. What the specification forbids stops the
- * device until the driver resets it. Buffers must lie in RAM: were they registers, a device could be
- * made to call itself. Left out: packed rings. */
+ * Everything in the rings is the driver's and not to be trusted: indices that jump, chains that
+ * turn in circles, tables in tables, buffers outside of memory. What the specification forbids
+ * stops the device until the driver resets it. Buffers must lie in RAM: were they registers, a
+ * device could be made to call itself. Left out: packed rings. */
 #include "hw/virtio/virtio.h"
 
 #include "host/le.h"
@@ -17,11 +17,16 @@ enum { AVAIL_NO_INTERRUPT = 1, USED_NO_NOTIFY = 1 };
 enum { RING_FLAGS = 0, RING_INDEX = 2, RING_ENTRIES = 4 };
 
 const struct state_field virtqueue_fields[] = {
-    STATE_U16(struct virtqueue, num),        STATE_BOOL(struct virtqueue, ready),
-    STATE_U64(struct virtqueue, desc),       STATE_U64(struct virtqueue, avail),
-    STATE_U64(struct virtqueue, used),       STATE_U16(struct virtqueue, next_avail),
-    STATE_U16(struct virtqueue, next_used),  STATE_U16(struct virtqueue, signalled),
-    STATE_U16(struct virtqueue, vector),     STATE_U16(struct virtqueue, inflight),
+    STATE_U16(struct virtqueue, num),
+    STATE_BOOL(struct virtqueue, ready),
+    STATE_U64(struct virtqueue, desc),
+    STATE_U64(struct virtqueue, avail),
+    STATE_U64(struct virtqueue, used),
+    STATE_U16(struct virtqueue, next_avail),
+    STATE_U16(struct virtqueue, next_used),
+    STATE_U16(struct virtqueue, signalled),
+    STATE_U16(struct virtqueue, vector),
+    STATE_U16(struct virtqueue, inflight),
     STATE_BOOL(struct virtqueue, kicks_unwanted),
     STATE_END,
 };
@@ -215,8 +220,8 @@ bool virtqueue_empty(struct virtqueue *q)
     return !waiting(q, &n);
 }
 
-/* The driver kicks when it adds the chain that we would take next. It must see that before we look at
- * its index again, lest a chain that it adds meanwhile stays unknown. */
+/* The driver kicks when it adds the chain that we would take next. It must see that before we look
+ * at its index again, lest a chain that it adds meanwhile stays unknown. */
 static void ask_for_kick(struct virtqueue *q)
 {
     store16(q, q->used + RING_ENTRIES + 8ull * q->num, q->next_avail);
@@ -307,8 +312,7 @@ void virtqueue_notify(struct virtqueue *q)
 {
     uint16_t from = q->signalled;
 
-    if (!q->ready || from == q->next_used ||
-        !store16(q, q->used + RING_INDEX, q->next_used)) {
+    if (!q->ready || from == q->next_used || !store16(q, q->used + RING_INDEX, q->next_used)) {
         return;
     }
     /* The index must be seen before we look whether anybody wants to know of it. */
@@ -334,8 +338,6 @@ void virtqueue_want_kicks(struct virtqueue *q, bool want)
 }
 
 /* ---- contents ---- */
-
-
 
 static uint64_t copy(const struct virtq_chain *c, unsigned from, unsigned n, uint64_t offset,
                      uint8_t *buf, uint64_t len,

@@ -1,5 +1,6 @@
-/* A small virtio driver for tests: finds a device behind the PCI bus and puts chains into its queues,
- * right ones and wrong ones. RAM must lie at 0; queue n has its rings at DRIVER_RINGS + n * 64 KiB. */
+/* A small virtio driver for tests: finds a device behind the PCI bus and puts chains into its
+ * queues, right ones and wrong ones. RAM must lie at 0; queue n has its rings at DRIVER_RINGS + n *
+ * 64 KiB. */
 #ifndef TESTS_DEVICE_VIRTIO_DRIVER_H
 #define TESTS_DEVICE_VIRTIO_DRIVER_H
 
@@ -8,7 +9,12 @@
 #include "hw/virtio/virtio.h"
 #include "tests/device/harness.h"
 
-enum { DRIVER_RAM = 4 << 20, DRIVER_RINGS = 0x100000, DRIVER_BUFFERS = 0x200000, DRIVER_QUEUE = 64 };
+enum {
+    DRIVER_RAM = 4 << 20,
+    DRIVER_RINGS = 0x100000,
+    DRIVER_BUFFERS = 0x200000,
+    DRIVER_QUEUE = 64
+};
 enum { DRIVER_BAR = 0xe0000000u, DRIVER_PORTS = 0xc000, DRIVER_MSIX = 0xe1000000u };
 enum { D_NEXT = 1, D_WRITE = 2, D_INDIRECT = 4 };
 

@@ -1,4 +1,5 @@
-/* Virtio: transport, rings and their abuse, disk, network card and random numbers, through a driver. */
+/* Virtio: transport, rings and their abuse, disk, network card and random numbers, through a
+ * driver. */
 #include "host/block.h"
 #include "host/mainloop.h"
 #include "host/net.h"
@@ -211,7 +212,8 @@ static void test_addresses(void)
     struct device *d = device_make(b.m, &echo_type, &err, "addr=1e.0", "disable-legacy=on", NULL);
 
     tap_ok(d && ((struct pci_device *)d)->devfn == 0xf0 &&
-               pci_get16((struct pci_device *)d, 2) == 0x1040 + 42 && !((struct pci_device *)d)->bar[0].size,
+               pci_get16((struct pci_device *)d, 2) == 0x1040 + 42 &&
+               !((struct pci_device *)d)->bar[0].size,
            "addr= and disable-legacy=");
     tap_ok(!device_make(b.m, &echo_type, &err, "addr=20", NULL) && strstr(err.msg, "addr=20"), "%s",
            err.msg);
@@ -219,8 +221,8 @@ static void test_addresses(void)
            err.msg);
     tap_ok(!device_make(b.m, &echo_type, &err, "vectors=500", NULL) && strstr(err.msg, "500"), "%s",
            err.msg);
-    tap_ok(!device_make(b.m, &echo_type, &err, "disable-legacy=on", "disable-modern=on", NULL), "%s",
-           err.msg);
+    tap_ok(!device_make(b.m, &echo_type, &err, "disable-legacy=on", "disable-modern=on", NULL),
+           "%s", err.msg);
 }
 
 /* ---- rings ---- */
@@ -410,7 +412,8 @@ static void test_msix(struct driver *d)
 static void test_rng(void)
 {
     struct error err = {{0}};
-    struct device *dev = device_make(b.m, &virtio_rng_type, &err, "max-bytes=300", "period=10", NULL);
+    struct device *dev =
+        device_make(b.m, &virtio_rng_type, &err, "max-bytes=300", "period=10", NULL);
     struct driver d;
     uint32_t id, len = 0;
     uint8_t bytes[512] = {0}, zero[512] = {0};
@@ -480,11 +483,12 @@ static void test_disk(const char *path)
     tap_ok(!memcmp(buf, want, 1024), "disk: the right sectors");
     memset(buf, 0xa5, 1024);
     memory_write(b.m->memory, data, buf, 1024);
-    tap_ok(disk(&d, 1, 100, 1024, false) == 0 && disk(&d, 4, 0, 0, false) == 0, "disk: write, flush");
+    tap_ok(disk(&d, 1, 100, 1024, false) == 0 && disk(&d, 4, 0, 0, false) == 0,
+           "disk: write, flush");
     tap_ok(block_pread(block, 100 * 512, want, 1024) == 0 && !memcmp(buf, want, 1024),
            "disk: written to the image");
-    tap_ok(disk(&d, 0, DISK_SECTORS - 1, 1024, true) == 1 && disk(&d, 1, UINT64_MAX / 512, 512, false) == 1 &&
-               disk(&d, 0, 0, 100, true) == 1,
+    tap_ok(disk(&d, 0, DISK_SECTORS - 1, 1024, true) == 1 &&
+               disk(&d, 1, UINT64_MAX / 512, 512, false) == 1 && disk(&d, 0, 0, 100, true) == 1,
            "disk: beyond its end, or half a sector: an I/O error");
     tap_ok(disk(&d, 8, 0, 20, true) == 0, "disk: its serial number");
     memory_read(b.m->memory, data, buf, 20);
@@ -492,8 +496,9 @@ static void test_disk(const char *path)
     tap_ok(disk(&d, 99, 0, 0, false) == 2, "disk: a request that it does not know");
     memory_write64(b.m->memory, data, 100);
     memory_write64(b.m->memory, data + 8, 1 | UINT64_C(1) << 32);
-    tap_ok(disk(&d, 13, 0, 16, false) == 0 && block_pread(block, 100 * 512, buf, 512) == 0 && !buf[0] &&
-               !buf[511] && block_pread(block, 101 * 512, buf, 512) == 0 && buf[0] == 0xa5,
+    tap_ok(disk(&d, 13, 0, 16, false) == 0 && block_pread(block, 100 * 512, buf, 512) == 0 &&
+               !buf[0] && !buf[511] && block_pread(block, 101 * 512, buf, 512) == 0 &&
+               buf[0] == 0xa5,
            "disk: write zeroes");
     memory_write64(b.m->memory, data + 8, 0xffffffff);
     tap_ok(disk(&d, 13, 0, 16, false) == 1, "disk: too many zeroes");
@@ -576,7 +581,8 @@ static void receive_frames(struct driver *d, struct netdev *nd)
            "net: one is merged from two buffers");
     memory_read(b.m->memory, DRIVER_BUFFERS, got, 1000);
     memory_read(b.m->memory, DRIVER_BUFFERS + 0x1000, got + 1000, 512);
-    tap_ok(got[10] == 2 && got[0] == 2 && !memcmp(got + 12, frame, 1500), "net: header and contents");
+    tap_ok(got[10] == 2 && got[0] == 2 && !memcmp(got + 12, frame, 1500),
+           "net: header and contents");
     tap_ok(take_used(d, 0, &id, &len) && len == 76 && !nd->waiting, "net: the next in the third");
 }
 
@@ -613,7 +619,8 @@ static void send_frames(struct driver *d)
     make_available(d, 1, 0);
     driver_kick(d, 1);
     settle(1);
-    tap_ok(nsent == 1 && take_used(d, 1, &id, &len), "net: a checksum outside of the frame is refused");
+    tap_ok(nsent == 1 && take_used(d, 1, &id, &len),
+           "net: a checksum outside of the frame is refused");
     put_desc(d, 1, 1, mem, 100000, 0, 0);
     make_available(d, 1, 0);
     driver_kick(d, 1);
@@ -653,12 +660,107 @@ static void filter_frames(struct driver *d, struct netdev *nd)
     netdev_deliver(nd, (const uint8_t *)memcpy(frame, "\x02\1\2\3\4\5", 6), 64);
     netdev_deliver(nd, (const uint8_t *)memcpy(frame, "\x33\x33\0\0\0\1", 6), 64);
     netdev_deliver(nd, (const uint8_t *)memcpy(frame, "\xff\xff\xff\xff\xff\xff", 6), 64);
-    tap_ok((uint16_t)(used_index(d, 0) - before) == 4, "net: own, listed and broadcast frames come");
+    tap_ok((uint16_t)(used_index(d, 0) - before) == 4,
+           "net: own, listed and broadcast frames come");
     netdev_deliver(nd, (const uint8_t *)memcpy(frame, "\x33\x33\0\0\0\2", 6), 64);
     netdev_deliver(nd, (const uint8_t *)memcpy(frame, "\x02\1\2\3\4\6", 6), 64);
     tap_ok((uint16_t)(used_index(d, 0) - before) == 4, "net: others do not");
-    tap_ok(control(d, "\1\1\x02\x99\x99\x99\x99\x99", 8) == 0 && common_in(d, 0x2002, 4) == 0x99999999,
+    tap_ok(control(d, "\1\1\x02\x99\x99\x99\x99\x99", 8) == 0 &&
+               common_in(d, 0x2002, 4) == 0x99999999,
            "net: the driver sets its address");
+}
+
+/* A TCP segment over IPv4, broadcast so that every card takes it; returns its length. */
+static size_t segment(uint8_t *f, uint32_t seq, unsigned payload, uint8_t flags)
+{
+    unsigned total = 40 + payload;
+
+    memset(f, 0, 54);
+    memset(f, 0xff, 6);
+    memcpy(f + 12, "\x08\0\x45", 3);
+    f[16] = (uint8_t)(total >> 8);
+    f[17] = (uint8_t)total;
+    f[22] = 64;
+    f[23] = 6;
+    memcpy(f + 26, "\x0a\0\2\2\x0a\0\2\x0f", 8);
+    for (unsigned i = 0; i < 4; i++) {
+        f[38 + i] = (uint8_t)(seq >> (24 - 8 * i));
+    }
+    f[46] = 0x50;
+    f[47] = flags;
+    memset(f + 54, (int)seq, payload);
+    return 54 + payload;
+}
+
+/* Sums len bytes at p as the internet checksum does. */
+static unsigned internet_sum(const uint8_t *p, size_t len, unsigned sum)
+{
+    for (size_t i = 0; i + 1 < len; i += 2) {
+        sum += (unsigned)p[i] << 8 | p[i + 1];
+    }
+    while (sum >> 16) {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    return sum;
+}
+
+static void merge_frames(struct driver *d, struct netdev *nd)
+{
+    uint8_t f[2000], got[8192];
+    uint32_t id, len;
+
+    driver_start(d, UINT64_MAX, 3);
+    for (uint16_t i = 0; i < 8; i++) {
+        put_desc(d, 0, i, DRIVER_BUFFERS + 0x2000u * i, 0x2000, D_WRITE, 0);
+        make_available(d, 0, i);
+    }
+    netdev_batch_begin(nd);
+    netdev_deliver(nd, f, segment(f, 0xfffffff0, 1000, 16));
+    netdev_deliver(nd, f, segment(f, 0xfffffff0 + 1000, 1000, 16));
+    tap_ok(used_index(d, 0) == 0, "net: segments are gathered");
+    netdev_deliver(nd, f, segment(f, 0xfffffff0 + 2000, 500, 16 + 8));
+    netdev_deliver(nd, f, segment(f, 0xfffffff0 + 2500, 1000, 16)); /* behind a push: a new one */
+    netdev_deliver(nd, f, segment(f, 0x12345678, 1000, 16));        /* out of order: another */
+    netdev_deliver(nd, f, segment(f, 0x12345678 + 1000, 0, 16));    /* no data: by itself */
+    netdev_batch_end(nd);
+    tap_ok(take_used(d, 0, &id, &len) && len == 12 + 54 + 2500,
+           "net: three of them make one packet");
+    memory_read(b.m->memory, DRIVER_BUFFERS, got, len);
+    tap_ok(got[0] == 1 && got[1] == 1 && le_get16(got + 2) == 54 && le_get16(got + 4) == 1000 &&
+               le_get16(got + 6) == 34 && le_get16(got + 8) == 16 && le_get16(got + 10) == 1,
+           "net: its header tells the driver how it was made");
+    tap_ok(got[12 + 16] == (2540 >> 8) && got[12 + 17] == (2540 & 255) &&
+               internet_sum(got + 12 + 14, 20, 0) == 0xffff && got[12 + 47] == 24,
+           "net: length, checksum and flags of the whole");
+    tap_ok(((unsigned)got[12 + 50] << 8 | got[12 + 51]) == internet_sum(got + 12 + 26, 8, 6 + 2520),
+           "net: the sum of the pseudo header");
+    tap_ok(got[12 + 54] == 0xf0 && got[12 + 54 + 1000] == 0xd8 && got[12 + 54 + 2000] == 0xc0 &&
+               got[12 + 54 + 2499] == 0xc0,
+           "net: the data in order");
+    bool ok = true;
+    static const uint32_t others[] = {1000, 1000, 0};
+    for (unsigned i = 0; i < 3; i++) {
+        ok &= take_used(d, 0, &id, &len) && len == 12 + 54 + others[i];
+        memory_read(b.m->memory, DRIVER_BUFFERS + 0x2000 * id, got, 12);
+        ok &= got[0] == 2 && got[1] == 0;
+    }
+    tap_ok(ok && !take_used(d, 0, &id, &len), "net: what does not follow comes as it was");
+    for (unsigned i = 0; i < 4; i++) { /* the buffers that are left */
+        netdev_deliver(nd, f, segment(f, 7, 900, 16));
+    }
+    netdev_batch_begin(nd);
+    netdev_deliver(nd, f, segment(f, 1000, 100, 16));
+    netdev_deliver(nd, f, segment(f, 1100, 100, 16));
+    netdev_batch_end(nd);
+    netdev_deliver(nd, f, segment(f, 1200, 100, 16));
+    d->seen[0] = used_index(d, 0);
+    put_desc(d, 0, 0, DRIVER_BUFFERS, 0x2000, D_WRITE, 0);
+    make_available(d, 0, 0);
+    make_available(d, 0, 0);
+    driver_kick(d, 0);
+    tap_ok(take_used(d, 0, &id, &len) && len == 12 + 54 + 200 && take_used(d, 0, &id, &len) &&
+               len == 12 + 54 + 100,
+           "net: what found no room comes when there is some, in order");
 }
 
 static void test_net(void)
@@ -673,16 +775,19 @@ static void test_net(void)
     bench_must(device_realize(dev, &err) ? dev : NULL, &err);
     driver_find(&d, &b, dev);
     driver_start(&d, UINT64_MAX, 3);
-    tap_ok(common_in(&d, 0x2000, 4) == 0x12005452 && common_in(&d, 0x2006, 2) == 1, "net: address, link");
+    tap_ok(common_in(&d, 0x2000, 4) == 0x12005452 && common_in(&d, 0x2006, 2) == 1,
+           "net: address, link");
     receive_frames(&d, nd);
     send_frames(&d);
     filter_frames(&d, nd);
+    merge_frames(&d, nd);
     tap_ok(state_round_trip(dev), "net: state");
     driver_start(&d, 0, 3);
     put_desc(&d, 0, 0, DRIVER_BUFFERS, 20, D_WRITE, 0);
     make_available(&d, 0, 0);
     netdev_deliver(nd, sent, 64);
-    tap_ok(!nd->waiting && used_index(&d, 0) == 0, "net: a buffer that is too small loses the frame");
+    tap_ok(!nd->waiting && used_index(&d, 0) == 0,
+           "net: a buffer that is too small loses the frame");
     struct device *second = device_create(b.m, &virtio_net_type, NULL);
     device_set_ptr(second, "netdev", nd);
     tap_ok(!device_realize(second, &err), "net: %s", err.msg);

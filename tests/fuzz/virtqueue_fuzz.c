@@ -1,9 +1,9 @@
 /* Fuzzes virtio: the input drives a disk, a network card and a random number device through their
- * registers, with descriptors, rings and headers in guest RAM as bad as it likes. Nothing may crash,
- * hang or write outside of the guest's RAM (AddressSanitizer says so).
+ * registers, with descriptors, rings and headers in guest RAM as bad as it likes. Nothing may
+ * crash, hang or write outside of the guest's RAM (AddressSanitizer says so).
  *
- * With libFuzzer by `make fuzz`; with -DSTANDALONE it makes random inputs itself for as many seconds as
- * the first argument says. */
+ * With libFuzzer by `make fuzz`; with -DSTANDALONE it makes random inputs itself for as many
+ * seconds as the first argument says. */
 #include "host/block.h"
 #include "host/mainloop.h"
 #include "host/net.h"
@@ -81,8 +81,7 @@ static void set_up(void)
     device_set_ptr(card, "netdev", &net);
     driver_find_at(&driver[0], &bench, realized(disk), 0);
     driver_find_at(&driver[1], &bench, realized(card), 1);
-    driver_find_at(&driver[2], &bench,
-                   realized(device_create(bench.m, &virtio_rng_type, NULL)), 2);
+    driver_find_at(&driver[2], &bench, realized(device_create(bench.m, &virtio_rng_type, NULL)), 2);
 }
 
 /* An address: mostly RAM where rings and buffers are, sometimes its edges, registers or nothing. */
@@ -122,8 +121,8 @@ static void one_step(struct driver *d, struct input *in)
     case 3: /* a whole chain that looks like a request */
         at = take(in, 1) & 31;
         put_desc(d, q, (unsigned)at, DRIVER_BUFFERS + at * 64, 16, D_NEXT, (uint16_t)at + 1);
-        put_desc(d, q, (unsigned)at + 1, address(in), take(in, 2), (uint16_t)(D_NEXT | (op >> 3 & 2)),
-                 (uint16_t)at + 2);
+        put_desc(d, q, (unsigned)at + 1, address(in), take(in, 2),
+                 (uint16_t)(D_NEXT | (op >> 3 & 2)), (uint16_t)at + 2);
         put_desc(d, q, (unsigned)at + 2, DRIVER_BUFFERS + at * 64 + 32, 1, D_WRITE, 0);
         memory_write32(bench.m->memory, DRIVER_BUFFERS + at * 64, take(in, 1));
         memory_write64(bench.m->memory, DRIVER_BUFFERS + at * 64 + 8, take(in, 2));
@@ -143,15 +142,29 @@ static void one_step(struct driver *d, struct input *in)
                      1u << (op >> 6) % 3);
         break;
     case 8: /* not the BARs: each new map of memory is kept until the end */
-        pci_config_write(p->bus, 0, p->devfn, 0x40 + take(in, 1) % 0xc0, take(in, 4), 1u << (op >> 6) % 3);
+        pci_config_write(p->bus, 0, p->devfn, 0x40 + take(in, 1) % 0xc0, take(in, 4),
+                         1u << (op >> 6) % 3);
         break;
     case 9:
         memory_write32(bench.m->memory, DRIVER_RINGS + (take(in, 3) & 0x1fffff), take(in, 4));
         break;
     case 10:
         memset(frame, op, sizeof(frame));
-        memcpy(frame, d->v->pci.config, 64);
-        netdev_deliver(&net, frame, 1 + take(in, 2) % sizeof(frame));
+        at = take(in, 2) % sizeof(frame);
+        if (op & 16) { /* TCP over IPv4, more or less */
+            memcpy(frame + 12, "\x08\0\x45", 3);
+            frame[16] = (uint8_t)((at - 14) >> 8);
+            frame[17] = (uint8_t)(at - 14);
+            memset(frame + 18, 0, 36);
+            frame[23] = 6;
+            frame[41] = (uint8_t)take(in, 1);
+            frame[46] = (uint8_t)(0x50 + (take(in, 1) & 0xf0));
+            frame[47] = 16;
+        }
+        netdev_deliver(&net, frame, at + 1 - (op >> 4 & 1));
+        if (op & 32) {
+            net.batch ^= 1;
+        }
         break;
     case 11:
         block_drain(block);
@@ -171,7 +184,8 @@ static void one_step(struct driver *d, struct input *in)
         ioport_read(bench.m->memory, (uint16_t)(d->ports + (op >> 4)), 4);
         break;
     default:
-        memory_view_store(bench.m->memory, VIEW_NORMAL, d->msix + (take(in, 2) & 0xfff), take(in, 4), 4);
+        memory_view_store(bench.m->memory, VIEW_NORMAL, d->msix + (take(in, 2) & 0xfff),
+                          take(in, 4), 4);
         break;
     }
 }
@@ -201,7 +215,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         free(f);
     }
     net.tail = &net.first;
-    net.waiting = 0;
+    net.waiting = net.batch = 0;
     return 0;
 }
 
