@@ -615,6 +615,24 @@ void memory_written(struct memory *mem, uint64_t phys, uint64_t len)
     }
 }
 
+void memory_discard(struct memory *mem, uint64_t phys, uint64_t len)
+{
+    while (len) {
+        const struct range *r = memory_find(mem, VIEW_NORMAL, phys);
+        uint64_t n = r ? r->end - phys : 4096 - (phys & 4095), offset;
+        n = n < len ? n : len;
+        if (r && r->map->ram && !r->map->readonly) {
+            uint8_t *p = ram_at(r, phys, &offset);
+            uint64_t skip = -(uintptr_t)p & 4095, whole = n > skip ? (n - skip) & ~UINT64_C(4095) : 0;
+            if (whole && madvise(p + skip, whole, MADV_REMOVE) == 0) {
+                invalidate_code(mem, r, phys + skip, whole);
+            }
+        }
+        phys += n;
+        len -= n;
+    }
+}
+
 /* ---- single accesses in a view ---- */
 
 /* An access that crosses the end of a range is done byte by byte. */

@@ -94,6 +94,8 @@ bool memory_store16_release(struct memory *mem, uint64_t phys, uint16_t value);
  * RAM, or read only and write is asked for. After a write, memory_written() tells the translator. */
 void *memory_ram_pointer(struct memory *mem, uint64_t phys, uint64_t len, bool write, uint64_t *n);
 void memory_written(struct memory *mem, uint64_t phys, uint64_t len);
+/* Gives the whole pages of RAM in the range back to the host; they read as zeros from now on. */
+void memory_discard(struct memory *mem, uint64_t phys, uint64_t len);
 
 /* Single physical accesses in a given view (page walker, MMIO from vcpus, SMM state save). They take
  * the machine lock for MMIO themselves. size 1, 2, 4, 8. */

@@ -66,9 +66,9 @@ struct virtio_class {
     void (*config_read)(struct virtio *v, uint8_t *config);
     /* config is what it would be after the write; may be NULL. */
     void (*config_write)(struct virtio *v, const uint8_t *config, unsigned offset, unsigned size);
-    void (*kick)(struct virtio *v, struct virtqueue *q); /* there may be chains */
+    void (*kick)(struct virtio *v, struct virtqueue *q); /* there may be chains; also when the
+                                                             * driver starts */
     void (*reset)(struct virtio *v); /* forget (and wait for) everything in flight; may be NULL */
-    void (*started)(struct virtio *v); /* DRIVER_OK was set; may be NULL */
 };
 
 struct virtio {
@@ -76,7 +76,7 @@ struct virtio {
     const struct virtio_class *class;
     struct msix msix;
     /* properties */
-    char *addr;
+    char *addr, *bus;
     uint32_t vectors;
     bool disable_legacy, disable_modern, indirect, event_idx;
 
@@ -98,16 +98,15 @@ struct virtio {
 /* Properties that every device has. */
 enum { VIRTIO_VECTORS_AUTO = 0xffffffff };
 #define VIRTIO_PROPS(st, f)                                                                        \
-    {"addr", PT_STRING, offsetof(st, f.addr), 0, "PCI slot, or slot.function, in hex"},           \
-        {"vectors", PT_U32, offsetof(st, f.vectors), VIRTIO_VECTORS_AUTO,                         \
-         "MSI-X vectors (default: one a queue and one for configuration)"},                       \
-        {"disable-legacy", PT_BOOL, offsetof(st, f.disable_legacy), 0,                            \
-         "no interface of virtio before 1.0"},                                                    \
-        {"disable-modern", PT_BOOL, offsetof(st, f.disable_modern), 0, "no interface of 1.0"},    \
-        {"indirect_desc", PT_BOOL, offsetof(st, f.indirect), 1, "offer indirect descriptors"},    \
-    {                                                                                              \
-        "event_idx", PT_BOOL, offsetof(st, f.event_idx), 1, "offer the event index"                \
-    }
+    {"addr", PT_STRING, offsetof(st, f.addr), 0, "PCI slot, or slot.function, in hex"},            \
+        {"bus", PT_STRING, offsetof(st, f.bus), 0, "PCI bus: pci.0 is the only one"},              \
+        {"vectors", PT_U32, offsetof(st, f.vectors), VIRTIO_VECTORS_AUTO,                          \
+         "MSI-X vectors (default: one a queue and one for configuration)"},                        \
+        {"disable-legacy", PT_BOOL, offsetof(st, f.disable_legacy), 0,                             \
+         "no interface of virtio before 1.0"},                                                     \
+        {"disable-modern", PT_BOOL, offsetof(st, f.disable_modern), 0, "no interface of 1.0"},     \
+        {"indirect_desc", PT_BOOL, offsetof(st, f.indirect), 1, "offer indirect descriptors"},     \
+        {"event_idx", PT_BOOL, offsetof(st, f.event_idx), 1, "offer the event index"}
 
 /* ---- virtio_pci.c ---- */
 bool virtio_init(struct virtio *v, const struct virtio_class *class, struct error *err);

@@ -322,13 +322,6 @@ static void blk_kick(struct virtio *v, struct virtqueue *q)
     } while (!virtqueue_empty(q));
 }
 
-static void blk_started(struct virtio *v)
-{
-    if (v->queue[0].ready) {
-        blk_kick(v, &v->queue[0]);
-    }
-}
-
 /* ---- configuration ---- */
 
 static uint64_t blk_features(struct virtio *v)
@@ -389,7 +382,6 @@ static const struct virtio_class blk_class = {
     .config_write = blk_config_write,
     .kick = blk_kick,
     .reset = blk_soft_reset,
-    .started = blk_started,
 };
 
 /* ---- life ---- */

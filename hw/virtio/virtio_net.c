@@ -458,15 +458,6 @@ static void net_kick(struct virtio *v, struct virtqueue *q)
     }
 }
 
-static void net_started(struct virtio *v)
-{
-    for (unsigned i = 0; i <= Q_CONTROL; i++) {
-        if (v->queue[i].ready) {
-            net_kick(v, &v->queue[i]);
-        }
-    }
-}
-
 /* ---- configuration ---- */
 
 static uint64_t net_features(struct virtio *v)
@@ -530,7 +521,6 @@ static const struct virtio_class net_class = {
     .config_write = net_config_write,
     .kick = net_kick,
     .reset = net_soft_reset,
-    .started = net_started,
 };
 
 /* ---- life ---- */

@@ -159,6 +159,20 @@ static void soft_reset(struct virtio *v)
     isr_take(v);
 }
 
+static void kick(struct virtio *v, unsigned n)
+{
+    if (n < VIRTIO_MAX_QUEUES && v->queue[n].ready && virtio_running(v)) {
+        v->class->kick(v, &v->queue[n]);
+    }
+}
+
+static void kick_all(struct virtio *v)
+{
+    for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++) {
+        kick(v, i);
+    }
+}
+
 static void set_status(struct virtio *v, uint8_t status, bool modern)
 {
     uint8_t old = v->status;
@@ -171,8 +185,8 @@ static void set_status(struct virtio *v, uint8_t status, bool modern)
         status &= (uint8_t)~VIRTIO_FEATURES_OK;
     }
     v->status = (uint8_t)(status | (old & VIRTIO_NEEDS_RESET));
-    if ((status & VIRTIO_DRIVER_OK) && !(old & VIRTIO_DRIVER_OK) && v->class->started) {
-        v->class->started(v);
+    if ((status & VIRTIO_DRIVER_OK) && !(old & VIRTIO_DRIVER_OK)) {
+        kick_all(v); /* what was made available before */
     }
 }
 
@@ -183,13 +197,6 @@ static struct virtqueue *selected(struct virtio *v)
     struct virtqueue *q = v->queue_select < VIRTIO_MAX_QUEUES ? &v->queue[v->queue_select] : NULL;
 
     return q && q->num_max ? q : NULL;
-}
-
-static void kick(struct virtio *v, unsigned n)
-{
-    if (n < VIRTIO_MAX_QUEUES && v->queue[n].ready && virtio_running(v)) {
-        v->class->kick(v, &v->queue[n]);
-    }
 }
 
 static uint16_t known_vector(const struct virtio *v, uint64_t vector)
@@ -662,6 +669,9 @@ bool virtio_init(struct virtio *v, const struct virtio_class *class, struct erro
     nqueues = (unsigned)read_num_queues(v, NULL);
     if (v->vectors == VIRTIO_VECTORS_AUTO) {
         v->vectors = nqueues + 1;
+    }
+    if (v->bus && strcmp(v->bus, "pci.0") && strcmp(v->bus, "pci")) {
+        return error_set(err, "bus=%s: this machine's only PCI bus is pci.0", v->bus);
     }
     if (v->disable_legacy && v->disable_modern) {
         return error_set(err, "%s: disable-legacy and disable-modern leave no interface",

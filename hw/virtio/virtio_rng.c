@@ -86,11 +86,6 @@ static void rng_kick(struct virtio *v, struct virtqueue *q)
     serve(container_of(v, struct virtio_rng, virtio));
 }
 
-static void rng_started(struct virtio *v)
-{
-    rng_kick(v, NULL);
-}
-
 static uint64_t rng_features(struct virtio *v)
 {
     (void)v;
@@ -108,7 +103,6 @@ static const struct virtio_class rng_class = {
     .features = rng_features,
     .config_read = rng_config,
     .kick = rng_kick,
-    .started = rng_started,
 };
 
 static void rng_reset(struct device *d)
