@@ -24,6 +24,9 @@
     _(virtio_blk_type) \
     _(virtio_net_type) \
     _(virtio_rng_type) \
+    _(virtio_serial_type) \
+    _(virtconsole_type) \
+    _(virtserialport_type) \
     _(direct_boot_type)
 /* clang-format on */
 
