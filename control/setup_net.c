@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_CARD "virtio-net-pci"
+#define DEFAULT_CARD "e1000" /* every system has a driver for it */
 
 struct network { /* the parsed text of a -netdev or -nic; strings are its own */
     bool nic;
@@ -178,8 +178,10 @@ static bool make_network(struct program *p, const struct network *n, struct erro
     if (!make_user(p, n, name, err)) {
         return false;
     }
-    if (n->nic && asprintf(&p->nic_devices[p->nnic_devices++], "%s,netdev=%s%s%s",
-                           n->model && strcmp(n->model, "virtio") ? n->model : DEFAULT_CARD, name,
+    const char *card = !n->model                     ? DEFAULT_CARD
+                       : !strcmp(n->model, "virtio") ? "virtio-net-pci"
+                                                     : n->model;
+    if (n->nic && asprintf(&p->nic_devices[p->nnic_devices++], "%s,netdev=%s%s%s", card, name,
                            n->mac ? ",mac=" : "", n->mac ? n->mac : "") < 0) {
         abort();
     }

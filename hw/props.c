@@ -165,8 +165,23 @@ bool device_set_ptr(struct device *d, const char *prop, void *value)
     return true;
 }
 
+/* Other names by which people know them. */
+static const struct {
+    const char *alias, *name;
+} aliases[] = {
+    {"virtio-blk", "virtio-blk-pci"},         {"virtio-net", "virtio-net-pci"},
+    {"virtio-rng", "virtio-rng-pci"},         {"virtio-serial", "virtio-serial-pci"},
+    {"virtio-balloon", "virtio-balloon-pci"}, {"e1000-82540em", "e1000"},
+};
+
 const struct device_type *device_type_find(const char *name)
 {
+    for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
+        if (!strcmp(aliases[i].alias, name)) {
+            name = aliases[i].name;
+            break;
+        }
+    }
     for (const struct device_type *const *t = device_types; *t; t++) {
         if (!strcmp((*t)->name, name)) {
             return *t;

@@ -615,6 +615,37 @@ void memory_written(struct memory *mem, uint64_t phys, uint64_t len)
     }
 }
 
+uint64_t memory_read_ram(struct memory *mem, uint64_t phys, void *buf, uint64_t len)
+{
+    uint64_t done = 0, n;
+
+    while (done < len) {
+        const void *p = memory_ram_pointer(mem, phys + done, len - done, false, &n);
+        if (!p) {
+            break;
+        }
+        memcpy((uint8_t *)buf + done, p, n);
+        done += n;
+    }
+    return done;
+}
+
+uint64_t memory_write_ram(struct memory *mem, uint64_t phys, const void *buf, uint64_t len)
+{
+    uint64_t done = 0, n;
+
+    while (done < len) {
+        void *p = memory_ram_pointer(mem, phys + done, len - done, true, &n);
+        if (!p) {
+            break;
+        }
+        memcpy(p, (const uint8_t *)buf + done, n);
+        memory_written(mem, phys + done, n);
+        done += n;
+    }
+    return done;
+}
+
 void memory_discard(struct memory *mem, uint64_t phys, uint64_t len)
 {
     while (len) {

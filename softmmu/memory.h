@@ -94,6 +94,10 @@ bool memory_store16_release(struct memory *mem, uint64_t phys, uint16_t value);
  * RAM, or read only and write is asked for. After a write, memory_written() tells the translator. */
 void *memory_ram_pointer(struct memory *mem, uint64_t phys, uint64_t len, bool write, uint64_t *n);
 void memory_written(struct memory *mem, uint64_t phys, uint64_t len);
+/* Copy like memory_read and memory_write, but only what lies in RAM: the bytes before the first that does
+ * not. For devices whose own registers must not be reached (they would call themselves). */
+uint64_t memory_read_ram(struct memory *mem, uint64_t phys, void *buf, uint64_t len);
+uint64_t memory_write_ram(struct memory *mem, uint64_t phys, const void *buf, uint64_t len);
 /* Gives the whole pages of RAM in the range back to the host; they read as zeros from now on. */
 void memory_discard(struct memory *mem, uint64_t phys, uint64_t len);
 

@@ -187,6 +187,32 @@ static void setup_bar(struct pci_device *p, unsigned n)
     }
 }
 
+bool pci_parse_address(const char *bus, const char *addr, int *devfn, struct error *err)
+{
+    unsigned long slot, fn = 0;
+    char *end;
+
+    *devfn = -1;
+    if (bus && strcmp(bus, "pci.0") && strcmp(bus, "pci")) {
+        return error_set(err, "bus=%s: this machine's only PCI bus is pci.0", bus);
+    }
+    if (!addr) {
+        return true;
+    }
+    slot = strtoul(addr, &end, 16);
+    bool good = end != addr && addr[0] != '-';
+    if (good && *end == '.') {
+        const char *dot = end + 1;
+        fn = strtoul(dot, &end, 16);
+        good = end != dot;
+    }
+    if (!good || *end || slot > 31 || fn > 7) {
+        return error_set(err, "addr=%s is not a PCI slot (0 to 1f) or slot.function", addr);
+    }
+    *devfn = (int)(slot << 3 | fn);
+    return true;
+}
+
 void pci_set_bar_mmio(struct pci_device *p, unsigned n, uint64_t size, bool io,
                       const struct mmio_ops *ops, void *opaque)
 {

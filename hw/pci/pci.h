@@ -43,6 +43,9 @@ struct pci_device {
 
 /* devfn -1: first free slot. Called by pci devices' realize first. */
 bool pci_register(struct pci_device *p, int devfn, struct error *err);
+/* The properties bus= ("pci.0") and addr= ("5", "05.1", "0x5": slot and function in hex) as a devfn; both
+ * may be NULL. -1: any. */
+bool pci_parse_address(const char *bus, const char *addr, int *devfn, struct error *err);
 void pci_set_bar_mmio(struct pci_device *p, unsigned n, uint64_t size, bool io, const struct mmio_ops *ops,
                       void *opaque);
 void pci_set_bar_ram(struct pci_device *p, unsigned n, struct ram *ram, bool prefetch);

@@ -9,9 +9,9 @@
 
 #include "host/le.h"
 #include "host/net.h"
+#include "hw/net/card.h"
 #include "hw/virtio/tcp_merge.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -530,37 +530,6 @@ static void net_reset(struct device *d)
     virtio_reset((struct virtio *)d);
 }
 
-extern const struct device_type virtio_net_type;
-
-static void count_cards(struct device *d, void *opaque)
-{
-    *(unsigned *)opaque += d->type == &virtio_net_type && d->realized;
-}
-
-static bool parse_mac(struct virtio_net *n, struct error *err)
-{
-    unsigned b[MAC_BYTES] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
-    int end = -1;
-
-    if (!n->mac) {
-        unsigned others = 0;
-        device_foreach(n->virtio.pci.dev.machine, count_cards, &others);
-        b[MAC_BYTES - 1] += others;
-    } else if (sscanf(n->mac, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-                      &end) != MAC_BYTES ||
-               end < 0 || n->mac[end]) {
-        return error_set(err, "virtio-net-pci: mac=%s is not an address like 52:54:00:12:34:56",
-                         n->mac);
-    }
-    if (b[0] & 1) {
-        return error_set(err, "virtio-net-pci: mac=%s is a group's address", n->mac);
-    }
-    for (unsigned i = 0; i < MAC_BYTES; i++) {
-        n->own_mac[i] = (uint8_t)b[i];
-    }
-    return true;
-}
-
 static bool check_size(const char *name, unsigned size, struct error *err)
 {
     return (size >= 64 && size <= VIRTQUEUE_MAX && !(size & (size - 1))) ||
@@ -572,7 +541,8 @@ static bool net_realize(struct device *d, struct error *err)
 {
     struct virtio_net *n = (struct virtio_net *)d;
 
-    if (!parse_mac(n, err) || !check_size("rx_queue_size", n->rx_queue_size, err) ||
+    if (!net_card_address(d, n->mac, n->own_mac, err) ||
+        !check_size("rx_queue_size", n->rx_queue_size, err) ||
         !check_size("tx_queue_size", n->tx_queue_size, err)) {
         return false;
     }

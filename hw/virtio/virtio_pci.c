@@ -636,29 +636,6 @@ static bool add_modern(struct virtio *v, struct error *err)
     return true;
 }
 
-/* "5", "05.1", "0x5": slot and function in hex; empty: -1, the next free one. */
-static bool parse_addr(const char *text, int *devfn, struct error *err)
-{
-    unsigned long slot, fn = 0;
-    char *end;
-
-    *devfn = -1;
-    if (!text) {
-        return true;
-    }
-    slot = strtoul(text, &end, 16);
-    if (end != text && *end == '.') {
-        const char *dot = end + 1;
-        fn = strtoul(dot, &end, 16);
-        end = end == dot ? (char *)(uintptr_t)text : end;
-    }
-    if (end == text || *end || text[0] == '-' || slot > 31 || fn > 7) {
-        return error_set(err, "addr=%s is not a PCI slot (0 to 1f) or slot.function", text);
-    }
-    *devfn = (int)(slot << 3 | fn);
-    return true;
-}
-
 bool virtio_init(struct virtio *v, const struct virtio_class *class, struct error *err)
 {
     struct pci_device *p = &v->pci;
@@ -670,14 +647,11 @@ bool virtio_init(struct virtio *v, const struct virtio_class *class, struct erro
     if (v->vectors == VIRTIO_VECTORS_AUTO) {
         v->vectors = nqueues + 1;
     }
-    if (v->bus && strcmp(v->bus, "pci.0") && strcmp(v->bus, "pci")) {
-        return error_set(err, "bus=%s: this machine's only PCI bus is pci.0", v->bus);
-    }
     if (v->disable_legacy && v->disable_modern) {
         return error_set(err, "%s: disable-legacy and disable-modern leave no interface",
                          p->dev.type->name);
     }
-    if (!parse_addr(v->addr, &devfn, err) || !pci_register(p, devfn, err) ||
+    if (!pci_parse_address(v->bus, v->addr, &devfn, err) || !pci_register(p, devfn, err) ||
         !msix_init(&v->msix, p, BAR_MSIX, v->vectors, err) ||
         (!v->disable_modern && !add_modern(v, err))) {
         return false;

@@ -61,38 +61,6 @@ void virtqueue_reset(struct virtqueue *q)
 
 /* ---- guest memory ---- */
 
-/* Copies what lies in RAM; returns the bytes before the first that does not. */
-static uint64_t copy_from_ram(struct memory *mem, uint64_t addr, uint8_t *buf, uint64_t len)
-{
-    uint64_t done = 0, n;
-
-    while (done < len) {
-        const void *p = memory_ram_pointer(mem, addr + done, len - done, false, &n);
-        if (!p) {
-            break;
-        }
-        memcpy(buf + done, p, n);
-        done += n;
-    }
-    return done;
-}
-
-static uint64_t copy_to_ram(struct memory *mem, uint64_t addr, const uint8_t *buf, uint64_t len)
-{
-    uint64_t done = 0, n;
-
-    while (done < len) {
-        void *p = memory_ram_pointer(mem, addr + done, len - done, true, &n);
-        if (!p) {
-            break;
-        }
-        memcpy(p, buf + done, n);
-        memory_written(mem, addr + done, n);
-        done += n;
-    }
-    return done;
-}
-
 static bool load16(struct virtqueue *q, uint64_t addr, uint16_t *v)
 {
     if (memory_load16_acquire(memory_of(q), addr, v)) {
@@ -117,7 +85,8 @@ static bool read_descriptor(struct virtqueue *q, uint64_t table, unsigned n, str
 {
     uint8_t b[DESC_BYTES];
 
-    if (copy_from_ram(memory_of(q), table + (uint64_t)n * DESC_BYTES, b, sizeof(b)) != sizeof(b)) {
+    if (memory_read_ram(memory_of(q), table + (uint64_t)n * DESC_BYTES, b, sizeof(b)) !=
+        sizeof(b)) {
         virtio_error(q->virtio, "queue %u: descriptor %u at %#" PRIx64 " is not in RAM", q->index,
                      n, table);
         return false;
@@ -282,7 +251,7 @@ void virtqueue_push(struct virtq_chain *c, uint32_t n)
     le_put32(entry, c->head);
     le_put32(entry + 4, n);
     free(c);
-    if (copy_to_ram(memory_of(q), addr, entry, sizeof(entry)) != sizeof(entry)) {
+    if (memory_write_ram(memory_of(q), addr, entry, sizeof(entry)) != sizeof(entry)) {
         virtio_error(q->virtio, "queue %u: used ring at %#" PRIx64 " is not in RAM", q->index,
                      addr);
         return;
@@ -340,8 +309,7 @@ void virtqueue_want_kicks(struct virtqueue *q, bool want)
 /* ---- contents ---- */
 
 static uint64_t copy(const struct virtq_chain *c, unsigned from, unsigned n, uint64_t offset,
-                     uint8_t *buf, uint64_t len,
-                     uint64_t (*fn)(struct memory *mem, uint64_t addr, uint8_t *buf, uint64_t len))
+                     uint8_t *buf, uint64_t len, bool write)
 {
     const struct virtq_segment *s = &c->segment[from];
     uint64_t done = 0;
@@ -353,11 +321,13 @@ static uint64_t copy(const struct virtq_chain *c, unsigned from, unsigned n, uin
         }
         uint64_t piece = s[i].len - offset;
         piece = piece < len - done ? piece : len - done;
-        uint64_t moved = fn(memory_of(c->queue), s[i].addr + offset, buf + done, piece);
+        uint64_t addr = s[i].addr + offset;
+        uint64_t moved = write ? memory_write_ram(memory_of(c->queue), addr, buf + done, piece)
+                               : memory_read_ram(memory_of(c->queue), addr, buf + done, piece);
         done += moved;
         if (moved < piece) {
             log_at(c->queue->virtio->pci.dev.machine->log, LOG_GUEST_ERROR,
-                   "virtio: buffer at %#" PRIx64 " is not RAM\n", s[i].addr + offset + moved);
+                   "virtio: buffer at %#" PRIx64 " is not RAM\n", addr + moved);
             break;
         }
         offset = 0;
@@ -365,17 +335,12 @@ static uint64_t copy(const struct virtq_chain *c, unsigned from, unsigned n, uin
     return done;
 }
 
-static uint64_t to_ram(struct memory *mem, uint64_t addr, uint8_t *buf, uint64_t len)
-{
-    return copy_to_ram(mem, addr, buf, len);
-}
-
 uint64_t virtq_read(const struct virtq_chain *c, uint64_t offset, void *buf, uint64_t len)
 {
-    return copy(c, 0, c->nout, offset, buf, len, copy_from_ram);
+    return copy(c, 0, c->nout, offset, buf, len, false);
 }
 
 uint64_t virtq_write(const struct virtq_chain *c, uint64_t offset, const void *buf, uint64_t len)
 {
-    return copy(c, c->nout, c->nin, offset, (uint8_t *)(uintptr_t)buf, len, to_ram);
+    return copy(c, c->nout, c->nin, offset, (uint8_t *)(uintptr_t)buf, len, true);
 }
