@@ -1,4 +1,4 @@
-/* Fuzzes virtio: the input drives a disk, a network card and a random number device through their
+/* Fuzzes virtio: the input drives a disk, a network card and other devices through their
  * registers, with descriptors, rings and headers in guest RAM as bad as it likes. Nothing may
  * crash, hang or write outside of the guest's RAM (AddressSanitizer says so).
  *
@@ -13,9 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-extern const struct device_type virtio_blk_type, virtio_net_type, virtio_rng_type;
+extern const struct device_type virtio_blk_type, virtio_net_type, virtio_rng_type,
+    virtio_balloon_type, virtio_serial_type, virtconsole_type, virtserialport_type;
 
-enum { NDEVICES = 3, DISK_BYTES = 1 << 20 };
+enum { NDEVICES = 5, NQUEUES = 4, DISK_BYTES = 1 << 20 };
 
 static struct bench bench;
 static struct mainloop *loop;
@@ -82,6 +83,15 @@ static void set_up(void)
     driver_find_at(&driver[0], &bench, realized(disk), 0);
     driver_find_at(&driver[1], &bench, realized(card), 1);
     driver_find_at(&driver[2], &bench, realized(device_create(bench.m, &virtio_rng_type, NULL)), 2);
+    struct device *balloon = device_create(bench.m, &virtio_balloon_type, NULL);
+    device_set(balloon, "free-page-reporting", "on", &err);
+    driver_find_at(&driver[3], &bench, realized(balloon), 3);
+    driver_find_at(&driver[4], &bench, realized(device_create(bench.m, &virtio_serial_type, NULL)),
+                   4);
+    realized(device_create(bench.m, &virtconsole_type, NULL));
+    struct device *port = device_create(bench.m, &virtserialport_type, NULL);
+    device_set(port, "name", "org.example.port", &err);
+    realized(port);
 }
 
 /* An address: mostly RAM where rings and buffers are, sometimes its edges, registers or nothing. */
@@ -174,7 +184,7 @@ static void one_step(struct driver *d, struct input *in)
         machine_lock(bench.m);
         break;
     case 12:
-        driver_start(d, take(in, 4) | (uint64_t)take(in, 1) << 32, 3);
+        driver_start(d, take(in, 4) | (uint64_t)take(in, 1) << 32, NQUEUES);
         break;
     case 13:
         clock_advance(bench.m->clock, (int64_t)take(in, 4));
@@ -199,7 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!bench.m) {
         set_up();
     }
-    driver_start(&driver[n], UINT64_C(0x1ffffffff), 3);
+    driver_start(&driver[n], UINT64_C(0x1ffffffff), NQUEUES);
     while (in.p < in.end) {
         one_step(&driver[n], &in);
     }
