@@ -322,7 +322,9 @@ static bool apply_globals(struct program *p, struct device *d, struct error *err
     return true;
 }
 
-static bool make_device(struct program *p, const char *text, struct error *err)
+/* option and shown: what the person wrote, for errors. */
+static bool make_device(struct program *p, const char *text, const char *option, const char *shown,
+                        struct error *err)
 {
     char *name = opt_get(text, "driver", "driver"), *id = opt_get(text, "driver", "id");
     const struct device_type *type = name ? device_type_find(name) : NULL;
@@ -347,25 +349,26 @@ static bool make_device(struct program *p, const char *text, struct error *err)
     }
     free(name);
     free(id);
-    return ok || error_prefix(err, "-device %s", text);
+    return ok || error_prefix(err, "-%s %s", option, shown);
 }
 
 static bool make_devices(struct program *p, struct error *err)
 {
     for (unsigned i = 0; i < p->nnic_devices; i++) {
-        if (!make_device(p, p->nic_devices[i], err)) {
+        if (!make_device(p, p->nic_devices[i], "nic", p->nic_texts[i], err)) {
             return false;
         }
     }
     for (unsigned i = 0; i < p->nvirtio_drives; i++) {
         char text[256];
         snprintf(text, sizeof(text), "virtio-blk-pci,drive=%s", block_id(p->virtio_drives[i]));
-        if (!make_device(p, text, err)) {
+        if (!make_device(p, text, "drive", block_id(p->virtio_drives[i]), err)) {
             return false;
         }
     }
     for (unsigned i = 0; i < p->opt.devices.n; i++) {
-        if (!make_device(p, p->opt.devices.item[i], err)) {
+        const char *text = p->opt.devices.item[i];
+        if (!make_device(p, text, "device", text, err)) {
             return false;
         }
     }

@@ -29,7 +29,8 @@ struct program {
     unsigned nvirtio_drives;
     struct netdev *netdevs[SETUP_NETDEVS];
     unsigned nnetdevs;
-    char *nic_devices[SETUP_NETDEVS]; /* -device texts that -nic stands for */
+    char *nic_devices[SETUP_NETDEVS];     /* -device texts that -nic stands for */
+    const char *nic_texts[SETUP_NETDEVS]; /* what the person wrote */
     unsigned nnic_devices;
     struct chardev *monitor_chardev;
     struct monitor *monitor;

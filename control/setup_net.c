@@ -151,7 +151,8 @@ static bool make_user(struct program *p, const struct network *n, const char *id
     return nd != NULL;
 }
 
-static bool make_network(struct program *p, const struct network *n, struct error *err)
+static bool make_network(struct program *p, const struct network *n, const char *text,
+                         struct error *err)
 {
     char id[32];
 
@@ -181,9 +182,12 @@ static bool make_network(struct program *p, const struct network *n, struct erro
     const char *card = !n->model                     ? DEFAULT_CARD
                        : !strcmp(n->model, "virtio") ? "virtio-net-pci"
                                                      : n->model;
-    if (n->nic && asprintf(&p->nic_devices[p->nnic_devices++], "%s,netdev=%s%s%s", card, name,
-                           n->mac ? ",mac=" : "", n->mac ? n->mac : "") < 0) {
-        abort();
+    if (n->nic) {
+        p->nic_texts[p->nnic_devices] = text;
+        if (asprintf(&p->nic_devices[p->nnic_devices++], "%s,netdev=%s%s%s", card, name,
+                     n->mac ? ",mac=" : "", n->mac ? n->mac : "") < 0) {
+            abort();
+        }
     }
     return true;
 }
@@ -192,8 +196,8 @@ static bool make_all(struct program *p, const struct opt_list *list, bool nic, s
 {
     for (unsigned i = 0; i < list->n; i++) {
         struct network n = {.nic = nic};
-        bool ok =
-            opt_foreach(list->item[i], "type", network_pair, &n, err) && make_network(p, &n, err);
+        bool ok = opt_foreach(list->item[i], "type", network_pair, &n, err) &&
+                  make_network(p, &n, list->item[i], err);
         free_network(&n);
         if (!ok) {
             return error_prefix(err, "-%s %s", nic ? "nic" : "netdev", list->item[i]);

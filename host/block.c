@@ -133,6 +133,10 @@ static int write_zeroes(struct block *b, uint64_t offset, uint64_t len)
 {
     static const uint8_t zero[GRAIN];
 
+    if (b->overlay < 0 && !b->readonly && offset <= b->size && len <= b->size - offset &&
+        fallocate(b->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len) == 0) {
+        return 0;
+    }
     while (len) {
         uint64_t n = len < GRAIN ? len : GRAIN;
         int r = transfer(b, true, offset, (void *)(uintptr_t)zero, n);
