@@ -1,10 +1,12 @@
 /* The monitor's commands: one row each. */
 #include "config.h"
 #include "control/monitor.h"
+#include "control/options.h"
 #include "cpu/x86.h"
 #include "host/nearest.h"
 #include "hw/device.h"
 #include "hw/pci/pci.h"
+#include "hw/virtio/virtio_balloon.h"
 #include "softmmu/machine.h"
 #include "tcg/tcg.h"
 
@@ -61,6 +63,18 @@ static void cmd_nmi(struct machine *m, const char *arg, FILE *out)
     }
 }
 
+static void cmd_balloon(struct machine *m, const char *arg, FILE *out)
+{
+    struct error err = {{0}};
+    uint64_t bytes;
+
+    if (!opt_size(arg, 1 << 20, &bytes) || !bytes) {
+        fprintf(out, "balloon: '%s' is not a size in MiB\n", arg);
+    } else if (!balloon_set(m, bytes, &err)) {
+        fprintf(out, "balloon: %s\n", err.msg);
+    }
+}
+
 /* ---- info ---- */
 
 static void info_status(struct machine *m, const char *arg, FILE *out)
@@ -96,6 +110,15 @@ static void info_pci(struct machine *m, const char *arg, FILE *out)
     if (pci_root(m)) {
         print_text(pci_describe(pci_root(m)), out);
     }
+}
+
+static void info_balloon(struct machine *m, const char *arg, FILE *out)
+{
+    char *text = balloon_describe(m);
+
+    (void)arg;
+    fputs(text ? text : "there is no memory balloon\n", out);
+    free(text);
 }
 
 static void info_jit(struct machine *m, const char *arg, FILE *out)
@@ -165,6 +188,7 @@ static const struct command info_rows[] = {
     {"version", "", "version of the program", info_version},
     {"mtree", "", "map of memory and I/O ports", info_mtree},
     {"pci", "", "PCI devices", info_pci},
+    {"balloon", "", "memory of the guest", info_balloon},
     {"qtree", "", "all devices", info_qtree},
     {"jit", "", "statistics of the translator", info_jit},
     {"cpus", "", "processors and their states", info_cpus},
@@ -216,6 +240,7 @@ static const struct command rows[] = {
     {"stop", "", "pause the processors", cmd_stop},
     {"cont", "", "let them run", cmd_cont},
     {"c", "", "the same", cmd_cont},
+    {"balloon", "MIB", "ask the guest to make do with this much memory", cmd_balloon},
     {"nmi", "", "send a non-maskable interrupt", cmd_nmi},
     {"system_reset", "", "reset the machine", cmd_reset},
     {"system_powerdown", "", "press the power button", cmd_powerdown},

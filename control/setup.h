@@ -10,7 +10,7 @@
 struct mainloop;
 struct monitor;
 
-enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16 };
+enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16, SETUP_NETDEVS = 16 };
 
 struct program {
     struct options opt;
@@ -25,6 +25,13 @@ struct program {
     unsigned nchardevs;
     struct block *blocks[SETUP_BLOCKS];
     unsigned nblocks;
+    struct block *virtio_drives[SETUP_BLOCKS]; /* -drive if=virtio: devices of their own */
+    unsigned nvirtio_drives;
+    struct netdev *netdevs[SETUP_NETDEVS];
+    unsigned nnetdevs;
+    char *nic_devices[SETUP_NETDEVS];     /* -device texts that -nic stands for */
+    const char *nic_texts[SETUP_NETDEVS]; /* what the person wrote */
+    unsigned nnic_devices;
     struct chardev *monitor_chardev;
     struct monitor *monitor;
 };
@@ -37,6 +44,10 @@ void program_destroy(struct program *p);
 /* setup_io.c: chardevs and drives of the options. */
 bool setup_chardevs(struct program *p, struct error *err);
 bool setup_drives(struct program *p, struct error *err);
+/* setup_net.c: -netdev and -nic. */
+bool setup_networks(struct program *p, struct error *err);
+struct netdev *setup_find_netdev(struct program *p, const char *id);
+
 struct chardev *setup_find_chardev(struct program *p, const char *id);
 struct block *setup_find_block(struct program *p, const char *id);
 

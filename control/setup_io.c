@@ -239,12 +239,16 @@ static bool place_ide(struct program *p, struct drive *d, struct block *b, struc
 static bool open_drive(struct program *p, struct drive *d, unsigned number, struct error *err)
 {
     char id[32];
+    bool virtio = d->iface && !strcmp(d->iface, "virtio");
 
     if (!d->file || !*d->file) {
         return error_set(err, "file= is missing");
     }
-    if (d->iface && strcmp(d->iface, "ide") && strcmp(d->iface, "none")) {
-        return error_set(err, "if=%s: only ide and none exist in this version", d->iface);
+    if (d->iface && strcmp(d->iface, "ide") && strcmp(d->iface, "none") && !virtio) {
+        return error_set(err, "if=%s: only ide, virtio and none exist in this version", d->iface);
+    }
+    if (virtio && d->cdrom) {
+        return error_set(err, "if=virtio: a CD-ROM drive needs if=ide");
     }
     snprintf(id, sizeof(id), "drive%u", number);
     if (setup_find_block(p, d->id ? d->id : id)) {
@@ -265,6 +269,10 @@ static bool open_drive(struct program *p, struct drive *d, unsigned number, stru
         return false;
     }
     p->blocks[p->nblocks++] = b;
+    if (virtio) {
+        p->virtio_drives[p->nvirtio_drives++] = b;
+        return true;
+    }
     return (d->iface && !strcmp(d->iface, "none")) || place_ide(p, d, b, err);
 }
 

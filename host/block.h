@@ -38,6 +38,8 @@ uint64_t block_size(const struct block *b); /* bytes */
 bool block_readonly(const struct block *b);
 const char *block_id(const struct block *b);
 void block_submit(struct block *b, struct block_request *r);
+/* Waits until the worker has carried out everything submitted; the calls of done may be still to come. */
+void block_drain(struct block *b);
 /* Synchronous, for start-up and tests. 0 or -errno. */
 int block_pread(struct block *b, uint64_t offset, void *buf, uint64_t len);
 int block_pwrite(struct block *b, uint64_t offset, const void *buf, uint64_t len);
