@@ -429,6 +429,11 @@ void debug_resume_one(struct machine *m, unsigned cpu, const struct debug_action
     if (act->kind == DEBUG_RUN) {
         purge(m);
     }
+    for (unsigned i = 0; m->state != RUN_RUNNING && i < m->nvcpus; i++) {
+        if (i != cpu) {
+            vcpu_hold(m->vcpus[i], true); /* they stood still with the machine: they still do */
+        }
+    }
     if (m->state != RUN_RUNNING) {
         machine_unlock(m);
         machine_set_running(m, true);
@@ -450,6 +455,11 @@ struct debug_stop debug_last_stop(struct machine *m, unsigned cpu, bool *fresh)
         c->fresh = false;
     }
     return c->stop;
+}
+
+void debug_mark_fresh(struct machine *m, unsigned cpu)
+{
+    m->debug->cpu[cpu].fresh = true;
 }
 
 /* ---- machine.c ---- */
@@ -482,11 +492,8 @@ void debug_paused(struct machine *m)
     machine_unlock(m);
 }
 
-void debug_release(struct machine *m)
+void debug_release_holds(struct machine *m)
 {
-    if (!m->debug) {
-        return;
-    }
     for (unsigned i = 0; i < m->nvcpus; i++) {
         forget_step(m, i);
         m->debug->cpu[i].fresh = false;

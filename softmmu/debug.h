@@ -9,10 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "softmmu/machine.h"
 #include "tcg/vcpu.h"
-
-struct machine;
-struct debug;
 
 enum debug_stop_kind {
     DEBUG_STOP_NONE,
@@ -79,6 +77,8 @@ void debug_resume_one(struct machine *m, unsigned cpu, const struct debug_action
 bool debug_is_stopped(struct machine *m, unsigned cpu);
 /* Why it stopped. *fresh (may be NULL): it was not asked before. */
 struct debug_stop debug_last_stop(struct machine *m, unsigned cpu, bool *fresh);
+void debug_mark_fresh(struct machine *m, unsigned cpu); /* as if it had not been asked */
+void debug_release_holds(struct machine *m);            /* every processor goes on */
 /* Interrupts are held off while stepping (the default). */
 void debug_mask_events(struct machine *m, bool on);
 
@@ -87,7 +87,12 @@ void debug_mask_events(struct machine *m, bool on);
 /* machine.c: REQUEST_DEBUG; after a pause by the monitor; before it lets processors go on. */
 void debug_handle_stop(struct machine *m);
 void debug_paused(struct machine *m);
-void debug_release(struct machine *m);
+static inline void debug_release(struct machine *m)
+{
+    if (m->debug) {
+        debug_release_holds(m);
+    }
+}
 
 /* The vcpu's own thread, between blocks: true: leave to the run loop. */
 bool debug_poll(struct vcpu *v, bool halted);
