@@ -326,7 +326,6 @@ void gdb_server_destroy(struct gdb_server *g, int status)
     machine_lock(g->machine);
     if (g->fd >= 0) {
         gdb_session_exit(g->session, status);
-
         drop(g);
     }
     for (unsigned i = 0; i < g->nlisten; i++) {

@@ -236,13 +236,38 @@ static bool mxcsr_set(struct x86_cpu *c, unsigned n, const uint8_t *buf)
     return true;
 }
 
+/* CR8 is the local APIC's, which is asked under the machine lock: held already, except where a
+ * breakpoint's condition is evaluated. */
+static uint64_t tpr(struct x86_cpu *c, uint64_t *set)
+{
+    const struct x86_platform *p = c->platform;
+    uint64_t value = 0;
+
+    if (!p || !p->apic_tpr || !p->apic_set_tpr) {
+        return 0;
+    }
+    bool held = machine_lock_held(c->v.machine);
+    if (!held) {
+        machine_lock(c->v.machine);
+    }
+    if (set) {
+        p->apic_set_tpr(p->opaque, c, *set);
+    } else {
+        value = p->apic_tpr(p->opaque, c);
+    }
+    if (!held) {
+        machine_unlock(c->v.machine);
+    }
+    return value;
+}
+
 static void cr_get(struct x86_cpu *c, unsigned n, uint8_t *buf)
 {
     put(buf, n == 0   ? c->cr0
              : n == 2 ? c->cr2
              : n == 3 ? c->cr3
              : n == 4 ? c->cr4
-                      : x86_read_cr8(c));
+                      : tpr(c, NULL));
 }
 
 static bool cr_set(struct x86_cpu *c, unsigned n, const uint8_t *buf)
@@ -269,7 +294,7 @@ static bool cr_set(struct x86_cpu *c, unsigned n, const uint8_t *buf)
         if (value > 15) {
             return false;
         }
-        x86_write_cr8(c, value);
+        tpr(c, &value);
         return true;
     default:
         return false;
@@ -604,7 +629,7 @@ static void print_reg(FILE *out, const struct row *r)
                         : r->feature == SSE || r->feature == AVX            ? "vector"
                                                                             : "general";
 
-    snprintf(type, sizeof(type), "int%u", r->bits);
+    snprintf(type, sizeof(type), "uint%u", r->bits);
     fprintf(out, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\" group=\"%s\"%s/>\n", r->name, r->bits,
             r->type ? r->type : type, group,
             r->feature == SYSTEM || r->feature == CONTROL ? " save-restore=\"no\"" : "");
@@ -623,8 +648,9 @@ char *gdb_target_xml(enum gdb_arch arch, const struct x86_cpu *c)
     }
     fprintf(out,
             "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
-            "<target version=\"1.0\">\n<architecture>%s</architecture>\n",
-            l->name);
+            "<target version=\"1.0\">\n<architecture>%s</architecture>\n%s",
+            l->name,
+            arch == GDB_ARCH_I8086 ? "<osabi>none</osabi>\n" : "" /* no system is built for it */);
     for (unsigned i = 0; i < l->n; i++) {
         const struct row *r = &l->row[i];
         if (!has_feature(c, r->feature)) {
