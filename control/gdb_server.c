@@ -23,7 +23,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { MAX_LISTEN = 4, MAX_PENDING = 16 << 20 };
+enum { MAX_LISTEN = 4, MAX_REFUSED = 4, MAX_PENDING = 16 << 20 };
+
+struct refused {
+    int fd; /* -1: none */
+    bool told;
+    struct iowatch *watch;
+};
 
 struct gdb_server {
     struct machine *machine;
@@ -40,6 +46,9 @@ struct gdb_server {
     struct iowatch *in, *out;
     struct gdb_buf pending; /* not written yet */
     struct gdb_session *session;
+
+    struct refused refused[MAX_REFUSED];
+    unsigned next_refused;
 };
 
 /* ---- the debugger's connection ---- */
@@ -144,20 +153,57 @@ static void begin(struct gdb_server *g, int fd, int out_fd)
     g->in = mainloop_watch(g->loop, fd, POLLIN, readable, g);
 }
 
-/* One more debugger: an error in the form of an answer to its first packet. */
-static void refuse(int fd)
+/* One more debugger waits to be told so in answer to its first packet. */
+static void close_refused(struct refused *r)
+{
+    iowatch_remove(r->watch);
+    close(r->fd);
+    *r = (struct refused){.fd = -1};
+}
+
+static void refused_readable(void *opaque, short revents)
 {
     static const char text[] = "E.another debugger is connected";
+    struct refused *r = opaque;
     struct gdb_buf b = {0};
+    char ignored[4096];
 
+    (void)revents;
+    ssize_t n = read(r->fd, ignored, sizeof(ignored));
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
     gdb_put(&b, "+", 1);
     gdb_frame(&b, '$', (const uint8_t *)text, sizeof(text) - 1);
-    if (write(fd, b.data, b.len) < 0) {
-        /* it is gone already */
+    if (n > 0 && !r->told && write(r->fd, b.data, b.len) == (ssize_t)b.len) {
+        r->told = true;
+        shutdown(r->fd, SHUT_WR); /* and it closes its side */
+    } else {
+        close_refused(r);
     }
     gdb_buf_free(&b);
-    shutdown(fd, SHUT_WR);
-    close(fd);
+}
+
+static void refuse(struct gdb_server *g, int fd)
+{
+    struct refused *r = &g->refused[g->next_refused++ % MAX_REFUSED];
+
+    if (r->fd >= 0) {
+        close_refused(r);
+    }
+    r->fd = fd;
+    r->told = false;
+    r->watch = mainloop_watch(g->loop, fd, POLLIN, refused_readable, r);
+}
+
+/* The debugger that we have may have gone, which we were not told yet. */
+static void notice_end(struct gdb_server *g)
+{
+    struct pollfd p = {.fd = g->fd, .events = POLLRDHUP};
+
+    while (g->fd >= 0 && !g->stdio && poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP))) {
+        readable(g, POLLIN);
+    }
 }
 
 static void acceptable(void *opaque, short revents)
@@ -171,8 +217,9 @@ static void acceptable(void *opaque, short revents)
         if (fd < 0) {
             continue;
         }
+        notice_end(g);
         if (g->fd >= 0) {
-            refuse(fd);
+            refuse(g, fd);
             continue;
         }
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* fails on Unix sockets */
@@ -307,6 +354,9 @@ struct gdb_server *gdb_server_create(struct machine *m, struct mainloop *loop, c
     g->fd = g->out_fd = -1;
     g->arch = GDB_CHOOSE_AUTO;
     g->kernel = kernel;
+    for (unsigned i = 0; i < MAX_REFUSED; i++) {
+        g->refused[i].fd = -1;
+    }
     debug_create(m);
     if (!opt_foreach(spec, "where", spec_pair, g, err)) {
         gdb_server_destroy(g, 0);
@@ -327,6 +377,11 @@ void gdb_server_destroy(struct gdb_server *g, int status)
     if (g->fd >= 0) {
         gdb_session_exit(g->session, status);
         drop(g);
+    }
+    for (unsigned i = 0; i < MAX_REFUSED; i++) {
+        if (g->refused[i].fd >= 0) {
+            close_refused(&g->refused[i]);
+        }
     }
     for (unsigned i = 0; i < g->nlisten; i++) {
         iowatch_remove(g->listen_watch[i]);
