@@ -56,7 +56,7 @@ store32:
         mov dword [0x11000], 0x12007
         mov dword [0x12000], 0x87
         mov eax, cr4
-        or eax, 0x20
+        or eax, 0x220           ; PAE, OSFXSR
         mov cr4, eax
         mov eax, 0x10000
         mov cr3, eax
@@ -72,6 +72,7 @@ store32:
 code64: mov rax, 0x123456789abcdef0
         mov r15, rax
         mov [0x8028], rax
+        fninit
         fldpi
         movq xmm5, rax
 loop64: inc qword [0x8030]
