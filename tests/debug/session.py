@@ -2,6 +2,7 @@
 import atexit
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -9,7 +10,8 @@ import xml.dom.minidom
 
 from rsp import Client, Closed, finish, is_, ok, until
 
-dragoman, kernel, work, symbols = sys.argv[1:5]
+dragoman = shlex.split(sys.argv[1])
+kernel, work, symbols = sys.argv[2:5]
 sym = {}
 for line in open(symbols):
     addr, _, name = line.split()
@@ -25,7 +27,7 @@ def start(*args, gdb=None):
         guest.kill()
         guest.wait()
     guest = subprocess.Popen(
-        [dragoman, "-m", "64", "-nodefaults", "-display", "none", "-accel", os.environ.get("ACCEL", "interp"),
+        [*dragoman, "-m", "64", "-nodefaults", "-display", "none", "-accel", os.environ.get("ACCEL", "interp"),
          "-kernel", kernel, "-gdb", gdb or "unix:%s,arch=i386" % path, *args],
         stdin=subprocess.DEVNULL)
     if not gdb:
@@ -286,11 +288,11 @@ guest.wait()
 for spec, want in [("nonsense", "is not tcp"), ("tcp:", "needs [HOST]:PORT"), ("unix:", "needs a path"),
                    ("tcp::1,arch=z80", "arch=z80"), ("unix:%s/x,colour=red" % work, "unknown property"),
                    ("tcp:no.such.host.invalid:1", "no.such.host")]:
-    r = subprocess.run([dragoman, "-m", "64", "-display", "none", "-nodefaults", "-gdb", spec], capture_output=True,
+    r = subprocess.run([*dragoman, "-m", "64", "-display", "none", "-nodefaults", "-gdb", spec], capture_output=True,
                        text=True, timeout=20, stdin=subprocess.DEVNULL)
     ok(r.returncode == 1 and want in r.stderr, "-gdb %s: %s" % (spec, r.stderr.strip()))
 # ---- on standard input and output ----
-p = subprocess.Popen([dragoman, "-m", "64", "-nodefaults", "-display", "none", "-S", "-gdb", "stdio"],
+p = subprocess.Popen([*dragoman, "-m", "64", "-nodefaults", "-display", "none", "-S", "-gdb", "stdio"],
                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 p.stdin.write(b"$?#3f")
 p.stdin.flush()
