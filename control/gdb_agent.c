@@ -1,6 +1,6 @@
 /* GDB's agent expressions, from appendix F "The GDB Agent Expression Mechanism" of GDB's manual: a
- * stack machine on 64-bit integers. Left out: floating point, tracing, trace state variables, printf;
- * GDB uses none of them in conditions of breakpoints. */
+ * stack machine on 64-bit integers. Left out: floating point, tracing, trace state variables,
+ * printf; GDB uses none of them in conditions of breakpoints. */
 #include "control/gdb_agent.h"
 
 #include <string.h>
@@ -8,13 +8,43 @@
 enum { STACK = 64, MAX_STEPS = 10000 };
 
 enum opcode {
-    OP_ADD = 0x02, OP_SUB, OP_MUL, OP_DIV_SIGNED, OP_DIV_UNSIGNED, OP_REM_SIGNED, OP_REM_UNSIGNED,
-    OP_LSH, OP_RSH_SIGNED, OP_RSH_UNSIGNED,
-    OP_LOG_NOT = 0x0e, OP_AND, OP_OR, OP_XOR, OP_NOT, OP_EQUAL, OP_LESS_SIGNED, OP_LESS_UNSIGNED,
-    OP_EXT, OP_REF8, OP_REF16, OP_REF32, OP_REF64,
-    OP_IF_GOTO = 0x20, OP_GOTO, OP_CONST8, OP_CONST16, OP_CONST32, OP_CONST64, OP_REG, OP_END,
-    OP_DUP, OP_POP, OP_ZERO_EXT, OP_SWAP,
-    OP_PICK = 0x32, OP_ROT,
+    OP_ADD = 0x02,
+    OP_SUB,
+    OP_MUL,
+    OP_DIV_SIGNED,
+    OP_DIV_UNSIGNED,
+    OP_REM_SIGNED,
+    OP_REM_UNSIGNED,
+    OP_LSH,
+    OP_RSH_SIGNED,
+    OP_RSH_UNSIGNED,
+    OP_LOG_NOT = 0x0e,
+    OP_AND,
+    OP_OR,
+    OP_XOR,
+    OP_NOT,
+    OP_EQUAL,
+    OP_LESS_SIGNED,
+    OP_LESS_UNSIGNED,
+    OP_EXT,
+    OP_REF8,
+    OP_REF16,
+    OP_REF32,
+    OP_REF64,
+    OP_IF_GOTO = 0x20,
+    OP_GOTO,
+    OP_CONST8,
+    OP_CONST16,
+    OP_CONST32,
+    OP_CONST64,
+    OP_REG,
+    OP_END,
+    OP_DUP,
+    OP_POP,
+    OP_ZERO_EXT,
+    OP_SWAP,
+    OP_PICK = 0x32,
+    OP_ROT,
 };
 
 struct agent {
@@ -163,8 +193,7 @@ static bool step(struct agent *a, unsigned op)
     case OP_CONST64:
         return operand(a, 1u << (op - OP_CONST8), &x) && push(a, x);
     case OP_REG:
-        return operand(a, 2, &x) && a->ops->read_reg(a->ops->opaque, (unsigned)x, &x) &&
-               push(a, x);
+        return operand(a, 2, &x) && a->ops->read_reg(a->ops->opaque, (unsigned)x, &x) && push(a, x);
     case OP_IF_GOTO:
     case OP_GOTO:
         return jump(a, op == OP_IF_GOTO);

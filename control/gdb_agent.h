@@ -12,8 +12,8 @@ struct gdb_agent_ops {
     bool (*read_mem)(void *opaque, uint64_t addr, void *buf, size_t len);
 };
 
-/* Runs code; *result is the top of the stack at its end. False: it does something that is not possible
- * (reads what is not there, divides by zero, is malformed, takes too long). */
+/* Runs code; *result is the top of the stack at its end. False: it does something that is not
+ * possible (reads what is not there, divides by zero, is malformed, takes too long). */
 bool gdb_agent_eval(const uint8_t *code, size_t len, const struct gdb_agent_ops *ops,
                     uint64_t *result);
 

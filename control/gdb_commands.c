@@ -104,9 +104,9 @@ static void put_stop(struct gdb_session *s, unsigned cpu, bool as_pause)
     if (stop.kind == DEBUG_STOP_WATCH) {
         unsigned both = 1u << ACCESS_READ | 1u << ACCESS_WRITE;
         gdb_printf(&s->reply, "%swatch:%llx;",
-                   stop.acc_mask == both                    ? "a"
+                   stop.acc_mask == both                  ? "a"
                    : stop.acc_mask == (1u << ACCESS_READ) ? "r"
-                                                            : "",
+                                                          : "",
                    (unsigned long long)stop.addr);
     } else if (stop.kind == DEBUG_STOP_BREAK && (stop.hardware ? s->hwbreak : s->swbreak)) {
         gdb_printf(&s->reply, "%cwbreak:;", stop.hardware ? 'h' : 's');
@@ -114,14 +114,17 @@ static void put_stop(struct gdb_session *s, unsigned cpu, bool as_pause)
     put_expedited(s, cpu);
 }
 
-/* The processor to report in all-stop mode: one that stopped by itself before one that was stopped. */
+/* The processor to report in all-stop mode: one that stopped by itself before one that was stopped.
+ */
 static unsigned stopped_cpu(struct gdb_session *s)
 {
     unsigned best = s->cpu, rank = 0;
 
     for (unsigned i = 0; i < s->machine->nvcpus; i++) {
-        static const unsigned ranks[] = {[DEBUG_STOP_WATCH] = 3, [DEBUG_STOP_BREAK] = 2,
-                                         [DEBUG_STOP_STEP] = 1, [DEBUG_STOP_PAUSE] = 0};
+        static const unsigned ranks[] = {[DEBUG_STOP_WATCH] = 3,
+                                         [DEBUG_STOP_BREAK] = 2,
+                                         [DEBUG_STOP_STEP] = 1,
+                                         [DEBUG_STOP_PAUSE] = 0};
         unsigned r = ranks[debug_last_stop(s->machine, i, NULL).kind];
         if (r > rank) {
             best = i;
@@ -255,7 +258,8 @@ static void cmd_read_all(struct gdb_session *s, const char *p, const char *end)
     if (running(s)) {
         return;
     }
-    for (unsigned n = 0; (size = gdb_reg_size((enum gdb_arch)s->arch, gdb_cpu(s, s->cpu), n)); n++) {
+    for (unsigned n = 0; (size = gdb_reg_size((enum gdb_arch)s->arch, gdb_cpu(s, s->cpu), n));
+         n++) {
         gdb_reg_read((enum gdb_arch)s->arch, gdb_cpu(s, s->cpu), n, buf);
         gdb_put_hex(&s->reply, buf, size);
     }
@@ -269,7 +273,8 @@ static void cmd_write_all(struct gdb_session *s, const char *p, const char *end)
     if (running(s)) {
         return;
     }
-    for (unsigned n = 0; (size = gdb_reg_size((enum gdb_arch)s->arch, gdb_cpu(s, s->cpu), n)); n++) {
+    for (unsigned n = 0; (size = gdb_reg_size((enum gdb_arch)s->arch, gdb_cpu(s, s->cpu), n));
+         n++) {
         if (p == end) {
             break; /* a debugger may know the first ones only */
         }
@@ -483,13 +488,15 @@ bad: /* also cmds:, which we do not offer */
 
 static void set_point(struct gdb_session *s, const char *p, const char *end, bool insert)
 {
-    static const unsigned masks[] = {
-        [2] = 1u << ACCESS_WRITE, [3] = 1u << ACCESS_READ, [4] = 1u << ACCESS_WRITE | 1u << ACCESS_READ};
+    static const unsigned masks[] = {[2] = 1u << ACCESS_WRITE,
+                                     [3] = 1u << ACCESS_READ,
+                                     [4] = 1u << ACCESS_WRITE | 1u << ACCESS_READ};
     uint64_t type, addr, len;
     struct debug_condition *cond = NULL;
     bool ok;
 
-    if (!gdb_hex_number(&p, end, &type) || !gdb_skip(&p, end, ',') || !range(&p, end, &addr, &len)) {
+    if (!gdb_hex_number(&p, end, &type) || !gdb_skip(&p, end, ',') ||
+        !range(&p, end, &addr, &len)) {
         gdb_error(s, E_ARGS);
         return;
     }
@@ -563,8 +570,8 @@ static void resume_old(struct gdb_session *s, const char *p, const char *end, bo
             return;
         }
         memcpy(buf, &addr, sizeof(addr));
-        gdb_reg_write((enum gdb_arch)s->arch, gdb_cpu(s, s->cpu), gdb_reg_pc((enum gdb_arch)s->arch),
-                      buf);
+        gdb_reg_write((enum gdb_arch)s->arch, gdb_cpu(s, s->cpu),
+                      gdb_reg_pc((enum gdb_arch)s->arch), buf);
     }
     if (s->nonstop || s->waiting) {
         gdb_error(s, E_RUNNING);

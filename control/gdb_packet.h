@@ -42,7 +42,8 @@ struct gdb_parser {
 
 enum gdb_event gdb_parse(struct gdb_parser *p, uint8_t byte);
 
-/* Appends `start` ('$', or '%' for a notification), data with escapes and run lengths, '#', checksum. */
+/* Appends `start` ('$', or '%' for a notification), data with escapes and run lengths, '#',
+ * checksum. */
 void gdb_frame(struct gdb_buf *out, char start, const uint8_t *data, size_t len);
 
 /* Reading what is in a packet: each advances *p on success. */

@@ -1,5 +1,5 @@
-/* The queries and settings (q, Q) of GDB's remote protocol: one row each. Besides the documented ones
- * those of QEMU's stub that scripts use (qqemu...), and what LLDB asks on connecting.
+/* The queries and settings (q, Q) of GDB's remote protocol: one row each. Besides the documented
+ * ones those of QEMU's stub that scripts use (qqemu...), and what LLDB asks on connecting.
  *
  * `monitor TEXT` goes to the human monitor; `monitor gdb ...` sets the stub itself. */
 #include "control/gdb_session.h"
@@ -46,9 +46,8 @@ static void q_supported(struct gdb_session *s, const char *p, const char *end)
 
 static char *xfer_features(struct gdb_session *s, const char *annex)
 {
-    return strcmp(annex, "target.xml")
-               ? NULL
-               : gdb_target_xml((enum gdb_arch)s->arch, gdb_cpu(s, s->cpu));
+    return strcmp(annex, "target.xml") ? NULL
+                                       : gdb_target_xml((enum gdb_arch)s->arch, gdb_cpu(s, s->cpu));
 }
 
 static char *xfer_threads(struct gdb_session *s, const char *annex)
@@ -71,8 +70,8 @@ static char *xfer_threads(struct gdb_session *s, const char *annex)
     return text;
 }
 
-/* Debuggers apply it to the addresses that they use, so ROM is told only while there is no paging, and
- * everything else, mapped or not, is RAM: what is not there is found out by access. */
+/* Debuggers apply it to the addresses that they use, so ROM is told only while there is no paging,
+ * and everything else, mapped or not, is RAM: what is not there is found out by access. */
 static char *xfer_memory_map(struct gdb_session *s, const char *annex)
 {
     bool paging = gdb_cpu(s, s->cpu)->cr0 & CR0_PG;
@@ -84,10 +83,12 @@ static char *xfer_memory_map(struct gdb_session *s, const char *annex)
     if (!out) {
         return NULL;
     }
-    fputs("<?xml version=\"1.0\"?>\n<!DOCTYPE memory-map PUBLIC \"+//IDN gnu.org//DTD GDB Memory Map "
-          "V1.0//EN\" \"http://sourceware.org/gdb/gdb-memory-map.dtd\">\n<memory-map>\n",
-          out);
-    for (start = 0; !paging && memory_next_rom(s->machine->memory, &start, &end); start = at = end) {
+    fputs(
+        "<?xml version=\"1.0\"?>\n<!DOCTYPE memory-map PUBLIC \"+//IDN gnu.org//DTD GDB Memory Map "
+        "V1.0//EN\" \"http://sourceware.org/gdb/gdb-memory-map.dtd\">\n<memory-map>\n",
+        out);
+    for (start = 0; !paging && memory_next_rom(s->machine->memory, &start, &end);
+         start = at = end) {
         if (start > at) {
             fprintf(out, "<memory type=\"ram\" start=\"%#llx\" length=\"%#llx\"/>\n",
                     (unsigned long long)at, (unsigned long long)(start - at));
@@ -270,7 +271,8 @@ static void q_search(struct gdb_session *s, const char *p, const char *end)
         size_t got = gdb_read_memory(s, addr + done, buf, want);
         uint8_t *hit = got >= n ? memmem(buf, got, p, n) : NULL;
         if (hit) {
-            gdb_printf(&s->reply, "1,%llx", (unsigned long long)(addr + done + (uint64_t)(hit - buf)));
+            gdb_printf(&s->reply, "1,%llx",
+                       (unsigned long long)(addr + done + (uint64_t)(hit - buf)));
             free(buf);
             return;
         }
@@ -305,9 +307,10 @@ static void own_command(struct gdb_session *s, const char *line, FILE *out)
         debug_mask_events(s->machine, !on);
         fprintf(out, "interrupts are %s while stepping\n", on ? "taken" : "held off");
     } else {
-        fprintf(out, "gdb physical on|off         addresses of memory are physical\n"
-                     "gdb step-interrupts on|off  single steps take interrupts\n"
-                     "now: physical %s, layout of registers %s\n",
+        fprintf(out,
+                "gdb physical on|off         addresses of memory are physical\n"
+                "gdb step-interrupts on|off  single steps take interrupts\n"
+                "now: physical %s, layout of registers %s\n",
                 s->physical ? "on" : "off", gdb_arch_names[s->arch]);
     }
 }

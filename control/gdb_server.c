@@ -1,5 +1,5 @@
-/* Where the debugger connects: a TCP port (of the loopback interface unless a host is named: the stub
- * gives away everything, without a password), a Unix socket, or standard input and output. One
+/* Where the debugger connects: a TCP port (of the loopback interface unless a host is named: the
+ * stub gives away everything, without a password), a Unix socket, or standard input and output. One
  * debugger at a time; another one is told so and shown out.
  *
  * Left out: -gdb with a pseudo terminal or another character device. */

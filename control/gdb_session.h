@@ -11,8 +11,8 @@ enum gdb_arch_choice { GDB_CHOOSE_AUTO = GDB_NARCH };
 
 struct gdb_session {
     struct machine *machine;
-    unsigned arch_option;  /* enum gdb_arch or GDB_CHOOSE_AUTO */
-    bool expect_64;        /* auto, and still in real mode: a 64-bit kernel is about to be started */
+    unsigned arch_option; /* enum gdb_arch or GDB_CHOOSE_AUTO */
+    bool expect_64;       /* auto, and still in real mode: a 64-bit kernel is about to be started */
     void (*write)(void *opaque, const uint8_t *data, size_t len); /* to the debugger */
     void *opaque;
 
@@ -24,8 +24,8 @@ struct gdb_session {
     bool detached;         /* by D */
     bool swbreak, hwbreak; /* the debugger knows these stop reasons */
     bool multiprocess, nonstop, waiting /* all-stop: a stop reply is owed */;
-    bool physical;         /* memory packets mean physical addresses */
-    bool notified;         /* non-stop: a %Stop is unanswered */
+    bool physical; /* memory packets mean physical addresses */
+    bool notified; /* non-stop: a %Stop is unanswered */
     bool no_ack_next;
     unsigned arch, cpu, cont_cpu, thread_index; /* arch: layout announced */
     bool cont_all;
@@ -39,7 +39,8 @@ void gdb_session_receive(struct gdb_session *s, const uint8_t *data, size_t len)
 /* The process ends with this status. */
 void gdb_session_exit(struct gdb_session *s, int status);
 
-/* gdb_query.c: q and Q packets, "v" ones that ask; args is behind the matched name. False: unknown. */
+/* gdb_query.c: q and Q packets, "v" ones that ask; args is behind the matched name. False: unknown.
+ */
 bool gdb_query(struct gdb_session *s, const char *text, const char *end);
 
 /* gdb_commands.c, for gdb_query.c */

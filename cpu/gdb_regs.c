@@ -24,7 +24,7 @@ const char *const gdb_arch_names[GDB_NARCH] = {"i8086", "i386", "x86-64"};
 /* ---- kinds of registers ---- */
 
 struct kind {
-    void (*get)(struct x86_cpu *c, unsigned n, uint8_t *buf); /* fills up to 16 bytes */
+    void (*get)(struct x86_cpu *c, unsigned n, uint8_t *buf);       /* fills up to 16 bytes */
     bool (*set)(struct x86_cpu *c, unsigned n, const uint8_t *buf); /* NULL: read only */
 };
 
@@ -263,11 +263,7 @@ static uint64_t tpr(struct x86_cpu *c, uint64_t *set)
 
 static void cr_get(struct x86_cpu *c, unsigned n, uint8_t *buf)
 {
-    put(buf, n == 0   ? c->cr0
-             : n == 2 ? c->cr2
-             : n == 3 ? c->cr3
-             : n == 4 ? c->cr4
-                      : tpr(c, NULL));
+    put(buf, n == 0 ? c->cr0 : n == 2 ? c->cr2 : n == 3 ? c->cr3 : n == 4 ? c->cr4 : tpr(c, NULL));
 }
 
 static bool cr_set(struct x86_cpu *c, unsigned n, const uint8_t *buf)
@@ -311,12 +307,9 @@ enum msr_name { R_EFER, R_KERNEL_GS_BASE, R_STAR, R_LSTAR, R_CSTAR, R_FMASK, R_A
 static uint64_t *msr_field(struct x86_cpu *c, unsigned n)
 {
     uint64_t *const fields[] = {
-        [R_EFER] = &c->efer,
-        [R_KERNEL_GS_BASE] = &c->kernel_gs_base,
-        [R_STAR] = &c->star,
-        [R_LSTAR] = &c->lstar,
-        [R_CSTAR] = &c->cstar,
-        [R_FMASK] = &c->fmask,
+        [R_EFER] = &c->efer,           [R_KERNEL_GS_BASE] = &c->kernel_gs_base,
+        [R_STAR] = &c->star,           [R_LSTAR] = &c->lstar,
+        [R_CSTAR] = &c->cstar,         [R_FMASK] = &c->fmask,
         [R_APIC_BASE] = &c->apic_base,
     };
     return fields[n];
@@ -338,28 +331,54 @@ static bool msr_set(struct x86_cpu *c, unsigned n, const uint8_t *buf)
 }
 
 enum table_part {
-    T_GDT_BASE, T_GDT_LIMIT, T_IDT_BASE, T_IDT_LIMIT, T_LDT, T_LDT_BASE, T_LDT_LIMIT, T_TR,
-    T_TR_BASE, T_TR_LIMIT, T_CPL,
+    T_GDT_BASE,
+    T_GDT_LIMIT,
+    T_IDT_BASE,
+    T_IDT_LIMIT,
+    T_LDT,
+    T_LDT_BASE,
+    T_LDT_LIMIT,
+    T_TR,
+    T_TR_BASE,
+    T_TR_LIMIT,
+    T_CPL,
 };
 
 static void table_get(struct x86_cpu *c, unsigned n, uint8_t *buf)
 {
     uint64_t parts[] = {
-        [T_GDT_BASE] = c->gdtr.base,  [T_GDT_LIMIT] = c->gdtr.limit, [T_IDT_BASE] = c->idtr.base,
-        [T_IDT_LIMIT] = c->idtr.limit, [T_LDT] = c->ldtr.sel,        [T_LDT_BASE] = c->ldtr.base,
-        [T_LDT_LIMIT] = c->ldtr.limit, [T_TR] = c->tr.sel,           [T_TR_BASE] = c->tr.base,
-        [T_TR_LIMIT] = c->tr.limit,    [T_CPL] = c->cpl,
+        [T_GDT_BASE] = c->gdtr.base,
+        [T_GDT_LIMIT] = c->gdtr.limit,
+        [T_IDT_BASE] = c->idtr.base,
+        [T_IDT_LIMIT] = c->idtr.limit,
+        [T_LDT] = c->ldtr.sel,
+        [T_LDT_BASE] = c->ldtr.base,
+        [T_LDT_LIMIT] = c->ldtr.limit,
+        [T_TR] = c->tr.sel,
+        [T_TR_BASE] = c->tr.base,
+        [T_TR_LIMIT] = c->tr.limit,
+        [T_CPL] = c->cpl,
     };
     put(buf, parts[n]);
 }
 
 enum { GPR, PC, IP, EFLAGS, SEL, BASE, ST, FPW, XMM, YMMH, MXCSR, CR, DR, MSR, TABLE };
 static const struct kind kinds[] = {
-    [GPR] = {gpr_get, gpr_set},       [PC] = {pc_get, pc_set},     [IP] = {gpr_get, ip_set},
-    [EFLAGS] = {eflags_get, eflags_set}, [SEL] = {sel_get, sel_set}, [BASE] = {gpr_get, base_set},
-    [ST] = {st_get, st_set},          [FPW] = {fp_get, fp_set},    [XMM] = {xmm_get, xmm_set},
-    [YMMH] = {ymmh_get, ymmh_set},    [MXCSR] = {mxcsr_get, mxcsr_set}, [CR] = {cr_get, cr_set},
-    [DR] = {dr_get, NULL},            [MSR] = {msr_get, msr_set},  [TABLE] = {table_get, NULL},
+    [GPR] = {gpr_get, gpr_set},
+    [PC] = {pc_get, pc_set},
+    [IP] = {gpr_get, ip_set},
+    [EFLAGS] = {eflags_get, eflags_set},
+    [SEL] = {sel_get, sel_set},
+    [BASE] = {gpr_get, base_set},
+    [ST] = {st_get, st_set},
+    [FPW] = {fp_get, fp_set},
+    [XMM] = {xmm_get, xmm_set},
+    [YMMH] = {ymmh_get, ymmh_set},
+    [MXCSR] = {mxcsr_get, mxcsr_set},
+    [CR] = {cr_get, cr_set},
+    [DR] = {dr_get, NULL},
+    [MSR] = {msr_get, msr_set},
+    [TABLE] = {table_get, NULL},
 };
 
 /* ---- the layouts ---- */
@@ -380,23 +399,44 @@ struct row {
 #define SELECTORS                                                                                  \
     {"cs", 32, CORE, SEL, SEG_CS, "int32"}, {"ss", 32, CORE, SEL, SEG_SS, "int32"},                \
         {"ds", 32, CORE, SEL, SEG_DS, "int32"}, {"es", 32, CORE, SEL, SEG_ES, "int32"},            \
-        {"fs", 32, CORE, SEL, SEG_FS, "int32"}, {"gs", 32, CORE, SEL, SEG_GS, "int32"}
-#define ST_ROW(n) {"st" #n, 80, CORE, ST, n, "i387_ext"}
+        {"fs", 32, CORE, SEL, SEG_FS, "int32"},                                                    \
+    {                                                                                              \
+        "gs", 32, CORE, SEL, SEG_GS, "int32"                                                       \
+    }
+#define ST_ROW(n)                                                                                  \
+    {                                                                                              \
+        "st" #n, 80, CORE, ST, n, "i387_ext"                                                       \
+    }
 #define X87                                                                                        \
     ST_ROW(0), ST_ROW(1), ST_ROW(2), ST_ROW(3), ST_ROW(4), ST_ROW(5), ST_ROW(6), ST_ROW(7),        \
         {"fctrl", 32, CORE, FPW, FP_CW, NULL}, {"fstat", 32, CORE, FPW, FP_SW, NULL},              \
         {"ftag", 32, CORE, FPW, FP_TW, NULL}, {"fiseg", 32, CORE, FPW, FP_CS, NULL},               \
         {"fioff", 32, CORE, FPW, FP_IP, NULL}, {"foseg", 32, CORE, FPW, FP_DS, NULL},              \
-        {"fooff", 32, CORE, FPW, FP_DP, NULL}, {"fop", 32, CORE, FPW, FP_OP, NULL}
-#define XMM_ROW(n)  {"xmm" #n, 128, SSE, XMM, n, "vec128"}
-#define YMM_ROW(n)  {"ymm" #n "h", 128, AVX, YMMH, n, "uint128"}
-#define EIGHT(ROW)  ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7)
-#define HIGH(ROW)   ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15)
-#define MXCSR_ROW   {"mxcsr", 32, SSE, MXCSR, 0, "x86_mxcsr"}
+        {"fooff", 32, CORE, FPW, FP_DP, NULL},                                                     \
+    {                                                                                              \
+        "fop", 32, CORE, FPW, FP_OP, NULL                                                          \
+    }
+#define XMM_ROW(n)                                                                                 \
+    {                                                                                              \
+        "xmm" #n, 128, SSE, XMM, n, "vec128"                                                       \
+    }
+#define YMM_ROW(n)                                                                                 \
+    {                                                                                              \
+        "ymm" #n "h", 128, AVX, YMMH, n, "uint128"                                                 \
+    }
+#define EIGHT(ROW) ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7)
+#define HIGH(ROW)  ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15)
+#define MXCSR_ROW                                                                                  \
+    {                                                                                              \
+        "mxcsr", 32, SSE, MXCSR, 0, "x86_mxcsr"                                                    \
+    }
 #define CONTROLS(n)                                                                                \
     {"cr0", n, CONTROL, CR, 0, "x86_cr0"}, {"cr2", n, CONTROL, CR, 2, NULL},                       \
         {"cr3", n, CONTROL, CR, 3, NULL}, {"cr4", n, CONTROL, CR, 4, "x86_cr4"},                   \
-        {"cr8", n, CONTROL, CR, 8, NULL}, {"efer", n, CONTROL, MSR, R_EFER, "x86_efer"}
+        {"cr8", n, CONTROL, CR, 8, NULL},                                                          \
+    {                                                                                              \
+        "efer", n, CONTROL, MSR, R_EFER, "x86_efer"                                                \
+    }
 #define SYSTEMS(n)                                                                                 \
     {"ip", n, SYSTEM, IP, X86_RIP, NULL}, {"es_base", n, SYSTEM, BASE, X86_ES_BASE, NULL},         \
         {"cs_base", n, SYSTEM, BASE, X86_CS_BASE, NULL},                                           \
@@ -414,7 +454,10 @@ struct row {
         {"cpl", 32, SYSTEM, TABLE, T_CPL, NULL}, {"dr0", n, SYSTEM, DR, 0, NULL},                  \
         {"dr1", n, SYSTEM, DR, 1, NULL}, {"dr2", n, SYSTEM, DR, 2, NULL},                          \
         {"dr3", n, SYSTEM, DR, 3, NULL}, {"dr6", n, SYSTEM, DR, 6, NULL},                          \
-        {"dr7", n, SYSTEM, DR, 7, NULL}, {"apic_base", n, SYSTEM, MSR, R_APIC_BASE, NULL}
+        {"dr7", n, SYSTEM, DR, 7, NULL},                                                           \
+    {                                                                                              \
+        "apic_base", n, SYSTEM, MSR, R_APIC_BASE, NULL                                             \
+    }
 
 static const struct row rows64[] = {
     {"rax", 64, CORE, GPR, X86_RAX, "int64"},
@@ -563,25 +606,81 @@ static const struct flag_type {
     bool wide; /* as wide as the control registers of the layout */
     struct flag flag[28];
 } flag_types[] = {
-    {"x86_eflags", CORE, false,
-     {{"CF", 0, 0},   {"PF", 2, 2},   {"AF", 4, 4},   {"ZF", 6, 6},   {"SF", 7, 7},   {"TF", 8, 8},
-      {"IF", 9, 9},   {"DF", 10, 10}, {"OF", 11, 11}, {"IOPL", 12, 13}, {"NT", 14, 14},
-      {"RF", 16, 16}, {"VM", 17, 17}, {"AC", 18, 18}, {"VIF", 19, 19}, {"VIP", 20, 20},
+    {"x86_eflags",
+     CORE,
+     false,
+     {{"CF", 0, 0},
+      {"PF", 2, 2},
+      {"AF", 4, 4},
+      {"ZF", 6, 6},
+      {"SF", 7, 7},
+      {"TF", 8, 8},
+      {"IF", 9, 9},
+      {"DF", 10, 10},
+      {"OF", 11, 11},
+      {"IOPL", 12, 13},
+      {"NT", 14, 14},
+      {"RF", 16, 16},
+      {"VM", 17, 17},
+      {"AC", 18, 18},
+      {"VIF", 19, 19},
+      {"VIP", 20, 20},
       {"ID", 21, 21}}},
-    {"x86_mxcsr", SSE, false,
-     {{"IE", 0, 0},   {"DE", 1, 1},   {"ZE", 2, 2},   {"OE", 3, 3},   {"UE", 4, 4},   {"PE", 5, 5},
-      {"DAZ", 6, 6},  {"IM", 7, 7},   {"DM", 8, 8},   {"ZM", 9, 9},   {"OM", 10, 10},
-      {"UM", 11, 11}, {"PM", 12, 12}, {"RC", 13, 14}, {"FZ", 15, 15}}},
-    {"x86_cr0", CONTROL, true,
-     {{"PE", 0, 0}, {"MP", 1, 1}, {"EM", 2, 2}, {"TS", 3, 3}, {"ET", 4, 4}, {"NE", 5, 5},
-      {"WP", 16, 16}, {"AM", 18, 18}, {"NW", 29, 29}, {"CD", 30, 30}, {"PG", 31, 31}}},
-    {"x86_cr4", CONTROL, true,
-     {{"VME", 0, 0}, {"PVI", 1, 1}, {"TSD", 2, 2}, {"DE", 3, 3}, {"PSE", 4, 4}, {"PAE", 5, 5},
-      {"MCE", 6, 6}, {"PGE", 7, 7}, {"PCE", 8, 8}, {"OSFXSR", 9, 9}, {"OSXMMEXCPT", 10, 10},
-      {"UMIP", 11, 11}, {"LA57", 12, 12}, {"FSGSBASE", 16, 16}, {"PCIDE", 17, 17},
-      {"OSXSAVE", 18, 18}, {"SMEP", 20, 20}, {"SMAP", 21, 21}, {"PKE", 22, 22}}},
-    {"x86_efer", CONTROL, true,
-     {{"SCE", 0, 0}, {"LME", 8, 8}, {"LMA", 10, 10}, {"NXE", 11, 11}}},
+    {"x86_mxcsr",
+     SSE,
+     false,
+     {{"IE", 0, 0},
+      {"DE", 1, 1},
+      {"ZE", 2, 2},
+      {"OE", 3, 3},
+      {"UE", 4, 4},
+      {"PE", 5, 5},
+      {"DAZ", 6, 6},
+      {"IM", 7, 7},
+      {"DM", 8, 8},
+      {"ZM", 9, 9},
+      {"OM", 10, 10},
+      {"UM", 11, 11},
+      {"PM", 12, 12},
+      {"RC", 13, 14},
+      {"FZ", 15, 15}}},
+    {"x86_cr0",
+     CONTROL,
+     true,
+     {{"PE", 0, 0},
+      {"MP", 1, 1},
+      {"EM", 2, 2},
+      {"TS", 3, 3},
+      {"ET", 4, 4},
+      {"NE", 5, 5},
+      {"WP", 16, 16},
+      {"AM", 18, 18},
+      {"NW", 29, 29},
+      {"CD", 30, 30},
+      {"PG", 31, 31}}},
+    {"x86_cr4",
+     CONTROL,
+     true,
+     {{"VME", 0, 0},
+      {"PVI", 1, 1},
+      {"TSD", 2, 2},
+      {"DE", 3, 3},
+      {"PSE", 4, 4},
+      {"PAE", 5, 5},
+      {"MCE", 6, 6},
+      {"PGE", 7, 7},
+      {"PCE", 8, 8},
+      {"OSFXSR", 9, 9},
+      {"OSXMMEXCPT", 10, 10},
+      {"UMIP", 11, 11},
+      {"LA57", 12, 12},
+      {"FSGSBASE", 16, 16},
+      {"PCIDE", 17, 17},
+      {"OSXSAVE", 18, 18},
+      {"SMEP", 20, 20},
+      {"SMAP", 21, 21},
+      {"PKE", 22, 22}}},
+    {"x86_efer", CONTROL, true, {{"SCE", 0, 0}, {"LME", 8, 8}, {"LMA", 10, 10}, {"NXE", 11, 11}}},
 };
 
 static void print_types(FILE *out, enum feature feature, unsigned width)
@@ -602,12 +701,10 @@ static void print_types(FILE *out, enum feature feature, unsigned width)
         static const struct {
             const char *id, *type, *field;
             unsigned n;
-        } vectors[] = {{"v4f", "ieee_single", "v4_float", 4},
-                       {"v2d", "ieee_double", "v2_double", 2},
-                       {"v16i8", "int8", "v16_int8", 16},
-                       {"v8i16", "int16", "v8_int16", 8},
-                       {"v4i32", "int32", "v4_int32", 4},
-                       {"v2i64", "int64", "v2_int64", 2}};
+        } vectors[] = {
+            {"v4f", "ieee_single", "v4_float", 4}, {"v2d", "ieee_double", "v2_double", 2},
+            {"v16i8", "int8", "v16_int8", 16},     {"v8i16", "int16", "v8_int16", 8},
+            {"v4i32", "int32", "v4_int32", 4},     {"v2i64", "int64", "v2_int64", 2}};
         enum { N = sizeof(vectors) / sizeof(vectors[0]) };
         for (unsigned i = 0; i < N; i++) {
             fprintf(out, "<vector id=\"%s\" type=\"%s\" count=\"%u\"/>\n", vectors[i].id,
@@ -624,10 +721,10 @@ static void print_types(FILE *out, enum feature feature, unsigned width)
 static void print_reg(FILE *out, const struct row *r)
 {
     char type[16];
-    const char *group = r->feature == SYSTEM                                ? "system"
-                        : r->kind == ST || r->kind == FPW                   ? "float"
-                        : r->feature == SSE || r->feature == AVX            ? "vector"
-                                                                            : "general";
+    const char *group = r->feature == SYSTEM                     ? "system"
+                        : r->kind == ST || r->kind == FPW        ? "float"
+                        : r->feature == SSE || r->feature == AVX ? "vector"
+                                                                 : "general";
 
     snprintf(type, sizeof(type), "uint%u", r->bits);
     fprintf(out, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\" group=\"%s\"%s/>\n", r->name, r->bits,

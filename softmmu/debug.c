@@ -1,14 +1,15 @@
 /* Run control for a debugger outside the guest; see debug.h.
  *
- * A breakpoint is a linear address, code is cached by physical address. So the fetch TLB tells which
- * physical pages carry a linear page that has breakpoints (debug_code_page, "binding"); blocks on
- * those pages are dropped, and when they are made anew the translator puts a call before each
- * instruction that may be one. Pages without breakpoints cost nothing, and guest memory is never
- * written. Removed breakpoints linger until processors really go on, because debuggers take all of
- * them out and put them in again at every stop.
+ * A breakpoint is a linear address, code is cached by physical address. So the fetch TLB tells
+ * which physical pages carry a linear page that has breakpoints (debug_code_page, "binding");
+ * blocks on those pages are dropped, and when they are made anew the translator puts a call before
+ * each instruction that may be one. Pages without breakpoints cost nothing, and guest memory is
+ * never written. Removed breakpoints linger until processors really go on, because debuggers take
+ * all of them out and put them in again at every stop.
  *
- * A hit, a watched access and the end of a step are noted by the processor's thread and looked at in
- * debug_poll(), where the state is exact. The processor then holds itself and wakes the main loop. */
+ * A hit, a watched access and the end of a step are noted by the processor's thread and looked at
+ * in debug_poll(), where the state is exact. The processor then holds itself and wakes the main
+ * loop. */
 #include "softmmu/debug.h"
 #include "softmmu/internal.h"
 #include "softmmu/machine.h"
@@ -52,9 +53,9 @@ struct debug_cpu {
 
 struct debug {
     struct debug_client client;
-    bool attached, nonstop, mask_events, flush;
-    atomic_uint nbreaks; /* also those removed but lingering */
-    pthread_mutex_t lock; /* breaks and bindings */
+    atomic_bool attached, nonstop, mask_events;
+    atomic_uint nbreaks;        /* also those removed but lingering */
+    pthread_mutex_t lock;       /* breaks and bindings */
     struct debug_break *breaks; /* sorted by address */
     unsigned cap;
     struct binding *bind[BIND_HASH]; /* by physical page */
@@ -193,8 +194,7 @@ static struct debug_break *lookup(struct debug *d, uint64_t addr, bool hardware)
     return NULL;
 }
 
-bool debug_add_break(struct machine *m, uint64_t addr, bool hardware,
-                     struct debug_condition *cond)
+bool debug_add_break(struct machine *m, uint64_t addr, bool hardware, struct debug_condition *cond)
 {
     struct debug *d = m->debug;
 
@@ -398,6 +398,10 @@ void debug_resume(struct machine *m, const struct debug_action *act)
     bool far = false;
 
     for (unsigned i = 0; i < m->nvcpus; i++) {
+        struct debug_cpu *c = &m->debug->cpu[i];
+        if (act[i].kind == DEBUG_HOLD && c->stop.kind != DEBUG_STOP_WATCH) {
+            c->fresh = false; /* never told, and will happen again when it goes on */
+        }
         prepare(m, i, &act[i]);
         far |= act[i].kind == DEBUG_RUN;
     }

@@ -56,10 +56,9 @@ void debug_attach(struct machine *m, const struct debug_client *client);
 /* Removes every breakpoint and watchpoint and forgets the client. Does not let processors run. */
 void debug_detach(struct machine *m);
 
-/* Breakpoints by linear address. cond is taken over (malloc), NULL for none. The same address may be
- * set once for each value of hardware. False: no memory. */
-bool debug_add_break(struct machine *m, uint64_t addr, bool hardware,
-                     struct debug_condition *cond);
+/* Breakpoints by linear address. cond is taken over (malloc), NULL for none. The same address may
+ * be set once for each value of hardware. False: no memory. */
+bool debug_add_break(struct machine *m, uint64_t addr, bool hardware, struct debug_condition *cond);
 bool debug_remove_break(struct machine *m, uint64_t addr, bool hardware);
 /* Watchpoints by linear address; acc_mask is of 1 << enum access. */
 bool debug_add_watch(struct machine *m, uint64_t addr, uint64_t len, unsigned acc_mask);

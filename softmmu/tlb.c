@@ -461,7 +461,16 @@ static bool debug_access(struct vcpu *v, uint64_t va, uint8_t *buf, uint64_t len
             return false;
         }
         uint64_t phys = (w.phys & ~UINT64_C(4095)) | (va & 4095);
-        if (write) {
+        if (v->mmu->view != VIEW_NORMAL) { /* system management memory */
+            for (uint64_t i = 0; i < n; i++) {
+                if (write) {
+                    memory_view_store(v->machine->memory, v->mmu->view, phys + i, buf[i], 1);
+                } else {
+                    buf[i] =
+                        (uint8_t)memory_view_load(v->machine->memory, v->mmu->view, phys + i, 1);
+                }
+            }
+        } else if (write) {
             memory_write_rom(v->machine->memory, phys, buf, n);
         } else {
             memory_read(v->machine->memory, phys, buf, n);

@@ -135,6 +135,30 @@ for i in range(200):
     assert c.ask("z2,%x,4" % (0xA000 + 8 * i)) == "OK"
 assert c.ask("z4,%x,4" % sym["last_depth"]) == "OK"
 
+# ---- HLT: the instruction is a step, waiting is another that does not end here (interrupts are off) ----
+saved = c.ask("g")
+is_(c.ask("P8=" + (0x300100).to_bytes(4, "little").hex()), "OK", "the pc is set")
+c.ask("X300100,2:" + "\xf4\x90")
+c.ask("M300100,2:f490")
+
+
+def pc_of(stop):
+    return int.from_bytes(bytes.fromhex(re.search(r";08:(\w{8})", stop)[1]), "little")
+
+
+is_(pc_of(c.ask("vCont;s:p1.1")), 0x300101, "HLT is stepped over")
+c.send("vCont;s:p1.1")
+try:
+    print("# " + repr(c.packet(0.5)))
+    ok(False, "the next step waits for an interrupt")
+except TimeoutError:
+    ok(True, "the next step waits for an interrupt")
+c.raw(b"\x03")
+ok(c.packet()[1].startswith(b"T02"), "Ctrl-C ends that")
+is_(c.ask("G" + saved), "OK", "registers put back")
+is_(c.ask("g")[:64], saved[:64], "are as they were")
+ok(c.ask("vCont;s:p1.1").startswith("T05"), "and it is awake")
+
 # ---- Ctrl-C under load ----
 worst = 0
 for _ in range(10):

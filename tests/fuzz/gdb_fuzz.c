@@ -1,9 +1,9 @@
-/* Fuzz target: bytes from a debugger to the stub of a machine with two processors, stopped and without
- * devices: framing, escapes, every command. Whatever comes, each answer must be a well-formed packet.
- * And agent expressions, which come from the debugger too, by themselves.
+/* Fuzz target: bytes from a debugger to the stub of a machine with two processors, stopped and
+ * without devices: framing, escapes, every command. Whatever comes, each answer must be a
+ * well-formed packet. And agent expressions, which come from the debugger too, by themselves.
  *
- * Under libFuzzer this is LLVMFuzzerTestOneInput. Built with -DSTANDALONE: `gdb_fuzz SECONDS [SEED]`
- * makes inputs itself, from pieces of packets. */
+ * Under libFuzzer this is LLVMFuzzerTestOneInput. Built with -DSTANDALONE: `gdb_fuzz SECONDS
+ * [SEED]` makes inputs itself, from pieces of packets. */
 #include "control/gdb_agent.h"
 #include "control/gdb_session.h"
 #include "cpu/cpuid.h"
@@ -106,13 +106,80 @@ static unsigned number(unsigned below)
 static size_t make_packet(char *out)
 {
     static const char *const pieces[] = {
-        "m", "M", "x", "X", "p", "P", "g", "G", "Z0", "Z1", "Z2", "Z3", "Z4", "z0", "z2", "H", "Hg", "Hc", "T", "D",
-        "vCont", "vCont?", ";c", ";s", ";t", ";r", "?", "c", "s", "C05", "qSupported", "qXfer:features:read:target.xml:",
-        "qXfer:threads:read::", "qXfer:memory-map:read::", "qRcmd,", "696e666f20", "67646220", "qSearch:memory:",
-        "qCRC:", "QNonStop:1", "QNonStop:0", "QStartNoAckMode", "qfThreadInfo", "qThreadExtraInfo,", "vStopped", "vCtrlC",
-        "Qqemu.PhyMemMode:1", "Qqemu.sstep=", "qHostInfo", "0", "1000", "ffffffffffffffff", "fff", "100", "10000", ",",
-        ",1", ",8", ":", ";", "=", ";X4,22012722", ";Xffff,00", "p1.1", "p1.2", "p1.-1", "-1", "00000000", "deadbeef",
-        "}\x03", "#", "$", "*", "E",
+        "m",
+        "M",
+        "x",
+        "X",
+        "p",
+        "P",
+        "g",
+        "G",
+        "Z0",
+        "Z1",
+        "Z2",
+        "Z3",
+        "Z4",
+        "z0",
+        "z2",
+        "H",
+        "Hg",
+        "Hc",
+        "T",
+        "D",
+        "vCont",
+        "vCont?",
+        ";c",
+        ";s",
+        ";t",
+        ";r",
+        "?",
+        "c",
+        "s",
+        "C05",
+        "qSupported",
+        "qXfer:features:read:target.xml:",
+        "qXfer:threads:read::",
+        "qXfer:memory-map:read::",
+        "qRcmd,",
+        "696e666f20",
+        "67646220",
+        "qSearch:memory:",
+        "qCRC:",
+        "QNonStop:1",
+        "QNonStop:0",
+        "QStartNoAckMode",
+        "qfThreadInfo",
+        "qThreadExtraInfo,",
+        "vStopped",
+        "vCtrlC",
+        "Qqemu.PhyMemMode:1",
+        "Qqemu.sstep=",
+        "qHostInfo",
+        "0",
+        "1000",
+        "ffffffffffffffff",
+        "fff",
+        "100",
+        "10000",
+        ",",
+        ",1",
+        ",8",
+        ":",
+        ";",
+        "=",
+        ";X4,22012722",
+        ";Xffff,00",
+        "p1.1",
+        "p1.2",
+        "p1.-1",
+        "-1",
+        "00000000",
+        "deadbeef",
+        "}\x03",
+        "#",
+        "$",
+        "*",
+        "E",
     };
     size_t len = 0;
 
