@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, TEXT, LIST, DRIVE, CDROM, HELP, IGNORE };
+enum kind { FLAG, TEXT, LIST, DRIVE, CDROM, HELP, IGNORE, GDB };
 
 struct row {
     const char *name;
@@ -54,6 +54,9 @@ static const struct row rows[] = {
     {"debugcon", LIST, AT(debugcons), "DEV", "debug console on port 0xe9"},
     {"rtc", TEXT, AT(rtc), "base=utc|localtime", "clock of the machine"},
     {"S", FLAG, AT(paused), NULL, "do not start the processors ('c' in the monitor does)"},
+    {"gdb", TEXT, AT(gdb), "tcp:[HOST]:PORT | unix:PATH | stdio | none[,arch=auto|i8086|i386|x86-64]",
+     "wait for a debugger there (GDB's remote protocol)"},
+    {"s", GDB, 0, NULL, "the same as -gdb tcp::1234"},
     {"no-reboot", FLAG, AT(no_reboot), NULL, "end instead of resetting"},
     {"no-shutdown", FLAG, AT(no_shutdown), NULL, "stop instead of ending when the guest powers off"},
     {"nodefaults", FLAG, AT(nodefaults), NULL, "no devices but those asked for"},
@@ -184,6 +187,9 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
     case CDROM:
         return list_add(&o->drives, r->name,
                         format("file=%s,if=ide,index=%zu,media=cdrom", double_commas(value), r->offset), err);
+    case GDB:
+        o->gdb = "tcp::1234";
+        return true;
     case HELP:
         o->help = r->name[0] == 'h' ? "help" : r->name;
         return true;

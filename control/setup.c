@@ -1,5 +1,6 @@
 /* From parsed options to a machine: memory, processors, board, -device. */
 #include "control/setup.h"
+#include "control/gdb_server.h"
 #include "control/monitor.h"
 #include "cpu/cpuid.h"
 #include "cpu/x86.h"
@@ -428,6 +429,12 @@ bool program_setup(struct program *p, struct error *err)
             return error_prefix(err, "-monitor");
         }
     }
+    if (p->opt.gdb && strcmp(p->opt.gdb, "none")) {
+        p->gdb = gdb_server_create(p->machine, p->loop, p->opt.gdb, p->opt.kernel != NULL, err);
+        if (!p->gdb) {
+            return error_prefix(err, "-gdb %s", p->opt.gdb);
+        }
+    }
     return machine_start_threads(p->machine, err);
 }
 
@@ -438,6 +445,7 @@ void program_destroy(struct program *p)
     if (m) {
         machine_set_running(m, false);
     }
+    gdb_server_destroy(p->gdb, m ? m->exit_status : 0);
     monitor_destroy(p->monitor);
     for (unsigned i = 0; i < p->nblocks; i++) {
         block_close(p->blocks[i]); /* before the devices whose buffers its worker fills */

@@ -9,6 +9,7 @@
 
 struct mainloop;
 struct monitor;
+struct gdb_server;
 
 enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16, SETUP_NETDEVS = 16 };
 
@@ -34,6 +35,7 @@ struct program {
     unsigned nnic_devices;
     struct chardev *monitor_chardev;
     struct monitor *monitor;
+    struct gdb_server *gdb;
 };
 
 /* Makes everything that p->opt asks for. On failure the message names the option; call program_destroy in

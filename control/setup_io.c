@@ -125,7 +125,8 @@ bool setup_chardevs(struct program *p, struct error *err)
             return false;
         }
     }
-    if (!o->serials.n && !o->nodefaults) {
+    /* With the debugger on the standard input and output, they are not there for others. */
+    if (!o->serials.n && !o->nodefaults && !(o->gdb && !strncmp(o->gdb, "stdio", 5))) {
         o->serials.item[o->serials.n++] = o->monitor ? "stdio" : "mon:stdio";
     }
     for (unsigned i = 0; i < o->serials.n; i++) {

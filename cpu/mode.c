@@ -12,6 +12,7 @@
 #include "cpu/isa.h"
 #include "cpu/system.h"
 #include "cpu/x87.h"
+#include "softmmu/debug.h"
 #include "softmmu/tlb.h"
 
 /* ---- the key word ---- */
@@ -380,6 +381,7 @@ static void deliver(struct vcpu *v)
 
     x86_settle_vector(c);
     if (fault) {
+        debug_fault(v);
         c->pending_dr6 &= ~UINT64_C(0xf); /* the access was not made; it will be again */
     }
     c->halted = false; /* a trap after HLT */

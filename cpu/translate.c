@@ -19,6 +19,7 @@
 #include "cpu/isa.h"
 #include "cpu/segment.h"
 #include "host/log.h"
+#include "softmmu/debug.h"
 #include "tcg/tcg.h"
 
 enum {
@@ -295,7 +296,14 @@ static void rewrite_exits(struct translator *t, uint64_t key)
     free(old);
 }
 
-static void emit_rare_start(struct translator *t)
+static uint64_t helper_debug_break(struct vcpu *v, uint64_t linear)
+{
+    debug_check_break(v, linear);
+    return 0;
+}
+X86_HELPER(debug_break, 1, HELPER_RAISES);
+
+static ir_reg emit_linear_pc(struct translator *t)
 {
     ir_reg linear = ir_temp(t->ir);
 
@@ -303,7 +311,12 @@ static void emit_rare_start(struct translator *t)
     if (!t_code64(t)) {
         ir_bin(t->ir, IR_ADD, W32, linear, linear, X86_CS_BASE);
     }
-    ir_call(t->ir, &h_begin_rare, IR_NONE, linear, IR_NONE, IR_NONE, 0);
+    return linear;
+}
+
+static void emit_rare_start(struct translator *t)
+{
+    ir_call(t->ir, &h_begin_rare, IR_NONE, emit_linear_pc(t), IR_NONE, IR_NONE, 0);
 }
 
 /* ---- the CS limit ---- */
@@ -610,7 +623,7 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
                 : req->flags & KEY_CS32 ? X86_32
                                         : X86_16,
     };
-    bool rare = req->flags & KEY_ONE_INSN;
+    bool rare = req->flags & KEY_ONE_INSN, breaks = v->machine && v->machine->debug;
     bool limited = !(req->flags & (KEY_CS64 | KEY_CS_FLAT));
     unsigned max = rare ? 1 : req->max_insns, limit_op = 0;
 
@@ -640,6 +653,10 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
         ir->ops[t.insn_op].aux = insn.len;
         if (limited && t.off == 0) {
             limit_op = emit_code_limit(&t, insn.len);
+        }
+        if (breaks && debug_break_possible(v, t_code64(&t) ? req->linear + t.off
+                                                           : (uint32_t)(req->linear + t.off))) {
+            ir_call(ir, &h_debug_break, IR_NONE, emit_linear_pc(&t), IR_NONE, IR_NONE, 0);
         }
         if (rare) {
             emit_rare_start(&t);

@@ -111,6 +111,9 @@ void memory_view_store(struct memory *mem, unsigned view, uint64_t phys, uint64_
 bool memory_view_cmpxchg(struct memory *mem, unsigned view, uint64_t phys, uint64_t expect,
                          uint64_t value, unsigned size, uint64_t *seen);
 
+/* The next read-only RAM (ROM) of VIEW_NORMAL at or above *start, as [*start, *end); false: none. */
+bool memory_next_rom(struct memory *mem, uint64_t *start, uint64_t *end);
+
 /* Human-readable map for `info mtree`, to be freed with free(). */
 char *memory_describe(struct memory *mem);
 

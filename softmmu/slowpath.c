@@ -199,6 +199,9 @@ void *softmmu_atomic_ptr(struct vcpu *v, uint64_t va, unsigned memop, unsigned c
     if (!x->ram || (x->flags & EXT_ROM)) {
         return NULL;
     }
+    if (x->flags & EXT_WATCH) {
+        watch_check(v, va, size, ACCESS_READ); /* it reads as well */
+    }
     return entry_of(v, va, ctx)->page + (va & 4095);
 }
 

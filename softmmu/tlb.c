@@ -2,6 +2,7 @@
  * log of entries in use so that a flush costs what was filled. See tcg/vcpu.h for the entry and the
  * look-up. */
 #include "softmmu/tlb.h"
+#include "softmmu/debug.h"
 #include "softmmu/internal.h"
 #include "softmmu/machine.h"
 #include "tcg/tcg.h"
@@ -98,6 +99,7 @@ void tlb_destroy(struct vcpu *v)
             free(v->mmu->set[n].table[c].ext);
         }
     }
+    free(v->mmu->watch);
     free(v->mmu);
     v->mmu = NULL;
 }
@@ -233,7 +235,7 @@ static bool watched(const struct vcpu *v, uint64_t page)
 {
     for (unsigned i = 0; i < v->mmu->nwatches; i++) {
         const struct watch *w = &v->mmu->watch[i];
-        if (w->va < page + 4096 && w->va + w->len > page) {
+        if (w->va <= page + 4095 && w->va + (w->len - 1) >= page) {
             return true;
         }
     }
@@ -259,6 +261,9 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, con
     x->flags |= r->map->readonly ? EXT_ROM : 0;
     if (w->fetch) {
         e->xtag = page;
+        if (v->machine->debug) {
+            debug_code_page(v, page, w->phys);
+        }
     }
     if (v->mmu->nwatches && watched(v, page)) {
         x->flags |= EXT_WATCH;
@@ -416,10 +421,14 @@ const struct tcg_host_ops softmmu_tcg_ops = {
 
 void softmmu_watch_add(struct vcpu *v, uint64_t va, uint64_t len, unsigned acc_mask, void *tag)
 {
-    if (v->mmu->nwatches < MAX_WATCHES) {
-        v->mmu->watch[v->mmu->nwatches++] = (struct watch){va, len, acc_mask, tag};
-        tlb_flush_all(v);
+    struct softmmu_cpu *s = v->mmu;
+
+    if (s->nwatches == s->watch_cap) {
+        s->watch_cap = s->watch_cap ? 2 * s->watch_cap : 8;
+        s->watch = must(realloc(s->watch, s->watch_cap * sizeof(*s->watch)));
     }
+    s->watch[s->nwatches++] = (struct watch){va, len, acc_mask, tag};
+    tlb_flush_all(v);
 }
 
 void softmmu_watch_remove(struct vcpu *v, void *tag)
@@ -441,7 +450,7 @@ void watch_check(struct vcpu *v, uint64_t va, unsigned size, enum access acc)
 {
     for (unsigned i = 0; i < v->mmu->nwatches; i++) {
         const struct watch *w = &v->mmu->watch[i];
-        if ((w->mask >> acc & 1) && va < w->va + w->len && va + size > w->va) {
+        if ((w->mask >> acc & 1) && va <= w->va + (w->len - 1) && va + (size - 1) >= w->va) {
             v->ops->watch_hit(v, va, size, acc, w->tag);
         }
     }
@@ -455,11 +464,23 @@ static bool debug_access(struct vcpu *v, uint64_t va, uint8_t *buf, uint64_t len
         uint64_t n = 4096 - (va & 4095);
         struct walk w = {0};
         n = n < len ? n : len;
-        if (!v->ops->walk(v, va, ACCESS_READ, 0, true, &w)) {
+        /* As the system without SMAP, as a user, or as code that cannot be read. */
+        if (!v->ops->walk(v, va, ACCESS_READ, 2, true, &w) &&
+            !v->ops->walk(v, va, ACCESS_READ, 1, true, &w) &&
+            !v->ops->walk(v, va, ACCESS_FETCH, 0, true, &w)) {
             return false;
         }
         uint64_t phys = (w.phys & ~UINT64_C(4095)) | (va & 4095);
-        if (write) {
+        if (v->mmu->view != VIEW_NORMAL) { /* system management memory */
+            for (uint64_t i = 0; i < n; i++) {
+                if (write) {
+                    memory_view_store(v->machine->memory, v->mmu->view, phys + i, buf[i], 1);
+                } else {
+                    buf[i] =
+                        (uint8_t)memory_view_load(v->machine->memory, v->mmu->view, phys + i, 1);
+                }
+            }
+        } else if (write) {
             memory_write_rom(v->machine->memory, phys, buf, n);
         } else {
             memory_read(v->machine->memory, phys, buf, n);

@@ -497,6 +497,11 @@ void tcg_retry_single(struct vcpu *v)
     vcpu_unwind(v, false);
 }
 
+void tcg_run_single(struct vcpu *v)
+{
+    v->tcg_cpu->single = true;
+}
+
 void tcg_store_to_code(struct vcpu *v, uint64_t phys, unsigned len)
 {
     struct tcg *t = v->tcg;

@@ -200,6 +200,7 @@ struct vcpu {
     struct tb *cur_tb;  /* block being run, for the same purpose */
     sigjmp_buf unwind;  /* vcpu_unwind() lands in tcg_run() */
     bool in_tcg;        /* unwind is armed */
+    uint8_t debug_step; /* a debugger steps (enum vcpu_step): what repeats itself does so once */
 
     const struct guest_ops *ops;
     const struct executor *exec;
@@ -212,6 +213,8 @@ struct vcpu {
     struct pc_entry returns[TLB_NCTX][RETURN_ENTRIES];
     struct pc_entry targets[TLB_NCTX][TARGET_ENTRIES];
 };
+
+enum vcpu_step { VCPU_STEP = 1, VCPU_STEP_MASKED /* interrupts are held off */ };
 
 /* Leaves a helper or a slow path: restores the guest state of the faulting instruction, then
  * delivers the recorded exception (deliver = true) or just returns to the loop. Does not return. */
