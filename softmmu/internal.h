@@ -70,7 +70,8 @@ struct tlb_table {
     uint16_t log[TLB_LOG]; /* entries in use; only while !all */
     unsigned nlog;
     bool all;   /* more are in use than the log holds */
-    bool large; /* some come from large pages */
+    bool large; /* some come from large pages, which lie between these two addresses */
+    uint64_t large_lo, large_hi;
 };
 
 struct tlb_set { /* one address space */

@@ -36,6 +36,17 @@ static void table_create(struct tlb_table *t)
     }
 }
 
+/* Keeps the range of addresses that pieces of large pages lie in. */
+static void note_large(struct tlb_table *t, const struct tlb_ext *x)
+{
+    if (x->shift > 12) {
+        uint64_t lo = x->va >> x->shift << x->shift, hi = lo + ((UINT64_C(1) << x->shift) - 1);
+        t->large_lo = t->large && t->large_lo < lo ? t->large_lo : lo;
+        t->large_hi = t->large && t->large_hi > hi ? t->large_hi : hi;
+        t->large = true;
+    }
+}
+
 static void table_flush(struct tlb_table *t, bool keep_global)
 {
     unsigned n = t->all ? TLB_SIZE : t->nlog, kept = 0;
@@ -52,7 +63,7 @@ static void table_flush(struct tlb_table *t, bool keep_global)
             clear_entry(t, i);
             continue;
         }
-        t->large |= t->ext[i].shift > 12;
+        note_large(t, &t->ext[i]);
         if (kept < TLB_LOG) {
             t->log[kept++] = (uint16_t)i;
         } else {
@@ -133,7 +144,8 @@ static void table_flush_page(struct tlb_table *t, uint64_t va, bool only_global)
         /* It stays in the log: clearing twice does no harm. */
         clear_entry(t, i);
     }
-    for (unsigned k = 0; t->large && k < (t->all ? TLB_SIZE : t->nlog); k++) {
+    bool large = t->large && va >= t->large_lo && va <= t->large_hi;
+    for (unsigned k = 0; large && k < (t->all ? TLB_SIZE : t->nlog); k++) {
         struct tlb_ext *x = &t->ext[t->all ? k : t->log[k]];
         if (!(x->flags & EXT_VALID) || x->shift <= 12 || ((x->va ^ va) >> x->shift)) {
             continue;
@@ -315,7 +327,7 @@ bool tlb_fill(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool p
     x->shift = (uint8_t)__builtin_ctzll(w.page_size ? w.page_size : 4096);
     x->flags = (uint8_t)(EXT_VALID | (w.read ? EXT_READ : 0) | (w.write ? EXT_WRITE : 0) |
                          (w.fetch ? EXT_FETCH : 0) | (w.global ? EXT_GLOBAL : 0));
-    t->large |= x->shift > 12;
+    note_large(t, x);
     set_tags(v, &t->entry[i], x, memory_find(v->machine->memory, v->mmu->view, x->phys), &w, page);
     return true;
 }

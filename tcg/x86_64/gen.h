@@ -226,7 +226,7 @@ enum thunk_call {
 struct x64_thunks {
     const uint8_t *enter, *leave, *leave_keep_pc, *leave_none; /* addresses to execute */
     const uint8_t *call[TLB_NCTX][NCALLS], *vop;
-    bool bmi2, avx, avx2, lzcnt, bmi1, popcnt;
+    bool bmi2, avx, avx2, lzcnt, bmi1, popcnt, fma, f16c, aes, pclmul, sha, gfni, vaes, vpclmul;
 };
 
 enum { MAX_HELPERS = 1024 };

@@ -136,6 +136,18 @@ static void find_features(struct x64_thunks *th)
     th->popcnt = __builtin_cpu_supports("popcnt");
     unsigned a, b, c, d;
     th->lzcnt = __get_cpuid(0x80000001, &a, &b, &c, &d) && (c >> 5 & 1);
+    if (__get_cpuid(1, &a, &b, &c, &d) && th->avx) {
+        th->pclmul = c >> 1 & 1;
+        th->fma = c >> 12 & 1;
+        th->aes = c >> 25 & 1;
+        th->f16c = c >> 29 & 1;
+    }
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && th->avx) {
+        th->sha = b >> 29 & 1;
+        th->gfni = c >> 8 & 1;
+        th->vaes = c >> 9 & 1;
+        th->vpclmul = c >> 10 & 1;
+    }
 }
 
 bool x64_make_thunks(struct tcg *t, struct x64 *x, uint8_t *buf, size_t size)

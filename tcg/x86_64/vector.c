@@ -14,19 +14,22 @@ enum form {
     F_R,     /* integer = op a */
     F_FLAGS, /* compares a with b, flags to an integer */
     F_I,     /* d = a with integer converted */
+    F_SWAP,  /* d = b op a */
+    F_FMA,   /* d (= a) with b, c; the opcode's kind by imm */
+    F_SSE2,  /* d (= a) op b: there is no three-operand form */
+    F_SSE2_0, /* ... and c in xmm0 */
+    F_TO_RM, /* r/m d = op register a */
+    F_TWICE, /* d = low half of a, twice */
 };
 
-enum {
-    NEED_SSE3 = 1,
-    NEED_SSSE3,
-    NEED_SSE41,
-    NEED_SSE42
-}; /* all of SSE4.2 is asked for at start */
+/* What the host must have beyond SSE4.2 (and AVX2 for 256 bits). */
+enum { N_NONE, N_AVX, N_AVX2, N_FMA, N_F16C, N_AES, N_PCLMUL, N_SHA, N_GFNI };
 
 struct row {
     uint32_t op;
     uint8_t form, ext;
     bool imm;
+    uint8_t need;
 };
 
 #define P66             X_0F | X_66
@@ -38,6 +41,12 @@ struct row {
 #define UI(name, o)     [VOP_##name] = {o, F_VV, 0, true},
 #define SH(name, o, e)  [VOP_##name] = {o | P66, F_SHIFT, e, true},
 #define ROW(name, o, f) [VOP_##name] = {o, f, 0, false},
+#define ROWN(name, o, f, i, n) [VOP_##name] = {o, f, 0, i, n},
+#define FMA4(name, o)                                                                              \
+    ROWN(name##PS, (o) | P38, F_FMA, false, N_FMA)                                                 \
+    ROWN(name##PD, (o) | P38 | X_W, F_FMA, false, N_FMA)                                           \
+    ROWN(name##SS, ((o) + 1) | P38, F_FMA, false, N_FMA)                                           \
+    ROWN(name##SD, ((o) + 1) | P38 | X_W, F_FMA, false, N_FMA)
 /* ps, pd, ss, sd forms of one opcode */
 #define FP4(name, o)                                                                               \
     V(name##PS, o | X_0F)                                                                          \
@@ -230,7 +239,56 @@ static const struct row rows[VOP_COUNT] = {
                                                                                                                         X_0F |
                                                                                                                         X_F2 |
                                                                                                                         X_W,
-                                                                                                                    F_R)};
+                                                                                                                    F_R)    ROWN(VPERMILPS, 0x0c | P38, F_VVV, false, N_AVX) ROWN(VPERMILPD, 0x0d | P38, F_VVV, false, N_AVX)
+    ROWN(VPERMD, 0x36 | P38, F_SWAP, false, N_AVX2) ROWN(VPERMQ, 0x00 | P3A | X_W, F_VV, true, N_AVX2)
+    ROWN(VPERM2I128, 0x46 | P3A, F_VVV, true, N_AVX2) ROWN(VINSERTI128, 0x38 | P3A, F_VVV, true, N_AVX2)
+    ROWN(VEXTRACTI128, 0x39 | P3A, F_TO_RM, true, N_AVX2) ROWN(VBROADCASTI128, 0x38 | P3A, F_TWICE, false, N_AVX2)
+    ROWN(VPBROADCASTB, 0x78 | P38, F_VV, false, N_AVX2) ROWN(VPBROADCASTW, 0x79 | P38, F_VV, false, N_AVX2)
+    ROWN(VPBROADCASTD, 0x58 | P38, F_VV, false, N_AVX2) ROWN(VPBROADCASTQ, 0x59 | P38, F_VV, false, N_AVX2)
+    ROWN(VPSLLVD, 0x47 | P38, F_VVV, false, N_AVX2) ROWN(VPSLLVQ, 0x47 | P38 | X_W, F_VVV, false, N_AVX2)
+    ROWN(VPSRLVD, 0x45 | P38, F_VVV, false, N_AVX2) ROWN(VPSRLVQ, 0x45 | P38 | X_W, F_VVV, false, N_AVX2)
+    ROWN(VPSRAVD, 0x46 | P38, F_VVV, false, N_AVX2) ROWN(VMPSADBW, 0x42 | P3A, F_VVV, true, N_AVX2)
+    ROWN(VTESTPS, 0x0e | P38, F_FLAGS, false, N_AVX) ROWN(VTESTPD, 0x0f | P38, F_FLAGS, false, N_AVX)
+    ROWN(VCMPPS, 0xc2 | X_0F, F_VVV, true, N_AVX) ROWN(VCMPPD, 0xc2 | P66, F_VVV, true, N_AVX)
+    ROWN(VCMPSS, 0xc2 | X_0F | X_F3, F_VVV, true, N_AVX) ROWN(VCMPSD, 0xc2 | X_0F | X_F2, F_VVV, true, N_AVX)
+    ROWN(VCVTPH2PS, 0x13 | P38, F_VV, false, N_F16C)
+    FMA4(VFMA132, 0x98) FMA4(VFMA213, 0xa8) FMA4(VFMA231, 0xb8)
+    ROWN(AESENC, 0xdc | P38, F_VVV, false, N_AES) ROWN(AESENCLAST, 0xdd | P38, F_VVV, false, N_AES)
+    ROWN(AESDEC, 0xde | P38, F_VVV, false, N_AES) ROWN(AESDECLAST, 0xdf | P38, F_VVV, false, N_AES)
+    ROWN(AESIMC, 0xdb | P38, F_VV, false, N_AES) ROWN(AESKEYGENASSIST, 0xdf | P3A, F_VV, true, N_AES)
+    ROWN(PCLMULQDQ, 0x44 | P3A, F_VVV, true, N_PCLMUL)
+    ROWN(SHA1RNDS4, 0xcc | X_0F3A, F_SSE2, true, N_SHA) ROWN(SHA1NEXTE, 0xc8 | X_0F38, F_SSE2, false, N_SHA)
+    ROWN(SHA1MSG1, 0xc9 | X_0F38, F_SSE2, false, N_SHA) ROWN(SHA1MSG2, 0xca | X_0F38, F_SSE2, false, N_SHA)
+    ROWN(SHA256RNDS2, 0xcb | X_0F38, F_SSE2_0, false, N_SHA)
+    ROWN(SHA256MSG1, 0xcc | X_0F38, F_SSE2, false, N_SHA) ROWN(SHA256MSG2, 0xcd | X_0F38, F_SSE2, false, N_SHA)
+    ROWN(GF2P8MULB, 0xcf | P38, F_VVV, false, N_GFNI) ROWN(GF2P8AFFINEQB, 0xce | P3A | X_W, F_VVV, true, N_GFNI)
+    ROWN(GF2P8AFFINEINVQB, 0xcf | P3A | X_W, F_VVV, true, N_GFNI)
+};
+
+/* The host has what the row needs, for the op's width. */
+static bool has(const struct x64_thunks *th, unsigned need, bool wide)
+{
+    switch (need) {
+    case N_NONE:
+        return true;
+    case N_AVX:
+        return th->avx;
+    case N_AVX2:
+        return th->avx2;
+    case N_FMA:
+        return th->fma;
+    case N_F16C:
+        return th->f16c;
+    case N_AES:
+        return th->aes && th->avx && (!wide || th->vaes);
+    case N_PCLMUL:
+        return th->pclmul && th->avx && (!wide || th->vpclmul);
+    case N_SHA:
+        return th->sha && th->avx;
+    default:
+        return th->gfni && th->avx;
+    }
+}
 
 static const struct row *row_of(const struct gen *g, const struct ir_op *op)
 {
@@ -238,7 +296,7 @@ static const struct row *row_of(const struct gen *g, const struct ir_op *op)
 
     if (r->form == F_NONE || (g->soft_fp && (vop_table[op->aux].flags & VOPF_FP)) ||
         ((op->flags & (IR_V256 | IR_VZU)) && !thunks(g)->avx) ||
-        ((op->flags & IR_V256) && !thunks(g)->avx2) || (r->form == F_BLEND && !thunks(g)->avx)) {
+        ((op->flags & IR_V256) && !thunks(g)->avx2) || !has(thunks(g), r->need, op->flags & IR_V256) || (r->form == F_BLEND && !thunks(g)->avx)) {
         return NULL;
     }
     return r;
@@ -325,6 +383,66 @@ static void gen_vop(struct gen *g, const struct ir_op *op, const struct row *r)
         v_rr(&g->c, r->op, d, a, b, wide);
         put8(&g->c, c << 4);
         break;
+    case F_SWAP:
+        a = x64_vuse(g, ra, wide);
+        b = x64_vuse(g, op->b, wide);
+        d = x64_vdef(g, op->d);
+        v_rr(&g->c, r->op, d, b, a, wide);
+        break;
+    case F_TWICE:
+        a = x64_vuse(g, ra, false);
+        d = x64_vdef(g, op->d);
+        v_rr(&g->c, r->op, d, a, a, true);
+        put8(&g->c, 1);
+        break;
+    case F_TO_RM:
+        a = x64_vuse(g, ra, wide);
+        d = x64_vdef(g, op->d);
+        v_rr(&g->c, r->op, a, 0, d, wide);
+        put8(&g->c, (unsigned)op->imm & 255);
+        break;
+    case F_FMA: {
+        /* the opcode's last digit without and with its bit for scalars: + - -+ -- +- -+ */
+        static const int8_t kind[] = {[FMA_ADD] = 0, [FMA_SUB] = 2, [FMA_NADD] = 4,
+                                      [FMA_NSUB] = 6, [FMA_ADDSUB] = -2, [FMA_SUBADD] = -1};
+        a = x64_vuse(g, ra, wide);
+        b = x64_vuse(g, op->b, wide);
+        c = x64_vuse(g, op->c, wide);
+        unsigned t = op->d == ra && op->d != op->b && op->d != op->c ? a : x64_valloc(g);
+        if (t != a) {
+            v_rr(&g->c, 0x28 | X_0F, t, 0, a, wide);
+        }
+        v_rr(&g->c, (unsigned)((int)r->op + kind[op->imm]), t, b, c, wide);
+        d = x64_vdef(g, op->d);
+        if (d != t) {
+            v_rr(&g->c, 0x28 | X_0F, d, 0, t, wide);
+        }
+        break;
+    }
+    case F_SSE2:
+    case F_SSE2_0: {
+        if (r->form == F_SSE2_0 && g->vloc[op->c] != 0) { /* xmm0 for c */
+            if (g->now.vheld[0] < TCG_NVREGS) {
+                x64_vflush_one(g, g->now.vheld[0], true);
+            }
+            c = x64_vuse(g, op->c, false);
+            if (c != 0) {
+                v_rr(&g->c, 0x28 | X_0F, 0, 0, c, false);
+            }
+        }
+        g->vlocked |= 1;
+        a = x64_vuse(g, ra, false);
+        b = x64_vuse(g, op->b, false);
+        unsigned t = x64_valloc(g);
+        v_rr(&g->c, 0x28 | X_0F, t, 0, a, false);
+        x_rr(&g->c, r->op, t, b);
+        if (r->imm) {
+            put8(&g->c, imm8_of(op));
+        }
+        d = x64_vdef(g, op->d);
+        v_rr(&g->c, 0x28 | X_0F, d, 0, t, false);
+        break;
+    }
     default:
         if ((op->aux == VOP_PXOR) && ra == op->b) { /* the register's old value does not count */
             d = x64_vdef(g, op->d);
