@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <glib.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 enum { MAX_SIGNALS = 16 };
 
 struct deferred {
+    struct deferred *next;
     void (*fn)(void *opaque);
     void *opaque;
 };
@@ -30,7 +32,8 @@ struct signal_watch {
 struct mainloop {
     struct machine *machine;
     GMainContext *context;
-    GAsyncQueue *deferred;
+    pthread_mutex_t lock; /* of the list; a pthread mutex, so that ThreadSanitizer understands */
+    struct deferred *first, **tail;
     int wake_fd, timer_fd;
     guint wake_source, timer_source;
     struct signal_watch signals[MAX_SIGNALS];
@@ -73,7 +76,8 @@ struct mainloop *mainloop_create(struct machine *m)
 
     loop->machine = m;
     loop->context = g_main_context_default();
-    loop->deferred = g_async_queue_new();
+    pthread_mutex_init(&loop->lock, NULL);
+    loop->tail = &loop->first;
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (loop->wake_fd < 0 || loop->timer_fd < 0) {
@@ -86,6 +90,19 @@ struct mainloop *mainloop_create(struct machine *m)
     return loop;
 }
 
+/* The first deferred call, taken from the list; NULL: none. */
+static struct deferred *take_deferred(struct mainloop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    struct deferred *d = loop->first;
+    if (d) {
+        loop->first = d->next;
+        loop->tail = loop->first ? loop->tail : &loop->first;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    return d;
+}
+
 void mainloop_destroy(struct mainloop *loop)
 {
     struct deferred *d;
@@ -95,10 +112,10 @@ void mainloop_destroy(struct mainloop *loop)
     }
     g_source_remove(loop->wake_source);
     g_source_remove(loop->timer_source);
-    while ((d = g_async_queue_try_pop(loop->deferred)) != NULL) {
+    while ((d = take_deferred(loop)) != NULL) {
         g_free(d);
     }
-    g_async_queue_unref(loop->deferred);
+    pthread_mutex_destroy(&loop->lock);
     close(loop->wake_fd);
     close(loop->timer_fd);
     g_free(loop);
@@ -113,7 +130,7 @@ static void run_deferred(struct mainloop *loop)
 {
     struct deferred *d;
 
-    while ((d = g_async_queue_try_pop(loop->deferred)) != NULL) {
+    while ((d = take_deferred(loop)) != NULL) {
         d->fn(d->opaque);
         g_free(d);
     }
@@ -211,8 +228,11 @@ void mainloop_defer(struct mainloop *loop, void (*fn)(void *opaque), void *opaqu
 {
     struct deferred *d = g_new(struct deferred, 1);
 
-    *d = (struct deferred){fn, opaque};
-    g_async_queue_push(loop->deferred, d);
+    *d = (struct deferred){NULL, fn, opaque};
+    pthread_mutex_lock(&loop->lock);
+    *loop->tail = d;
+    loop->tail = &d->next;
+    pthread_mutex_unlock(&loop->lock);
     wake(loop);
 }
 
