@@ -334,6 +334,7 @@ size_t gdb_read_memory(struct gdb_session *s, uint64_t addr, uint8_t *buf, size_
     struct vcpu *v = s->machine->vcpus[s->cpu];
     size_t done = 0;
 
+    machine_set_current_vcpu(v); /* so that its local APIC is seen */
     while (done < len) {
         size_t n = 4096 - ((addr + done) & 4095);
         n = n < len - done ? n : len - done;
@@ -344,15 +345,19 @@ size_t gdb_read_memory(struct gdb_session *s, uint64_t addr, uint8_t *buf, size_
         }
         done += n;
     }
+    machine_set_current_vcpu(NULL);
     return done;
 }
 
 static bool write_memory(struct gdb_session *s, uint64_t addr, const uint8_t *buf, size_t len)
 {
-    if (s->physical) {
-        return memory_write_rom(s->machine->memory, addr, buf, len);
-    }
-    return vcpu_write_virtual(s->machine->vcpus[s->cpu], addr, buf, len);
+    struct vcpu *v = s->machine->vcpus[s->cpu];
+
+    machine_set_current_vcpu(v);
+    bool ok = s->physical ? memory_write_rom(s->machine->memory, addr, buf, len)
+                          : vcpu_write_virtual(v, addr, buf, len);
+    machine_set_current_vcpu(NULL);
+    return ok;
 }
 
 static bool range(const char **p, const char *end, uint64_t *addr, uint64_t *len)

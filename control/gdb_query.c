@@ -214,18 +214,28 @@ static void q_attached(struct gdb_session *s, const char *p, const char *end)
 
 /* ---- memory ---- */
 
+/* What one packet may ask to be looked through: the machine waits meanwhile. */
+#define MAX_CRC    (UINT64_C(256) << 20)
+#define MAX_SEARCH (UINT64_C(1) << 30)
+
 /* CRC-32 most significant bit first, as GDB's compare-sections computes it. */
 static void q_crc(struct gdb_session *s, const char *p, const char *end)
 {
     uint64_t addr, len;
-    uint32_t crc = UINT32_MAX;
+    uint32_t crc = UINT32_MAX, table[256];
     uint8_t buf[4096];
 
     gdb_skip(&p, end, ':');
     if (!gdb_hex_number(&p, end, &addr) || !gdb_skip(&p, end, ',') ||
-        !gdb_hex_number(&p, end, &len) || p != end || len > UINT64_C(1) << 32) {
+        !gdb_hex_number(&p, end, &len) || p != end || len > MAX_CRC) {
         gdb_error(s, E_ARGS);
         return;
+    }
+    for (unsigned i = 0; i < 256; i++) {
+        table[i] = (uint32_t)i << 24;
+        for (unsigned bit = 0; bit < 8; bit++) {
+            table[i] = table[i] >> 31 ? table[i] << 1 ^ UINT32_C(0x04c11db7) : table[i] << 1;
+        }
     }
     while (len) {
         size_t n = len < sizeof(buf) ? (size_t)len : sizeof(buf);
@@ -234,10 +244,7 @@ static void q_crc(struct gdb_session *s, const char *p, const char *end)
             return;
         }
         for (size_t i = 0; i < n; i++) {
-            crc ^= (uint32_t)buf[i] << 24;
-            for (unsigned bit = 0; bit < 8; bit++) {
-                crc = crc & UINT32_C(1) << 31 ? crc << 1 ^ UINT32_C(0x04c11db7) : crc << 1;
-            }
+            crc = crc << 8 ^ table[crc >> 24 ^ buf[i]];
         }
         addr += n;
         len -= n;
@@ -255,7 +262,7 @@ static void q_search(struct gdb_session *s, const char *p, const char *end)
         return;
     }
     if (!gdb_hex_number(&p, end, &addr) || !gdb_skip(&p, end, ';') ||
-        !gdb_hex_number(&p, end, &len) || !gdb_skip(&p, end, ';') || p == end) {
+        !gdb_hex_number(&p, end, &len) || !gdb_skip(&p, end, ';') || p == end || len > MAX_SEARCH) {
         gdb_error(s, E_ARGS);
         return;
     }

@@ -492,10 +492,9 @@ static bool debug_access(struct vcpu *v, uint64_t va, uint8_t *buf, uint64_t len
                         (uint8_t)memory_view_load(v->machine->memory, v->mmu->view, phys + i, 1);
                 }
             }
-        } else if (write) {
-            memory_write_rom(v->machine->memory, phys, buf, n);
-        } else {
-            memory_read(v->machine->memory, phys, buf, n);
+        } else if (!(write ? memory_write_rom(v->machine->memory, phys, buf, n)
+                           : memory_read(v->machine->memory, phys, buf, n))) {
+            return false; /* nothing is there */
         }
         va += n;
         buf += n;
