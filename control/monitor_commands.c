@@ -244,3 +244,8 @@ char *monitor_execute(struct machine *m, const char *line)
     fclose(out);
     return text;
 }
+
+char *monitor_run(struct monitor_context *ctx, const char *line)
+{
+    return monitor_execute(ctx->machine, line);
+}

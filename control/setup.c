@@ -1,6 +1,7 @@
 /* From parsed options to a machine: memory, processors, board, -device. */
 #include "control/setup.h"
 #include "control/monitor.h"
+#include "control/qmp.h"
 #include "cpu/cpuid.h"
 #include "cpu/x86.h"
 #include "host/block.h"
@@ -360,6 +361,7 @@ bool program_setup(struct program *p, struct error *err)
         return false;
     }
     p->machine->log = &p->log;
+    p->machine->control = p;
     p->machine->no_reboot = p->opt.no_reboot;
     p->machine->no_shutdown = p->opt.no_shutdown;
     p->loop = mainloop_create(p->machine);
@@ -380,11 +382,8 @@ bool program_setup(struct program *p, struct error *err)
             return false;
         }
     }
-    if (p->monitor_chardev) {
-        p->monitor = monitor_create(p->machine, p->monitor_chardev, err);
-        if (!p->monitor) {
-            return error_prefix(err, "-monitor");
-        }
+    if (!setup_monitors(p, err)) {
+        return false;
     }
     return machine_start_threads(p->machine, err);
 }
@@ -396,7 +395,11 @@ void program_destroy(struct program *p)
     if (m) {
         machine_set_running(m, false);
     }
+    qmp_destroy(p->qmp);
     monitor_destroy(p->monitor);
+    for (unsigned i = 0; i < p->nmons; i++) {
+        monitor_destroy(p->mons[i]);
+    }
     for (unsigned i = 0; i < p->nblocks; i++) {
         block_close(p->blocks[i]); /* before the devices whose buffers its worker fills */
     }

@@ -9,8 +9,9 @@
 
 struct mainloop;
 struct monitor;
+struct qmp;
 
-enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16 };
+enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16, SETUP_MONITORS = 4 };
 
 struct program {
     struct options opt;
@@ -27,6 +28,9 @@ struct program {
     unsigned nblocks;
     struct chardev *monitor_chardev;
     struct monitor *monitor;
+    struct monitor *mons[SETUP_MONITORS]; /* -mon */
+    unsigned nmons;
+    struct qmp *qmp;
 };
 
 /* Makes everything that p->opt asks for. On failure the message names the option; call program_destroy in
@@ -37,6 +41,9 @@ void program_destroy(struct program *p);
 /* setup_io.c: chardevs and drives of the options. */
 bool setup_chardevs(struct program *p, struct error *err);
 bool setup_drives(struct program *p, struct error *err);
+bool setup_monitors(struct program *p, struct error *err); /* setup_monitors.c */
+struct chardev *setup_add_chardev(struct program *p, const char *id, const char *spec, bool mux,
+                                  struct error *err);
 struct chardev *setup_find_chardev(struct program *p, const char *id);
 struct block *setup_find_block(struct program *p, const char *id);
 

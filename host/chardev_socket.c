@@ -1,5 +1,5 @@
-/* chardev unix:PATH, tcp:HOST:PORT, fd:N: a server takes one client at a time and waits for the next
- * when it has left; output without a client is dropped. */
+/* chardev unix:PATH, tcp:HOST:PORT, fd:N: a server takes one client at a time and waits for the
+ * next when it has left; output without a client is dropped. */
 #include "host/chardev_internal.h"
 #include "host/mainloop.h"
 #include "host/socket.h"
@@ -138,8 +138,10 @@ static void sock_close(struct chardev *c)
 }
 
 #define SOCKET_BACKEND(name, prefix, help)                                                         \
-    const struct chardev_backend name = {                                                          \
-        prefix, help, sizeof(struct socket_chardev), sock_open, sock_write, sock_accept, sock_close, \
+    const struct chardev_backend name =                                                            \
+        {                                                                                          \
+            prefix,      help,       sizeof(struct socket_chardev), sock_open, sock_write,         \
+            sock_accept, sock_close,                                                               \
     }
 SOCKET_BACKEND(chardev_unix, "unix:", "a Unix socket, server or client");
 SOCKET_BACKEND(chardev_tcp, "tcp:", "a TCP connection, server or client");

@@ -27,10 +27,10 @@ static bool flag(struct socket_address *a, const char *item, struct error *err)
         const char *text;
         bool server, value;
     } words[] = {
-        {"server", true, true},      {"server=on", true, true},   {"server=off", true, false},
-        {"wait", false, true},       {"wait=on", false, true},    {"wait=off", false, false},
-        {"nowait", false, false},    {"server=yes", true, true},  {"server=no", true, false},
-        {"wait=yes", false, true},   {"wait=no", false, false},
+        {"server", true, true},    {"server=on", true, true},  {"server=off", true, false},
+        {"wait", false, true},     {"wait=on", false, true},   {"wait=off", false, false},
+        {"nowait", false, false},  {"server=yes", true, true}, {"server=no", true, false},
+        {"wait=yes", false, true}, {"wait=no", false, false},
     };
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -74,7 +74,8 @@ static bool parse_target(struct socket_address *a, const char *text, struct erro
     if (!strncmp(text, "unix:", 5)) {
         a->kind = SOCKET_UNIX;
         if (!text[5] || strlen(text + 5) >= sizeof(a->path)) {
-            return error_set(err, text[5] ? "'%s' is too long for a socket" : "%s: the path is missing",
+            return error_set(err,
+                             text[5] ? "'%s' is too long for a socket" : "%s: the path is missing",
                              text[5] ? text + 5 : text);
         }
         strcpy(a->path, text + 5);
@@ -88,7 +89,8 @@ static bool parse_target(struct socket_address *a, const char *text, struct erro
         a->kind = SOCKET_FD;
         long fd = strtol(text + 3, &end, 10);
         a->fd = (int)fd;
-        return (!*end && end != text + 3 && fd >= 0 && fd < 1 << 20 && fcntl((int)fd, F_GETFD) >= 0) ||
+        return (!*end && end != text + 3 && fd >= 0 && fd < 1 << 20 &&
+                fcntl((int)fd, F_GETFD) >= 0) ||
                error_set(err, "'%s' is not an open file descriptor", text + 3);
     }
     return error_set(err, "'%s' is not a socket (unix:PATH, tcp:HOST:PORT or fd:N)", text);
@@ -143,7 +145,8 @@ static int open_unix(const struct socket_address *a, struct error *err)
 
 static int open_tcp(const struct socket_address *a, struct error *err)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = a->server ? AI_PASSIVE : 0}, *list;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = a->server ? AI_PASSIVE : 0},
+                    *list;
     const char *host = *a->host ? a->host : "127.0.0.1";
     int e = getaddrinfo(host, a->port, &hints, &list), fd = -1, on = 1, saved = 0;
 
@@ -167,15 +170,17 @@ static int open_tcp(const struct socket_address *a, struct error *err)
     }
     freeaddrinfo(list);
     if (fd < 0) {
-        error_set(err, "%s %s:%s: %s", a->server ? "cannot listen on" : "cannot connect to", host, a->port,
-                  strerror(saved));
+        error_set(err, "%s %s:%s: %s", a->server ? "cannot listen on" : "cannot connect to", host,
+                  a->port, strerror(saved));
     }
     return fd;
 }
 
 int socket_open(const struct socket_address *a, struct error *err)
 {
-    int fd = a->kind == SOCKET_UNIX ? open_unix(a, err) : a->kind == SOCKET_TCP ? open_tcp(a, err) : a->fd;
+    int fd = a->kind == SOCKET_UNIX  ? open_unix(a, err)
+             : a->kind == SOCKET_TCP ? open_tcp(a, err)
+                                     : a->fd;
 
     if (fd >= 0) {
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -305,7 +310,6 @@ static void writable(void *opaque, short revents)
     }
 }
 
-
 void stream_write(struct stream *s, const void *buf, size_t len)
 {
     const uint8_t *p = buf;
@@ -329,7 +333,8 @@ void stream_write(struct stream *s, const void *buf, size_t len)
     if (!len) {
         return;
     }
-    uint8_t *more = s->npending + len <= MAX_PENDING ? realloc(s->pending, s->npending + len) : NULL;
+    uint8_t *more =
+        s->npending + len <= MAX_PENDING ? realloc(s->pending, s->npending + len) : NULL;
     if (!more) {
         /* Nobody reads: end the connection, which wakes the reader's side. */
         shutdown(s->fd, SHUT_RDWR);
@@ -372,7 +377,8 @@ void stream_resume(struct stream *s)
     watch_in(s, true);
 }
 
-struct stream *stream_create(struct mainloop *loop, int fd, const struct stream_ops *ops, void *opaque)
+struct stream *stream_create(struct mainloop *loop, int fd, const struct stream_ops *ops,
+                             void *opaque)
 {
     struct stream *s = calloc(1, sizeof(*s));
 

@@ -1,5 +1,5 @@
-/* Stream sockets: addresses as command lines spell them, listening, and buffered connections that live
- * in the main loop. */
+/* Stream sockets: addresses as command lines spell them, listening, and buffered connections that
+ * live in the main loop. */
 #ifndef HOST_SOCKET_H
 #define HOST_SOCKET_H
 
@@ -19,13 +19,14 @@ struct socket_address {
     bool server, wait;        /* wait: do not go on before a client has come */
 };
 
-/* "unix:PATH", "tcp:[HOST]:PORT" or "fd:N", followed by ",server=on|off" and ",wait=on|off" (also ",server"
- * and ",nowait"); a comma in a path is written twice. */
+/* "unix:PATH", "tcp:[HOST]:PORT" or "fd:N", followed by ",server=on|off" and ",wait=on|off" (also
+ * ",server" and ",nowait"); a comma in a path is written twice. */
 bool socket_parse(struct socket_address *a, const char *spec, struct error *err);
 bool socket_is_spec(const char *spec); /* begins like one */
 /* A listening (server) or connected descriptor, -1 on error. */
 int socket_open(const struct socket_address *a, struct error *err);
-void socket_close_listener(const struct socket_address *a, int fd); /* removes a Unix socket's file */
+void socket_close_listener(const struct socket_address *a,
+                           int fd); /* removes a Unix socket's file */
 /* Waits for the first client when a->wait says so. False: none came. */
 bool socket_wait_client(const struct socket_address *a, int fd, struct error *err);
 /* Text for people: "unix:PATH", "tcp:HOST:PORT" with the port that was taken. */
@@ -42,7 +43,8 @@ struct stream_ops {
 };
 
 /* Takes fd over. Callbacks come in the main loop with the machine lock held. */
-struct stream *stream_create(struct mainloop *loop, int fd, const struct stream_ops *ops, void *opaque);
+struct stream *stream_create(struct mainloop *loop, int fd, const struct stream_ops *ops,
+                             void *opaque);
 void stream_destroy(struct stream *s); /* also from a callback; NULL is fine */
 /* Never blocks: what the other side does not take yet is kept, up to a limit; beyond it the
  * connection is given up. */

@@ -94,6 +94,7 @@ struct softmmu_cpu {
     unsigned nwatches;
     /* vcpu_thread.c */
     pthread_t thread;
+    atomic_int tid; /* the host's id of it */
     pthread_cond_t cond;
     bool inside, started;
 };

@@ -98,6 +98,7 @@ static void do_reset(struct machine *m)
 {
     bool running = m->state == RUN_RUNNING;
 
+    m->resetting = true;
     machine_set_running(m, false);
     machine_lock(m);
     if (m->reset) {
@@ -107,16 +108,30 @@ static void do_reset(struct machine *m)
     if (running) {
         machine_set_running(m, true);
     }
+    m->resetting = false;
+}
+
+static void tell(struct machine *m, enum machine_event ev, enum machine_cause cause)
+{
+    if (m->event) {
+        m->event(m->event_opaque, ev, cause);
+    }
 }
 
 bool machine_handle_requests(struct machine *m)
 {
     unsigned r = atomic_exchange(&m->requests, 0);
+    enum machine_cause cause = CAUSE_GUEST;
 
+    if (r & (REQUEST_EXIT | REQUEST_SHUTDOWN | REQUEST_RESET)) {
+        cause = atomic_exchange(&m->cause, CAUSE_GUEST);
+    }
     if (r & REQUEST_EXIT) {
+        tell(m, EVENT_SHUTDOWN, cause);
         return true;
     }
     if (r & REQUEST_SHUTDOWN) {
+        tell(m, EVENT_SHUTDOWN, cause);
         if (!m->no_shutdown) {
             return true;
         }
@@ -125,11 +140,14 @@ bool machine_handle_requests(struct machine *m)
     }
     if (r & REQUEST_RESET) {
         if (m->no_reboot) {
+            tell(m, EVENT_SHUTDOWN, cause);
             return true;
         }
         do_reset(m);
+        tell(m, EVENT_RESET, cause);
     }
     if ((r & REQUEST_POWERDOWN) && m->powerdown) {
+        tell(m, EVENT_POWERDOWN, cause);
         machine_lock(m);
         m->powerdown(m);
         machine_unlock(m);
