@@ -333,7 +333,7 @@ static bool make_device(struct program *p, const char *text, struct error *err)
 }
 
 /* The -d categories that are the translator's own. */
-static void log_translations(struct program *p)
+static unsigned translator_bits(const struct log *log)
 {
     static const unsigned bits[][2] = {
         {LOG_IN_ASM, TCG_LOG_IN_ASM}, {LOG_OP, TCG_LOG_OP},   {LOG_OUT_ASM, TCG_LOG_OUT_ASM},
@@ -342,11 +342,32 @@ static void log_translations(struct program *p)
     unsigned mask = 0;
 
     for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
-        mask |= p->log.mask & bits[i][0] ? bits[i][1] : 0;
+        mask |= log->mask & bits[i][0] ? bits[i][1] : 0;
     }
-    if (mask) {
-        tcg_set_log(p->machine->tcg, mask, p->log.out);
+    return mask;
+}
+
+bool setup_log(struct program *p, const char *list, struct error *err)
+{
+    struct log wanted = {0};
+    unsigned before = translator_bits(&p->log);
+
+    if (strcmp(list, "none") && !log_parse(&wanted, list, err)) {
+        return false;
     }
+    p->log.mask = wanted.mask;
+    unsigned bits = translator_bits(&p->log);
+    if (bits || before) {
+        bool locked = machine_lock_held(p->machine);
+        if (locked) {
+            machine_unlock(p->machine); /* it waits for the processors */
+        }
+        tcg_set_log(p->machine->tcg, bits, p->log.out);
+        if (locked) {
+            machine_lock(p->machine);
+        }
+    }
+    return true;
 }
 
 bool program_setup(struct program *p, struct error *err)
@@ -369,7 +390,10 @@ bool program_setup(struct program *p, struct error *err)
     if (!p->machine->tcg) {
         return error_prefix(err, "-accel %s", p->opt.accel ? p->opt.accel : p->tcg.accel);
     }
-    log_translations(p);
+    unsigned bits = translator_bits(&p->log);
+    if (bits) {
+        tcg_set_log(p->machine->tcg, bits, p->log.out);
+    }
     if (!setup_chardevs(p, err) || !setup_drives(p, err)) {
         return false;
     }

@@ -41,6 +41,7 @@ void program_destroy(struct program *p);
 /* setup_io.c: chardevs and drives of the options. */
 bool setup_chardevs(struct program *p, struct error *err);
 bool setup_drives(struct program *p, struct error *err);
+bool setup_log(struct program *p, const char *list, struct error *err); /* -d; "none" ends it */
 bool setup_monitors(struct program *p, struct error *err); /* setup_monitors.c */
 struct chardev *setup_add_chardev(struct program *p, const char *id, const char *spec, bool mux,
                                   struct error *err);

@@ -408,6 +408,7 @@ void x86_interrupt(struct x86_cpu *c, uint8_t vector)
     };
 
     c->halted = false;
+    c->interrupts[vector]++;
     c->delivering = vector | DELIVERING_BENIGN;
     deliver_event(c, &e);
 }

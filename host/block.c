@@ -31,6 +31,7 @@ struct block {
     pthread_mutex_t lock;
     pthread_cond_t cond;
     struct block_request *head, *tail; /* waiting */
+    struct block_stats stats;
     bool quit;
 };
 
@@ -184,6 +185,10 @@ static void complete(void *opaque)
     struct completion c = *(struct completion *)opaque;
 
     free(opaque);
+    struct block_stats *s = &c.request->block->stats;
+    s->operations[c.request->op]++;
+    s->bytes[c.request->op] += c.request->len;
+    s->failed += c.result != 0;
     c.request->done(c.request, c.result);
 }
 
@@ -357,6 +362,11 @@ uint64_t block_size(const struct block *b)
 bool block_readonly(const struct block *b)
 {
     return b->readonly;
+}
+
+struct block_stats block_get_stats(const struct block *b)
+{
+    return b->stats;
 }
 
 const char *block_id(const struct block *b)
