@@ -59,6 +59,8 @@ static int help(const struct options *o)
         print_and_free(tcg_accel_help());
     } else if (!strcmp(o->help, "d")) {
         print_and_free(log_help());
+    } else if (!strcmp(o->help, "trace")) {
+        print_and_free(log_trace_help());
     } else if (!strcmp(o->help, "qmp")) {
         print_and_free(qmp_doc());
     } else if (!strcmp(o->help, "chardev")) {

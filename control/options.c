@@ -62,6 +62,8 @@ static const struct row rows[] = {
     {"nodefaults", FLAG, AT(nodefaults), NULL, "no devices but those asked for"},
     {"d", TEXT, AT(log), "LIST", "log these things ('help' lists them)"},
     {"D", TEXT, AT(log_file), "FILE", "log to this file instead of the standard error"},
+    {"dfilter", TEXT, AT(dfilter), "RANGE[,RANGE...]", "log only blocks in these: FIRST..LAST, START+SIZE, END-SIZE"},
+    {"symbols", TEXT, AT(symbols), "FILE", "names for the log: a System.map, or an ELF file (default: -kernel's if it is one)"},
     {"singlestep", FLAG, AT(one_insn), NULL, "translate one guest instruction at a time"},
     {"one-insn-per-tb", FLAG, AT(one_insn), NULL, NULL},
     {"pidfile", TEXT, AT(pidfile), "FILE", "write the process id there"},
@@ -150,6 +152,10 @@ static bool ask_help(struct options *o, const struct row *r, const char *value)
         size_t n = strlen(value);
         bool prop_help = !strcmp(r->name, "device") && n > 5 &&
                          (!strcmp(value + n - 5, ",help") || !strcmp(value + n - 2, ",?"));
+        if (!strcmp(r->name, "d") && !strcmp(value, "trace:help")) {
+            o->help = "trace";
+            return true;
+        }
         if (!strcmp(r->name, with_help[i]) && (is_help(value) || prop_help)) {
             o->help = !strcmp(r->name, "M") ? "machine" : r->name;
             o->help_arg = prop_help ? value : NULL;

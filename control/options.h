@@ -16,7 +16,7 @@ struct opt_list {
 
 struct options {
     const char *name, *machine, *accel, *cpu, *bios, *kernel, *initrd, *append, *log, *log_file, *boot,
-        *rtc, *display, *monitor, *memory, *smp, *pidfile;
+        *rtc, *display, *monitor, *memory, *smp, *pidfile, *dfilter, *symbols;
     struct opt_list drives;   /* text of -drive, with -hda.. and -cdrom rewritten to it */
     struct opt_list devices, serials, chardevs, debugcons, globals, qmps, mons;
     bool nographic, nodefaults, no_reboot, no_shutdown, paused, snapshot, one_insn;

@@ -8,6 +8,7 @@
 #include "host/chardev.h"
 #include "host/mainloop.h"
 #include "host/nearest.h"
+#include "host/symbols.h"
 #include "softmmu/tlb.h"
 
 #include <stdio.h>
@@ -219,6 +220,57 @@ static bool boot_pair(void *opaque, const char *key, const char *value, struct e
     return error_set(err, "unknown property '%s'", key);
 }
 
+/* One RANGE of -dfilter. */
+static bool parse_range(const char *text, struct tcg_log_range *r, struct error *err)
+{
+    char *end, *last;
+    uint64_t a = strtoull(text, &end, 0), b;
+    bool dots = !strncmp(end, "..", 2);
+
+    if (end == text || (!dots && *end != '+' && *end != '-')) {
+        return error_set(err, "'%s' is none of FIRST..LAST, START+SIZE, END-SIZE", text);
+    }
+    const char *second = end + (dots ? 2 : 1);
+    b = strtoull(second, &last, 0);
+    if (last == second || *last || (!dots && !b)) {
+        return error_set(err, "'%s': '%s' is not a number", text, second);
+    }
+    r->first = *end == '-' ? a - b + 1 : a;
+    r->last = dots ? b : *end == '+' ? a + b - 1 : a;
+    return r->first <= r->last || error_set(err, "'%s' is empty", text);
+}
+
+static bool parse_dfilter(struct program *p, struct error *err)
+{
+    char *copy = strdup(p->opt.dfilter), *save = NULL;
+    bool ok = true;
+
+    for (char *t = strtok_r(copy, ",", &save); ok && t; t = strtok_r(NULL, ",", &save)) {
+        p->dfilter = realloc(p->dfilter, (p->ndfilter + 1) * sizeof(*p->dfilter));
+        if (!p->dfilter) {
+            abort();
+        }
+        ok = parse_range(t, &p->dfilter[p->ndfilter++], err);
+    }
+    free(copy);
+    return ok || error_prefix(err, "-dfilter");
+}
+
+/* Names for the log. A kernel that is no ELF file (a bzImage) has none that could be read. */
+static bool load_symbols(struct program *p, struct error *err)
+{
+    struct options *o = &p->opt;
+
+    if (o->symbols) {
+        p->log.symbols = symbols_load(o->symbols, err);
+        return p->log.symbols || error_prefix(err, "-symbols %s", o->symbols);
+    }
+    if (o->kernel && (p->log.mask & LOG_INT)) {
+        p->log.symbols = symbols_load_elf(o->kernel, NULL);
+    }
+    return true;
+}
+
 static bool parse_rest(struct program *p, struct error *err)
 {
     struct options *o = &p->opt;
@@ -237,6 +289,12 @@ static bool parse_rest(struct program *p, struct error *err)
     }
     if (o->log && !log_parse(&p->log, o->log, err)) {
         return error_prefix(err, "-d %s", o->log);
+    }
+    if (o->dfilter && !parse_dfilter(p, err)) {
+        return false;
+    }
+    if (!load_symbols(p, err)) {
+        return false;
     }
     if ((o->initrd || o->append) && !o->kernel) {
         return error_set(err, "-%s needs -kernel", o->initrd ? "initrd" : "append");
@@ -337,7 +395,7 @@ static unsigned translator_bits(const struct log *log)
 {
     static const unsigned bits[][2] = {
         {LOG_IN_ASM, TCG_LOG_IN_ASM}, {LOG_OP, TCG_LOG_OP},   {LOG_OUT_ASM, TCG_LOG_OUT_ASM},
-        {LOG_EXEC, TCG_LOG_EXEC},     {LOG_CPU, TCG_LOG_CPU},
+        {LOG_EXEC, TCG_LOG_EXEC},     {LOG_CPU, TCG_LOG_CPU},   {LOG_OP_OPT, TCG_LOG_OP_OPT},
     };
     unsigned mask = 0;
 
@@ -355,6 +413,7 @@ bool setup_log(struct program *p, const char *list, struct error *err)
     if (strcmp(list, "none") && !log_parse(&wanted, list, err)) {
         return false;
     }
+    memcpy(p->log.traces, wanted.traces, sizeof(wanted.traces));
     p->log.mask = wanted.mask;
     unsigned bits = translator_bits(&p->log);
     if (bits || before) {
@@ -390,6 +449,7 @@ bool program_setup(struct program *p, struct error *err)
     if (!p->machine->tcg) {
         return error_prefix(err, "-accel %s", p->opt.accel ? p->opt.accel : p->tcg.accel);
     }
+    tcg_set_log_filter(p->machine->tcg, p->dfilter, p->ndfilter);
     unsigned bits = translator_bits(&p->log);
     if (bits) {
         tcg_set_log(p->machine->tcg, bits, p->log.out);
@@ -453,4 +513,5 @@ void program_destroy(struct program *p)
     }
     x86_model_free(p->cpu_model);
     log_close(&p->log);
+    free(p->dfilter);
 }

@@ -16,6 +16,8 @@ enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16, SETUP_MONITORS = 4 };
 struct program {
     struct options opt;
     struct log log;
+    struct tcg_log_range *dfilter;
+    unsigned ndfilter;
     struct machine *machine;
     struct mainloop *loop;
     struct machine_config cfg;
