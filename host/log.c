@@ -74,9 +74,11 @@ static bool enable_traces(struct log *log, const char *pattern, struct error *er
     if (hits) {
         return true;
     }
-    const char *near = nearest_name(pattern, &__start_trace_points[0].name, all, sizeof(struct trace_point));
-    return error_set(err, "no trace point matches '%s'%s%s%s", pattern, near ? " (did you mean '" : "",
-                     near ? near : "", near ? "'?)" : " (-d trace:help lists them)");
+    const char *near =
+        nearest_name(pattern, &__start_trace_points[0].name, all, sizeof(struct trace_point));
+    return error_set(err, "no trace point matches '%s'%s%s%s", pattern,
+                     near ? " (did you mean '" : "", near ? near : "",
+                     near ? "'?)" : " (-d trace:help lists them)");
 }
 
 char *log_trace_help(void)

@@ -118,6 +118,16 @@ static void tell(struct machine *m, enum machine_event ev, enum machine_cause ca
     }
 }
 
+/* The process will end: said once, although the main loop may ask again. */
+static bool end(struct machine *m, enum machine_cause cause)
+{
+    if (!m->end_told) {
+        m->end_told = true;
+        tell(m, EVENT_SHUTDOWN, cause);
+    }
+    return true;
+}
+
 bool machine_handle_requests(struct machine *m)
 {
     unsigned r = atomic_exchange(&m->requests, 0);
@@ -127,21 +137,19 @@ bool machine_handle_requests(struct machine *m)
         cause = atomic_exchange(&m->cause, CAUSE_GUEST);
     }
     if (r & REQUEST_EXIT) {
-        tell(m, EVENT_SHUTDOWN, cause);
-        return true;
+        return end(m, cause);
     }
     if (r & REQUEST_SHUTDOWN) {
-        tell(m, EVENT_SHUTDOWN, cause);
         if (!m->no_shutdown) {
-            return true;
+            return end(m, cause);
         }
+        tell(m, EVENT_SHUTDOWN, cause);
         machine_set_running(m, false);
         m->state = RUN_SHUTDOWN;
     }
     if (r & REQUEST_RESET) {
         if (m->no_reboot) {
-            tell(m, EVENT_SHUTDOWN, cause);
-            return true;
+            return end(m, cause);
         }
         do_reset(m);
         tell(m, EVENT_RESET, cause);

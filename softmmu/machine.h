@@ -67,6 +67,7 @@ struct machine {
     int exit_status;
     _Atomic enum machine_cause cause; /* set before machine_request by other than the guest */
     bool no_reboot, no_shutdown;
+    bool end_told;  /* EVENT_SHUTDOWN came, the process ends */
     bool resetting; /* the processors stand still for a moment only */
 
     /* What happened, for management; main loop's thread, lock not held. May be NULL. */

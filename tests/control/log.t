@@ -41,16 +41,16 @@ has() {
 }
 cat >"$work/map" <<'MAP'
 0000000000007c00 T start
-0000000000007c19 t try
-0000000000007c1d t after
+0000000000007c18 t try
+0000000000007c1c t after
 MAP
 run -d int,io,pcall -symbols "$work/map"
 ok $([ $? = 1 ]; echo $?) "the boot sector ran"
-has 'software interrupt 40 .* at 0000:0*7c19 cpl 0 cr2 .*<try>' "int: vector, CS:RIP, CPL, CR2, symbol"
-has 'exception 00 #DE .* at 0000:0*7c1b .*<try\+0x2>' "int: an exception by name"
+has 'software interrupt 40 .* at 0000:0*7c18 cpl 0 cr2 .*<try>' "int: vector, CS:RIP, CPL, CR2, symbol"
+has 'exception 00 #DE .* at 0000:0*7c1a .*<try\+0x2>' "int: an exception by name"
 has 'cpu0: out 0080\.1 = 5a' "io"
 ok "$(grep -c 'out 0080.*5a' "$work/log" | sed 's/^1$/0/')" "io: one line an access"
-has 'far jump to 0000:7c22' "pcall"
+has 'far jump to 0000:7c21' "pcall"
 run -d in_asm -dfilter 0x7c00..0x7dff
 has 'linear 0x7c00' "in_asm with -dfilter: the boot sector"
 n=$(grep linear "$work/log" | grep -cv 'linear 0x7[cd]')
@@ -67,7 +67,7 @@ if command -v gcc >/dev/null && gcc -m32 -c -x c /dev/null -o /dev/null 2>/dev/n
     printf '.code32\n.globl entry\nentry: .long 0\n.globl after_entry\nafter_entry: .long 0\n' >"$work/e.s"
     gcc -m32 -c "$work/e.s" -o "$work/e.o" && ld -m elf_i386 -Ttext=0x7c00 -e entry -o "$work/e.elf" "$work/e.o"
     run -d int -symbols "$work/e.elf"
-    has '<after_entry\+0x15>' "symbols of an ELF file"
+    has '<after_entry\+0x14>' "symbols of an ELF file"
     head -c 300 "$work/e.elf" >"$work/cut.elf"
 fi
 bad() { # word, arguments
