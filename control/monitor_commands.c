@@ -3,6 +3,7 @@
 #include "control/monitor_internal.h"
 #include "control/qmp.h"
 #include "control/setup.h"
+#include "hw/virtio/virtio_balloon.h"
 #include "host/nearest.h"
 
 #include <stdlib.h>
@@ -198,6 +199,18 @@ static void cmd_cpu(struct monitor_call *c)
     }
 }
 
+static void cmd_balloon(struct monitor_call *c)
+{
+    struct error err = {{0}};
+    uint64_t bytes;
+
+    if (!opt_size(c->arg, 1 << 20, &bytes) || !bytes) {
+        fprintf(c->out, "balloon: '%s' is not a size in MiB\n", c->arg);
+    } else if (!c->machine->devices || !balloon_set(c->machine, bytes, &err)) {
+        fprintf(c->out, "balloon: %s\n", err.msg);
+    }
+}
+
 static void cmd_log(struct monitor_call *c)
 {
     struct program *p = control_program(c->machine);
@@ -227,6 +240,7 @@ const struct monitor_row monitor_rows[] = {
     {"cpu", "N", "choose the processor that commands are about", cmd_cpu, false},
     {"sendkey", "KEYS", "press keys, like ctrl-alt-delete", monitor_sendkey, false},
     {"log", "[LIST|none]", "what to log, as -d; without LIST: what there is", cmd_log, false},
+    {"balloon", "MIB", "how much memory the guest should keep", cmd_balloon, false},
     {"step", "", "not in this version", cmd_step, false},
     {"c", "", "the same as cont", cmd_cont, false},
     {"q", "", "the same as quit", cmd_quit, false},

@@ -4,7 +4,9 @@
 #include "control/monitor_internal.h"
 #include "control/setup.h"
 #include "host/block.h"
+#include "host/net.h"
 #include "hw/pci/pci.h"
+#include "hw/virtio/virtio_balloon.h"
 #include "tcg/tcg.h"
 
 #include <inttypes.h>
@@ -39,6 +41,14 @@ static void info_pci(struct monitor_call *c)
     if (c->machine->devices && pci_root(c->machine)) {
         print_text(pci_describe(pci_root(c->machine)), c->out);
     }
+}
+
+static void info_balloon(struct monitor_call *c)
+{
+    char *text = c->machine->devices ? balloon_describe(c->machine) : NULL;
+
+    fputs(text ? text : "there is no memory balloon\n", c->out);
+    free(text);
 }
 
 static void info_jit(struct monitor_call *c)
@@ -188,8 +198,15 @@ static void info_blockstats(struct monitor_call *c)
 static void info_network(struct monitor_call *c)
 {
     struct pci_bus *root = c->machine->devices ? pci_root(c->machine) : NULL;
+    struct program *prog = control_program(c->machine);
     unsigned n = 0;
 
+    for (unsigned i = 0; prog && i < prog->nnetdevs; i++) {
+        char *text = netdev_describe(prog->netdevs[i]);
+        fprintf(c->out, "%s:\n%s", netdev_id(prog->netdevs[i]), text ? text : "");
+        free(text);
+        n++;
+    }
     for (unsigned i = 0; root && i < 256; i++) {
         struct pci_device *p = pci_find(root, (uint8_t)i);
         if (p && p->config[0x0b] == 2) {
@@ -275,6 +292,7 @@ const struct monitor_row monitor_info_rows[] = {
     {"block", "", "disk images", info_block, false},
     {"blockstats", "", "what was read and written", info_blockstats, false},
     {"network", "", "network devices", info_network, false},
+    {"balloon", "", "memory the guest keeps", info_balloon, false},
     {"jit", "", "statistics of the translator", info_jit, false},
     {"cpus", "", "processors and their states", info_cpus, false},
     {"status", "", "running or paused", info_status, false},

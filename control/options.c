@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, TEXT, LIST, DRIVE, CDROM, HELP, IGNORE };
+enum kind { FLAG, TEXT, LIST, DRIVE, CDROM, HELP, IGNORE, GDB };
 
 struct row {
     const char *name;
@@ -36,7 +36,7 @@ static const struct row rows[] = {
     {"initrd", TEXT, AT(initrd), "FILE", "with this initial RAM disk (multiboot: module)"},
     {"append", TEXT, AT(append), "TEXT", "and this kernel command line"},
     {"boot", TEXT, AT(boot), "ORDER | order=,menu=on|off", "boot order: c disk, d CD-ROM"},
-    {"drive", LIST, AT(drives), "file=F[,if=ide|none,index=N,media=disk|cdrom,format=raw,readonly=on,snapshot=on,id=ID]",
+    {"drive", LIST, AT(drives), "file=F[,if=ide|virtio|none,index=N,media=disk|cdrom,format=raw,readonly=on,snapshot=on,id=ID]",
      "a disk or CD-ROM"},
     {"hda", DRIVE, 0, "FILE", "first IDE disk (also -hdb, -hdc, -hdd)"},
     {"hdb", DRIVE, 1, "FILE", NULL},
@@ -57,6 +57,9 @@ static const struct row rows[] = {
     {"debugcon", LIST, AT(debugcons), "DEV", "debug console on port 0xe9"},
     {"rtc", TEXT, AT(rtc), "base=utc|localtime", "clock of the machine"},
     {"S", FLAG, AT(paused), NULL, "do not start the processors ('c' in the monitor does)"},
+    {"gdb", TEXT, AT(gdb), "tcp:[HOST]:PORT | unix:PATH | stdio | none[,arch=auto|i8086|i386|x86-64]",
+     "wait for a debugger there (GDB's remote protocol)"},
+    {"s", GDB, 0, NULL, "the same as -gdb tcp::1234"},
     {"no-reboot", FLAG, AT(no_reboot), NULL, "end instead of resetting"},
     {"no-shutdown", FLAG, AT(no_shutdown), NULL, "stop instead of ending when the guest powers off"},
     {"nodefaults", FLAG, AT(nodefaults), NULL, "no devices but those asked for"},
@@ -70,7 +73,9 @@ static const struct row rows[] = {
     {"no-user-config", IGNORE, 0, NULL, NULL}, /* there are no configuration files */
     {"vga", TEXT, AT(help_arg), "none", NULL}, /* checked below: only none exists */
     {"net", TEXT, AT(help_arg), "none", NULL},
-    {"nic", TEXT, AT(help_arg), "none", NULL},
+    {"netdev", LIST, AT(netdevs), "user,id=ID[,hostfwd=tcp::PORT-:PORT,net=,restrict=on...]",
+     "a network for -device virtio-net-pci,netdev=ID"},
+    {"nic", LIST, AT(nics), "user[,model=CARD,mac=MAC,hostfwd=...] | none", "a network and its card in one"},
 };
 enum { NROWS = sizeof(rows) / sizeof(rows[0]) };
 
@@ -177,9 +182,10 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
         *(bool *)field = true;
         return true;
     case TEXT:
-        if (!strcmp(r->name, "vga") || !strcmp(r->name, "net") || !strcmp(r->name, "nic")) {
+        if (!strcmp(r->name, "vga") || !strcmp(r->name, "net")) {
             return !strcmp(value, "none") ||
-                   error_set(err, "-%s %s: only 'none' exists in this version", r->name, value);
+                   error_set(err, "-%s %s: only 'none' exists in this version%s", r->name, value,
+                         r->name[0] == 'n' ? " (see -nic and -netdev)" : "");
         }
         *(const char **)field = value;
         return true;
@@ -191,6 +197,9 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
     case CDROM:
         return list_add(&o->drives, r->name,
                         format("file=%s,if=ide,index=%zu,media=cdrom", double_commas(value), r->offset), err);
+    case GDB:
+        o->gdb = "tcp::1234";
+        return true;
     case HELP:
         o->help = r->name[0] == 'h' ? "help" : r->name;
         return true;
@@ -247,7 +256,8 @@ char *options_help(void)
     }
     fprintf(f, "\nExamples:\n"
                "  dragoman -m 1G -kernel vmlinuz -initrd initrd.img -append 'console=ttyS0'\n"
-               "  dragoman -m 2G -hda disk.img -cdrom install.iso -boot d\n");
+               "  dragoman -m 2G -hda disk.img -cdrom install.iso -boot d\n"
+               "  dragoman -m 2G -drive file=disk.img,if=virtio -nic user,hostfwd=tcp::2222-:22\n");
     fclose(f);
     return text;
 }

@@ -6,6 +6,7 @@
 #include "cpu/x86.h"
 #include "host/block.h"
 #include "host/chardev.h"
+#include "host/net.h"
 #include "hw/pci/pci.h"
 
 #include <stdio.h>
@@ -438,6 +439,8 @@ static json_t *device_value(struct device *d, const struct property *p)
                                                         : "");
     case PT_DRIVE:
         return json_string(*(struct block *const *)at ? block_id(*(struct block *const *)at) : "");
+    case PT_NETDEV:
+        return json_string(*(struct netdev *const *)at ? netdev_id(*(struct netdev *const *)at) : "");
     default:
         return NULL;
     }

@@ -1,5 +1,6 @@
 /* From parsed options to a machine: memory, processors, board, -device. */
 #include "control/setup.h"
+#include "control/gdb_server.h"
 #include "control/monitor.h"
 #include "control/qmp.h"
 #include "cpu/cpuid.h"
@@ -8,6 +9,7 @@
 #include "host/chardev.h"
 #include "host/mainloop.h"
 #include "host/nearest.h"
+#include "host/net.h"
 #include "host/symbols.h"
 #include "softmmu/tlb.h"
 
@@ -319,6 +321,24 @@ struct device_text {
     struct device *dev;
 };
 
+/* What a property of this type refers to, and the option that makes such things; NULL: nothing. */
+static const char *find_by_id(struct program *p, enum prop_type type, const char *id, void **ptr)
+{
+    switch (type) {
+    case PT_DRIVE:
+        *ptr = setup_find_block(p, id);
+        return "-drive";
+    case PT_CHARDEV:
+        *ptr = setup_find_chardev(p, id);
+        return "-chardev";
+    case PT_NETDEV:
+        *ptr = setup_find_netdev(p, id);
+        return "-netdev";
+    default:
+        return NULL;
+    }
+}
+
 static bool device_pair(void *opaque, const char *key, const char *value, struct error *err)
 {
     struct device_text *t = opaque;
@@ -331,13 +351,13 @@ static bool device_pair(void *opaque, const char *key, const char *value, struct
         if (strcmp(pr->name, key)) {
             continue;
         }
-        if (pr->type == PT_CHARDEV || pr->type == PT_DRIVE) {
-            void *ptr = pr->type == PT_DRIVE ? (void *)setup_find_block(t->p, value ? value : "")
-                                             : (void *)setup_find_chardev(t->p, value ? value : "");
-            if (!ptr) {
-                return error_set(err, "%s=%s: there is no %s with this id", key, value ? value : "",
-                                 pr->type == PT_DRIVE ? "-drive" : "-chardev");
-            }
+        void *ptr = NULL;
+        const char *option = find_by_id(t->p, pr->type, value ? value : "", &ptr);
+        if (option && !ptr) {
+            return error_set(err, "%s=%s: there is no %s with this id", key, value ? value : "",
+                             option);
+        }
+        if (option) {
             return device_set_ptr(t->dev, key, ptr);
         }
     }
@@ -362,7 +382,9 @@ static bool apply_globals(struct program *p, struct device *d, struct error *err
     return true;
 }
 
-static bool make_device(struct program *p, const char *text, struct error *err)
+/* option and shown: what the person wrote, for errors. */
+static bool make_device(struct program *p, const char *text, const char *option, const char *shown,
+                        struct error *err)
 {
     char *name = opt_get(text, "driver", "driver"), *id = opt_get(text, "driver", "id");
     const struct device_type *type = name ? device_type_find(name) : NULL;
@@ -387,7 +409,30 @@ static bool make_device(struct program *p, const char *text, struct error *err)
     }
     free(name);
     free(id);
-    return ok || error_prefix(err, "-device %s", text);
+    return ok || error_prefix(err, "-%s %s", option, shown);
+}
+
+static bool make_devices(struct program *p, struct error *err)
+{
+    for (unsigned i = 0; i < p->nnic_devices; i++) {
+        if (!make_device(p, p->nic_devices[i], "nic", p->nic_texts[i], err)) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < p->nvirtio_drives; i++) {
+        char text[256];
+        snprintf(text, sizeof(text), "virtio-blk-pci,drive=%s", block_id(p->virtio_drives[i]));
+        if (!make_device(p, text, "drive", block_id(p->virtio_drives[i]), err)) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < p->opt.devices.n; i++) {
+        const char *text = p->opt.devices.item[i];
+        if (!make_device(p, text, "device", text, err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* The -d categories that are the translator's own. */
@@ -454,20 +499,24 @@ bool program_setup(struct program *p, struct error *err)
     if (bits) {
         tcg_set_log(p->machine->tcg, bits, p->log.out);
     }
-    if (!setup_chardevs(p, err) || !setup_drives(p, err)) {
+    if (!setup_chardevs(p, err) || !setup_drives(p, err) || !setup_networks(p, err)) {
         return false;
     }
     p->board_created = true;
     if (!p->cfg.type->create(p->machine, &p->cfg, err)) {
         return false;
     }
-    for (unsigned i = 0; i < p->opt.devices.n; i++) {
-        if (!make_device(p, p->opt.devices.item[i], err)) {
-            return false;
-        }
+    if (!make_devices(p, err)) {
+        return false;
     }
     if (!setup_monitors(p, err)) {
         return false;
+    }
+    if (p->opt.gdb && strcmp(p->opt.gdb, "none")) {
+        p->gdb = gdb_server_create(p->machine, p->loop, p->opt.gdb, p->opt.kernel != NULL, err);
+        if (!p->gdb) {
+            return error_prefix(err, "-gdb %s", p->opt.gdb);
+        }
     }
     return machine_start_threads(p->machine, err);
 }
@@ -479,6 +528,7 @@ void program_destroy(struct program *p)
     if (m) {
         machine_set_running(m, false);
     }
+    gdb_server_destroy(p->gdb, m ? m->exit_status : 0);
     qmp_destroy(p->qmp);
     monitor_destroy(p->monitor);
     for (unsigned i = 0; i < p->nmons; i++) {
@@ -489,6 +539,12 @@ void program_destroy(struct program *p)
     }
     if (m && p->board_created) {
         p->cfg.type->destroy(m);
+    }
+    for (unsigned i = 0; i < p->nnetdevs; i++) {
+        netdev_destroy(p->netdevs[i]);
+    }
+    for (unsigned i = 0; i < p->nnic_devices; i++) {
+        free(p->nic_devices[i]);
     }
     for (unsigned i = 0; i < p->nchardevs; i++) {
         chardev_destroy(p->chardevs[i]);

@@ -10,8 +10,9 @@
 struct mainloop;
 struct monitor;
 struct qmp;
+struct gdb_server;
 
-enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16, SETUP_MONITORS = 4 };
+enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16, SETUP_MONITORS = 4, SETUP_NETDEVS = 16 };
 
 struct program {
     struct options opt;
@@ -28,11 +29,19 @@ struct program {
     unsigned nchardevs;
     struct block *blocks[SETUP_BLOCKS];
     unsigned nblocks;
+    struct block *virtio_drives[SETUP_BLOCKS]; /* -drive if=virtio: devices of their own */
+    unsigned nvirtio_drives;
+    struct netdev *netdevs[SETUP_NETDEVS];
+    unsigned nnetdevs;
+    char *nic_devices[SETUP_NETDEVS];     /* -device texts that -nic stands for */
+    const char *nic_texts[SETUP_NETDEVS]; /* what the person wrote */
+    unsigned nnic_devices;
     struct chardev *monitor_chardev;
     struct monitor *monitor;
     struct monitor *mons[SETUP_MONITORS]; /* -mon */
     unsigned nmons;
     struct qmp *qmp;
+    struct gdb_server *gdb;
 };
 
 /* Makes everything that p->opt asks for. On failure the message names the option; call program_destroy in
@@ -47,6 +56,10 @@ bool setup_log(struct program *p, const char *list, struct error *err); /* -d; "
 bool setup_monitors(struct program *p, struct error *err); /* setup_monitors.c */
 struct chardev *setup_add_chardev(struct program *p, const char *id, const char *spec, bool mux,
                                   struct error *err);
+/* setup_net.c: -netdev and -nic. */
+bool setup_networks(struct program *p, struct error *err);
+struct netdev *setup_find_netdev(struct program *p, const char *id);
+
 struct chardev *setup_find_chardev(struct program *p, const char *id);
 struct block *setup_find_block(struct program *p, const char *id);
 

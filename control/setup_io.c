@@ -164,8 +164,8 @@ bool setup_chardevs(struct program *p, struct error *err)
         }
     }
     if (!o->serials.n && !o->nodefaults) {
-        /* QMP on the standard input and output takes them for itself. */
-        bool taken = false;
+        /* With the debugger or QMP on the standard input and output, they are not there for others. */
+        bool taken = o->gdb && !strncmp(o->gdb, "stdio", 5);
         for (unsigned i = 0; i < o->qmps.n; i++) {
             taken |= !strcmp(o->qmps.item[i], "stdio");
         }
@@ -282,12 +282,16 @@ static bool place_ide(struct program *p, struct drive *d, struct block *b, struc
 static bool open_drive(struct program *p, struct drive *d, unsigned number, struct error *err)
 {
     char id[32];
+    bool virtio = d->iface && !strcmp(d->iface, "virtio");
 
     if (!d->file || !*d->file) {
         return error_set(err, "file= is missing");
     }
-    if (d->iface && strcmp(d->iface, "ide") && strcmp(d->iface, "none")) {
-        return error_set(err, "if=%s: only ide and none exist in this version", d->iface);
+    if (d->iface && strcmp(d->iface, "ide") && strcmp(d->iface, "none") && !virtio) {
+        return error_set(err, "if=%s: only ide, virtio and none exist in this version", d->iface);
+    }
+    if (virtio && d->cdrom) {
+        return error_set(err, "if=virtio: a CD-ROM drive needs if=ide");
     }
     snprintf(id, sizeof(id), "drive%u", number);
     if (setup_find_block(p, d->id ? d->id : id)) {
@@ -308,6 +312,10 @@ static bool open_drive(struct program *p, struct drive *d, unsigned number, stru
         return false;
     }
     p->blocks[p->nblocks++] = b;
+    if (virtio) {
+        p->virtio_drives[p->nvirtio_drives++] = b;
+        return true;
+    }
     return (d->iface && !strcmp(d->iface, "none")) || place_ide(p, d, b, err);
 }
 

@@ -5,6 +5,7 @@
  * breakpoints are watchpoints of the software MMU. Left out: restricted transactional memory,
  * bus-lock traps. */
 #include "cpu/system.h"
+#include "softmmu/debug.h"
 #include "softmmu/tlb.h"
 #include "tcg/tcg.h"
 
@@ -54,11 +55,9 @@ void x86_watch_hit(struct vcpu *v, uint64_t va, unsigned size, enum access acc, 
     struct x86_cpu *c = x86_cpu(v);
     uint64_t *reg = tag;
 
-    (void)va;
-    (void)size;
-    (void)acc;
     if (reg < c->dr || reg >= c->dr + 4) {
-        return; /* not one of ours */
+        debug_watch_hit(v, va, size, acc, tag); /* not the guest's */
+        return;
     }
     if (v->in_tcg) {
         tcg_retry_single(v);

@@ -195,7 +195,7 @@ static void step(struct translator *t, const struct x86_insn *i, unsigned kind, 
 {
     unsigned size = i->op[0].size;
     struct ir *ir = t->ir;
-    ir_reg carry = flags_carry(t), result;
+    ir_reg carry = flags_kept_carry(t), result;
 
     if (is_locked(i)) {
         result = locked(t, i, IR_AT_ADD, constant(t, (uint64_t)by));

@@ -29,7 +29,9 @@ static void emit_jmp(struct translator *t, const struct x86_insn *i)
     unsigned size = branch_size(t, i);
 
     if (i->op[0].kind == OP_REL) {
-        emit_jump(t, 0, branch_off(t, i), size);
+        if (!emit_follow(t, branch_off(t, i), size)) {
+            emit_jump(t, 0, branch_off(t, i), size);
+        }
     } else {
         ir_reg target = operand_load(t, i, 0);
         check_jump_indirect(t, target, size);
@@ -42,8 +44,14 @@ static void emit_call(struct translator *t, const struct x86_insn *i)
     unsigned size = branch_size(t, i);
 
     if (i->op[0].kind == OP_REL) {
+        bool leaf = translate_is_leaf(t, branch_off(t, i), size);
         check_jump(t, branch_off(t, i), size);
         stack_push(t, return_address(t, size), size);
+        if (leaf && emit_follow(t, branch_off(t, i), size)) {
+            t->inlined = true;
+            t->return_off = t->next_off;
+            return;
+        }
         emit_jump(t, 0, branch_off(t, i), size);
         return;
     }
@@ -62,6 +70,24 @@ static void emit_ret(struct translator *t, const struct x86_insn *i)
     unsigned size = branch_size(t, i);
     ir_reg target = stack_top(t, size);
 
+    if (t->inlined && i->nops == 0 && emit_follow(t, t->return_off, size)) {
+        /* Back behind the call in this block, if the guest did not change its mind. */
+        unsigned back = ir_label_new(t->ir);
+        ir_reg expected = ir_temp(t->ir);
+        ir_movpc(t->ir, expected, t->return_off);
+        if (size < 8) {
+            ir_un(t->ir, IR_EXT32U, W64, expected, expected);
+        }
+        ir_brcond(t->ir, IR_EQ, W64, target, expected, back);
+        check_jump_indirect(t, target, size);
+        stack_adjust(t, size);
+        emit_jump_indirect(t, target, IR_IND_RET, size);
+        t->done = false;
+        ir_label(t->ir, back);
+        stack_adjust(t, size);
+        t->inlined = false;
+        return;
+    }
     check_jump_indirect(t, target, size);
     stack_adjust(t, size + (i->nops ? i->imm & 0xffff : 0));
     emit_jump_indirect(t, target, IR_IND_RET, size);
@@ -72,6 +98,9 @@ static void emit_jcc(struct translator *t, const struct x86_insn *i)
     unsigned taken = ir_label_new(t->ir);
 
     flags_branch(t, i->opcode & 15, taken);
+    if (emit_side_exit(t, taken, branch_off(t, i), branch_size(t, i))) {
+        return;
+    }
     emit_next(t, 0);
     ir_label(t->ir, taken);
     emit_jump(t, 1, branch_off(t, i), branch_size(t, i));

@@ -72,6 +72,9 @@ static const struct vector_row vector_rows[MN_COUNT] = {
     X(CVTPI2PS, K_PI, CVTPI2PS), X(CVTPI2PD, K_VV, CVTDQ2PD),
     X(CVTPS2PI, K_VV, CVTPS2DQ), X(CVTTPS2PI, K_VV, CVTTPS2DQ), X(CVTPD2PI, K_VV, CVTPD2DQ),
     X(CVTTPD2PI, K_VV, CVTTPD2DQ),
+    R(AESENC), R(AESENCLAST), R(AESDEC), R(AESDECLAST), U(AESIMC), U(AESKEYGENASSIST), R(PCLMULQDQ),
+    R(SHA1RNDS4), R(SHA1NEXTE), R(SHA1MSG1), R(SHA1MSG2), X(SHA256RNDS2, K_BLENDV, SHA256RNDS2),
+    R(SHA256MSG1), R(SHA256MSG2), R(GF2P8MULB), R(GF2P8AFFINEQB), R(GF2P8AFFINEINVQB),
 };
 #undef R
 #undef U
@@ -152,26 +155,31 @@ bool vector_uses_mmx(const struct x86_insn *i)
 
 /* ---- unmasked floating-point exceptions ---- */
 
-static uint64_t helper_fp_check(struct vcpu *v, uint64_t saved)
+/* steps: the operation has looked after the order of exceptions itself. */
+static uint64_t helper_fp_check(struct vcpu *v, uint64_t saved, uint64_t steps)
 {
     struct x86_cpu *c = x86_cpu(v);
     uint8_t raised = v->fp.flags & (uint8_t)~v->fp.masks;
 
+    /* What is found before computing stops all elements (SDM volume 1, 11.5.2.1). */
+    if (!steps && raised & (FP_INVALID | FP_DENORMAL | FP_DIVZERO)) {
+        v->fp.flags &= FP_INVALID | FP_DENORMAL | FP_DIVZERO;
+    }
     v->fp.flags |= (uint8_t)saved;
     if (raised) {
         x86_raise(c, c->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
     }
     return 0;
 }
-X86_HELPER(fp_check, 1, HELPER_RAISES);
+X86_HELPER(fp_check, 1, HELPER_IMM | HELPER_RAISES);
 
 /* Floating-point operations with an unmasked exception in MXCSR compute aside and look at the new flags. */
-static bool checks_fp(const struct translator *t, unsigned vop)
+bool vector_checks_fp(const struct translator *t, unsigned vop)
 {
     return (t->key & KEY_XMM_UNMASKED) && (vop_table[vop].flags & VOPF_FP);
 }
 
-static ir_reg fp_begin(struct translator *t)
+ir_reg vector_fp_begin(struct translator *t)
 {
     ir_reg saved = ir_temp(t->ir);
     size_t flags = offsetof(struct x86_cpu, v) + offsetof(struct vcpu, fp) + offsetof(struct fpenv, flags);
@@ -181,9 +189,10 @@ static ir_reg fp_begin(struct translator *t)
     return saved;
 }
 
-static void fp_end(struct translator *t, ir_reg saved)
+void vector_fp_end(struct translator *t, ir_reg saved, unsigned vop)
 {
-    ir_call(t->ir, &h_fp_check, IR_NONE, saved, IR_NONE, IR_NONE, 0);
+    ir_call(t->ir, &h_fp_check, IR_NONE, saved, IR_NONE, IR_NONE,
+            vop == VOP_DPPS || vop == VOP_DPPD);
 }
 
 /* ---- MMX forms that are not the low half of the 128-bit ones ---- */
@@ -228,13 +237,20 @@ static unsigned immediate_of(const struct x86_insn *i)
 
 static void emit_to_vector(struct translator *t, const struct x86_insn *i, const struct vector_row *row)
 {
-    bool mmx = i->op[0].kind == OP_MMX, check = checks_fp(t, row->vop);
+    bool mmx = i->op[0].kind == OP_MMX, check = vector_checks_fp(t, row->vop);
     unsigned imm = immediate_of(i), vop = row->vop;
     bool by_imm = row->kind == K_SHIFT && i->op[1].kind == OP_IMM;
     ir_reg b = by_imm ? IR_NONE : vector_load(t, i, 1);
+    if (mmx && i->op[1].kind == OP_XMM && row->kind == K_VV) { /* CVTPS2PI: two of four elements */
+        ir_reg low = ir_vtemp(t->ir);
+        if (i->mnemonic == MN_CVTPS2PI || i->mnemonic == MN_CVTTPS2PI) {
+            ir_vop(t->ir, VOP_MOVQ, low, b, IR_NONE, IR_NONE, 0, 0);
+            b = low;
+        }
+    }
     ir_reg a = row->kind == K_VV ? b : vector_load(t, i, 0);
     ir_reg c = row->kind == K_BLENDV ? 0 : IR_NONE;
-    ir_reg saved = check ? fp_begin(t) : IR_NONE;
+    ir_reg saved = check ? vector_fp_begin(t) : IR_NONE;
     ir_reg d = i->op[0].kind == OP_XMM && !check ? i->op[0].reg : ir_vtemp(t->ir);
 
     if (by_imm) {
@@ -248,7 +264,7 @@ static void emit_to_vector(struct translator *t, const struct x86_insn *i, const
         ir_vop(t->ir, vop, d, a, b, c, imm, 0);
     }
     if (check) {
-        fp_end(t, saved);
+        vector_fp_end(t, saved, vop);
     }
     vector_store(t, i, 0, d);
     if (vector_uses_mmx(i)) {
@@ -259,8 +275,8 @@ static void emit_to_vector(struct translator *t, const struct x86_insn *i, const
 static void emit_to_integer(struct translator *t, const struct x86_insn *i, const struct vector_row *row)
 {
     unsigned vop = row->vop;
-    bool check = checks_fp(t, vop);
-    ir_reg r = ir_temp(t->ir), s = vector_load(t, i, 1), saved = check ? fp_begin(t) : IR_NONE;
+    bool check = vector_checks_fp(t, vop);
+    ir_reg r = ir_temp(t->ir), s = vector_load(t, i, 1), saved = check ? vector_fp_begin(t) : IR_NONE;
 
     if (row->kind == K_TOINT && i->op[0].size == 8) {
         vop++;
@@ -270,19 +286,19 @@ static void emit_to_integer(struct translator *t, const struct x86_insn *i, cons
     }
     ir_vopr(t->ir, vop, W64, r, s, IR_NONE, 0, 0);
     if (check) {
-        fp_end(t, saved);
+        vector_fp_end(t, saved, vop);
     }
     operand_store(t, i, 0, r);
 }
 
 static void emit_flags(struct translator *t, const struct x86_insn *i, const struct vector_row *row)
 {
-    bool check = checks_fp(t, row->vop);
-    ir_reg b = vector_load(t, i, 1), r = ir_temp(t->ir), saved = check ? fp_begin(t) : IR_NONE;
+    bool check = vector_checks_fp(t, row->vop);
+    ir_reg b = vector_load(t, i, 1), r = ir_temp(t->ir), saved = check ? vector_fp_begin(t) : IR_NONE;
 
     ir_vopr(t->ir, row->vop, W64, r, i->op[0].reg, b, 0, 0);
     if (check) {
-        fp_end(t, saved);
+        vector_fp_end(t, saved, row->vop);
     }
     flags_set(t, CC_EFLAGS, r, IR_NONE, IR_NONE);
 }
@@ -290,13 +306,13 @@ static void emit_flags(struct translator *t, const struct x86_insn *i, const str
 static void emit_from_integer(struct translator *t, const struct x86_insn *i, const struct vector_row *row)
 {
     unsigned vop = row->vop + (i->op[1].size == 8);
-    bool check = checks_fp(t, vop);
-    ir_reg s = operand_load(t, i, 1), saved = check ? fp_begin(t) : IR_NONE;
+    bool check = vector_checks_fp(t, vop);
+    ir_reg s = operand_load(t, i, 1), saved = check ? vector_fp_begin(t) : IR_NONE;
     ir_reg d = check ? ir_vtemp(t->ir) : i->op[0].reg;
 
     ir_vopi(t->ir, vop, W64, d, i->op[0].reg, s, 0, 0);
     if (check) {
-        fp_end(t, saved);
+        vector_fp_end(t, saved, vop);
     }
     vector_store(t, i, 0, d);
 }

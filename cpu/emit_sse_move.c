@@ -159,9 +159,9 @@ static uint64_t helper_ldmxcsr(struct vcpu *v, uint64_t val)
     x86_set_mxcsr(x86_cpu(v), (uint32_t)val);
     return 0;
 }
-X86_HELPER(ldmxcsr, 1, HELPER_RAISES);
+X86_HELPER(ldmxcsr, 1, HELPER_RAISES | HELPER_FPENV);
 
-static void emit_ldmxcsr(struct translator *t, const struct x86_insn *i)
+void emit_sse_ldmxcsr(struct translator *t, const struct x86_insn *i)
 {
     ir_call(t->ir, &h_ldmxcsr, IR_NONE, operand_load(t, i, 0), IR_NONE, IR_NONE, 0);
     t->end_block = true; /* the key tells of unmasked exceptions */
@@ -171,9 +171,9 @@ static uint64_t helper_stmxcsr(struct vcpu *v)
 {
     return x86_get_mxcsr(x86_cpu(v));
 }
-X86_HELPER(stmxcsr, 0, 0);
+X86_HELPER(stmxcsr, 0, HELPER_FPENV);
 
-static void emit_stmxcsr(struct translator *t, const struct x86_insn *i)
+void emit_sse_stmxcsr(struct translator *t, const struct x86_insn *i)
 {
     ir_reg r = ir_temp(t->ir);
 
@@ -209,7 +209,7 @@ static uint64_t helper_maskmov(struct vcpu *v, uint64_t linear, uint64_t what)
 }
 X86_HELPER(maskmov, 1, HELPER_IMM | HELPER_RAISES | HELPER_VECTOR);
 
-static void emit_maskmov(struct translator *t, const struct x86_insn *i)
+void emit_sse_maskmov(struct translator *t, const struct x86_insn *i)
 {
     bool mmx = i->op[0].kind == OP_MMX;
     unsigned n = mmx ? 8 : 16;
@@ -238,15 +238,20 @@ static uint64_t helper_pcmpstr(struct vcpu *v, uint64_t what)
 }
 X86_HELPER(pcmpstr, 0, HELPER_IMM | HELPER_READS | HELPER_WRITES | HELPER_VECTOR);
 
-static void emit_pcmpstr(struct translator *t, const struct x86_insn *i)
+void emit_sse_pcmpstr(struct translator *t, const struct x86_insn *i)
 {
-    bool explicit_length = i->mnemonic == MN_PCMPESTRI || i->mnemonic == MN_PCMPESTRM;
-    bool mask = i->mnemonic == MN_PCMPESTRM || i->mnemonic == MN_PCMPISTRM;
+    bool explicit_length = i->mnemonic == MN_PCMPESTRI || i->mnemonic == MN_PCMPESTRM ||
+                           i->mnemonic == MN_VPCMPESTRI || i->mnemonic == MN_VPCMPESTRM;
+    bool mask = i->mnemonic == MN_PCMPESTRM || i->mnemonic == MN_PCMPISTRM ||
+                i->mnemonic == MN_VPCMPESTRM || i->mnemonic == MN_VPCMPISTRM;
     ir_reg s = vector_load(t, i, 1), r = ir_temp(t->ir);
 
     ir_call(t->ir, &h_pcmpstr, r, IR_NONE, IR_NONE, IR_NONE,
-            i->op[0].reg | s << 4 | explicit_length << 10 | mask << 11 | (unsigned)i->rex_w << 12 |
+            i->op[0].reg | s << 4 | explicit_length << 10 | mask << 11 | (unsigned)(i->rex_w && t_code64(t)) << 12 |
                 ((unsigned)i->imm & 0xff) << 16);
+    if (mask && i->vex) {
+        ir_vmov(t->ir, 0, 0, IR_VZU);
+    }
     flags_set(t, CC_EFLAGS, r, IR_NONE, IR_NONE);
 }
 
@@ -261,9 +266,9 @@ const struct x86_emitter x86_emit_sse[] = {
     {MN_MOVDQ2Q, emit_movdq2q},  {MN_MOVNTI, emit_movnti},     {MN_PEXTRB, emit_extract},
     {MN_PEXTRW, emit_extract},   {MN_PEXTRD, emit_extract},    {MN_EXTRACTPS, emit_extract},
     {MN_PINSRB, emit_insert},    {MN_PINSRW, emit_insert},     {MN_PINSRD, emit_insert},
-    {MN_INSERTPS, emit_insertps}, {MN_LDMXCSR, emit_ldmxcsr},  {MN_STMXCSR, emit_stmxcsr},
-    {MN_MASKMOVDQU, emit_maskmov}, {MN_MASKMOVQ, emit_maskmov}, {MN_PCMPESTRI, emit_pcmpstr},
-    {MN_PCMPESTRM, emit_pcmpstr}, {MN_PCMPISTRI, emit_pcmpstr}, {MN_PCMPISTRM, emit_pcmpstr},
+    {MN_INSERTPS, emit_insertps}, {MN_LDMXCSR, emit_sse_ldmxcsr},  {MN_STMXCSR, emit_sse_stmxcsr},
+    {MN_MASKMOVDQU, emit_sse_maskmov}, {MN_MASKMOVQ, emit_sse_maskmov}, {MN_PCMPESTRI, emit_sse_pcmpstr},
+    {MN_PCMPESTRM, emit_sse_pcmpstr}, {MN_PCMPISTRI, emit_sse_pcmpstr}, {MN_PCMPISTRM, emit_sse_pcmpstr},
     {0, NULL},
 };
 

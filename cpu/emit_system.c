@@ -802,7 +802,7 @@ static void emit_xsetbv(struct translator *t, const struct x86_insn *i)
 enum {
     AREA_REX_W = 1,
     AREA_KIND_SHIFT = 1,
-    STATE_CALL = HELPER_RAISES | HELPER_READS | HELPER_VECTOR
+    STATE_CALL = HELPER_RAISES | HELPER_READS | HELPER_VECTOR | HELPER_FPENV
 };
 
 static uint64_t helper_fxsave(struct vcpu *v, uint64_t linear, uint64_t how)

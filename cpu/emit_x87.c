@@ -6,9 +6,6 @@
 #include <stddef.h>
 #include <string.h>
 
-enum source { SRC_ST, SRC_F32, SRC_F64, SRC_I16, SRC_I32, SRC_I64 };
-enum arith { ADD, MUL, COM, COMP, SUB, SUBR, DIV, DIVR };
-
 static struct sf80 pack_exact(struct sf x)
 {
     struct fpenv env = {.masks = FP_ALL, .precision = 3};
@@ -16,16 +13,16 @@ static struct sf80 pack_exact(struct sf x)
 }
 
 /* A number from memory, taken apart. */
-static struct sf convert(uint64_t bits, enum source s)
+static struct sf convert(uint64_t bits, enum fp80_format s)
 {
     switch (s) {
-    case SRC_F32:
+    case FP80_F32:
         return sf_unpack(SF_32, bits);
-    case SRC_F64:
+    case FP80_F64:
         return sf_unpack(SF_64, bits);
-    case SRC_I16:
+    case FP80_I16:
         return sf_from_int((int16_t)bits);
-    case SRC_I32:
+    case FP80_I32:
         return sf_from_int((int32_t)bits);
     default:
         return sf_from_int((int64_t)bits);
@@ -40,7 +37,7 @@ static uint64_t helper_fld(struct vcpu *v, uint64_t bits, uint64_t kind)
     struct fpenv env = x87_env(c);
 
     x87_check(c);
-    struct sf x = sf_operand(&env, convert(bits, (enum source)kind));
+    struct sf x = sf_operand(&env, convert(bits, (enum fp80_format)kind));
     if (x87_empty(c, 7)) {
         x87_flags(c, env.flags);
         if (env.flags & ~env.masks & FP_INVALID) { /* a denormal is loaded all the same */
@@ -50,7 +47,7 @@ static uint64_t helper_fld(struct vcpu *v, uint64_t bits, uint64_t kind)
     x87_push(c, pack_exact(x));
     return 0;
 }
-X86_HELPER(fld, 1, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(fld, 1, HELPER_IMM | HELPER_RAISES, FP80_LOAD);
 
 static uint64_t helper_fld80(struct vcpu *v, uint64_t mant, uint64_t se)
 {
@@ -58,7 +55,7 @@ static uint64_t helper_fld80(struct vcpu *v, uint64_t mant, uint64_t se)
     x87_push(x86_cpu(v), (struct sf80){mant, (uint16_t)se});
     return 0;
 }
-X86_HELPER(fld80, 2, HELPER_RAISES);
+X86_FP80_HELPER(fld80, 2, HELPER_RAISES, FP80_LOAD80);
 
 static uint64_t helper_fld_st(struct vcpu *v, uint64_t i)
 {
@@ -73,7 +70,7 @@ static uint64_t helper_fld_st(struct vcpu *v, uint64_t i)
     }
     return 0;
 }
-X86_HELPER(fld_st, 0, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(fld_st, 0, HELPER_IMM | HELPER_RAISES, FP80_LOAD_ST);
 
 static uint64_t helper_fbld(struct vcpu *v, uint64_t low, uint64_t high)
 {
@@ -91,13 +88,13 @@ static uint64_t helper_fbld(struct vcpu *v, uint64_t low, uint64_t high)
 }
 X86_HELPER(fbld, 2, HELPER_RAISES);
 
-static enum source source_of(const struct x86_insn *i, bool integer, unsigned size)
+static enum fp80_format source_of(const struct x86_insn *i, bool integer, unsigned size)
 {
     (void)i;
     if (integer) {
-        return size == 2 ? SRC_I16 : size == 4 ? SRC_I32 : SRC_I64;
+        return size == 2 ? FP80_I16 : size == 4 ? FP80_I32 : FP80_I64;
     }
-    return size == 4 ? SRC_F32 : SRC_F64;
+    return size == 4 ? FP80_F32 : FP80_F64;
 }
 
 /* Two parts of an 80-bit memory operand. */
@@ -146,7 +143,7 @@ static uint64_t helper_fconst(struct vcpu *v, uint64_t n)
     x87_push(c, (struct sf80){constants[n].mant + (uint64_t)(int64_t)add, constants[n].se});
     return 0;
 }
-X86_HELPER(fconst, 0, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(fconst, 0, HELPER_IMM | HELPER_RAISES, FP80_CONST);
 
 static void emit_fconst(struct translator *t, const struct x86_insn *i)
 {
@@ -155,9 +152,7 @@ static void emit_fconst(struct translator *t, const struct x86_insn *i)
 
 /* ---- stores: a helper gives the bits, the store may fault, another helper pops ---- */
 
-enum { STORE_TRUNCATE = 8, STORE_HIGH = 16, STORE_BCD = 32 };
-
-static uint64_t indefinite(enum source s)
+static uint64_t indefinite(enum fp80_format s)
 {
     static const uint64_t values[] = {0, 0xffc00000, UINT64_C(0xfff8000000000000), 0x8000, 0x80000000,
                                       UINT64_C(0x8000000000000000)};
@@ -168,7 +163,7 @@ static uint64_t indefinite(enum source s)
  * nothing is to be stored. */
 static bool store_bits(struct x86_cpu *c, unsigned what, uint64_t *bits, struct fpenv *result)
 {
-    enum source s = (enum source)(what & 7);
+    enum fp80_format s = (enum fp80_format)(what & 7);
     struct fpenv env = x87_env(c);
 
     *result = env;
@@ -178,11 +173,11 @@ static bool store_bits(struct x86_cpu *c, unsigned what, uint64_t *bits, struct 
         return c->fp_cw & FP_INVALID;
     }
     struct sf x = sf_unpack80(x87_get(c, 0));
-    if (s == SRC_F32 || s == SRC_F64) {
+    if (s == FP80_F32 || s == FP80_F64) {
         if (x.denormal) {
             x.denormal = false; /* stores do not report denormal operands */
         }
-        *bits = sf_pack(&env, s == SRC_F32 ? SF_32 : SF_64, sf_operand(&env, x));
+        *bits = sf_pack(&env, s == FP80_F32 ? SF_32 : SF_64, sf_operand(&env, x));
         *result = env;
         if (env.flags & ~env.masks & (FP_OVERFLOW | FP_UNDERFLOW)) {
             result->flags &= (uint8_t)~FP_INEXACT; /* nothing is stored, nothing lost */
@@ -191,8 +186,8 @@ static bool store_bits(struct x86_cpu *c, unsigned what, uint64_t *bits, struct 
         }
         return !(env.flags & ~env.masks & FP_INVALID);
     }
-    unsigned width = s == SRC_I16 ? 16 : s == SRC_I32 ? 32 : 64;
-    enum fp_round round = what & STORE_TRUNCATE ? FP_TRUNCATE : (enum fp_round)env.round;
+    unsigned width = s == FP80_I16 ? 16 : s == FP80_I32 ? 32 : 64;
+    enum fp_round round = what & FP80_TRUNCATE ? FP_TRUNCATE : (enum fp_round)env.round;
     *bits = (uint64_t)sf_to_int(&env, x, width, round);
     *result = env;
     return !(env.flags & ~env.masks & FP_INVALID);
@@ -208,7 +203,7 @@ static uint64_t helper_fst(struct vcpu *v, uint64_t what)
     store_bits(c, (unsigned)what, &bits, &env);
     return bits;
 }
-X86_HELPER(fst, 0, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(fst, 0, HELPER_IMM | HELPER_RAISES, FP80_STORE);
 
 static uint64_t helper_fst_wanted(struct vcpu *v, uint64_t what)
 {
@@ -217,7 +212,7 @@ static uint64_t helper_fst_wanted(struct vcpu *v, uint64_t what)
 
     return store_bits(x86_cpu(v), (unsigned)what, &bits, &env);
 }
-X86_HELPER(fst_wanted, 0, HELPER_IMM);
+X86_FP80_HELPER(fst_wanted, 0, HELPER_IMM, FP80_STORE_WANTED);
 
 /* After the store: flags and pop. imm: what | pop << 8 */
 static uint64_t helper_fst_done(struct vcpu *v, uint64_t imm)
@@ -232,12 +227,12 @@ static uint64_t helper_fst_done(struct vcpu *v, uint64_t imm)
     } else {
         x87_result(c, &env);
     }
-    if (stored && (imm & 0x100)) {
+    if (stored && (imm & FP80_POP)) {
         x87_pop(c);
     }
     return 0;
 }
-X86_HELPER(fst_done, 0, HELPER_IMM);
+X86_FP80_HELPER(fst_done, 0, HELPER_IMM, FP80_STORE_DONE);
 
 static uint64_t helper_fst80(struct vcpu *v, uint64_t high)
 {
@@ -247,7 +242,7 @@ static uint64_t helper_fst80(struct vcpu *v, uint64_t high)
     x87_check(c);
     return high ? x.se : x.mant;
 }
-X86_HELPER(fst80, 0, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(fst80, 0, HELPER_IMM | HELPER_RAISES, FP80_STORE80);
 
 static uint64_t helper_fst80_done(struct vcpu *v)
 {
@@ -262,7 +257,7 @@ static uint64_t helper_fst80_done(struct vcpu *v)
     x87_pop(c);
     return 0;
 }
-X86_HELPER(fst80_done, 0, 0);
+X86_FP80_HELPER(fst80_done, 0, 0, FP80_STORE80_DONE);
 
 /* Packed decimal: 18 digits; the low 64 bits, or the high 16. */
 static uint64_t bcd(struct x86_cpu *c, bool high, struct fpenv *result)
@@ -318,7 +313,7 @@ static uint64_t helper_fst80_wanted(struct vcpu *v, uint64_t decimal)
     }
     return !(env.flags & ~x86_cpu(v)->fp_cw & FP_INVALID);
 }
-X86_HELPER(fst80_wanted, 0, HELPER_IMM);
+X86_FP80_HELPER(fst80_wanted, 0, HELPER_IMM, FP80_STORE80_WANTED);
 
 static uint64_t helper_fst_st(struct vcpu *v, uint64_t imm)
 {
@@ -341,7 +336,7 @@ static uint64_t helper_fst_st(struct vcpu *v, uint64_t imm)
     }
     return 0;
 }
-X86_HELPER(fst_st, 0, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(fst_st, 0, HELPER_IMM | HELPER_RAISES, FP80_STORE_ST);
 
 static void emit_fst80(struct translator *t, const struct x86_insn *i)
 {
@@ -352,8 +347,8 @@ static void emit_fst80(struct translator *t, const struct x86_insn *i)
 
     ir_call(t->ir, get, low, IR_NONE, IR_NONE, IR_NONE, 0);
     ir_call(t->ir, get, high, IR_NONE, IR_NONE, IR_NONE, 1);
-    ir_call(t->ir, &h_fst80_wanted, wanted, IR_NONE, IR_NONE, IR_NONE, decimal);
     struct mem_ref m = mem_ref(t, i, 8, true), n = mem_ref_at(t, i, 2, true, 8);
+    ir_call(t->ir, &h_fst80_wanted, wanted, IR_NONE, IR_NONE, IR_NONE, decimal);
     ir_brcondi(t->ir, IR_EQ, W32, wanted, 0, skip);
     mem_store(t, &m, MO_64, low);
     mem_store(t, &n, MO_16, high);
@@ -377,7 +372,7 @@ static void emit_fst(struct translator *t, const struct x86_insn *i)
         emit_fst80(t, i);
         return;
     }
-    unsigned what = source_of(i, integer, o->size) | (i->mnemonic == MN_FISTTP ? STORE_TRUNCATE : 0);
+    unsigned what = source_of(i, integer, o->size) | (i->mnemonic == MN_FISTTP ? FP80_TRUNCATE : 0);
     unsigned skip = ir_label_new(t->ir);
     ir_reg bits = ir_temp(t->ir), wanted = ir_temp(t->ir);
     struct mem_ref m = mem_ref(t, i, o->size, true);
@@ -386,30 +381,30 @@ static void emit_fst(struct translator *t, const struct x86_insn *i)
     ir_brcondi(t->ir, IR_EQ, W32, wanted, 0, skip);
     mem_store(t, &m, memop_of(o->size), bits);
     ir_label(t->ir, skip);
-    ir_call(t->ir, &h_fst_done, IR_NONE, IR_NONE, IR_NONE, IR_NONE, what | pop << 8);
+    ir_call(t->ir, &h_fst_done, IR_NONE, IR_NONE, IR_NONE, IR_NONE, what | (pop ? FP80_POP : 0));
 }
 
 /* ---- arithmetic ---- */
 
-static struct sf arithmetic(struct fpenv *env, enum arith op, struct sf a, struct sf b)
+static struct sf arithmetic(struct fpenv *env, enum fp80_arith op, struct sf a, struct sf b)
 {
     switch (op) {
-    case ADD:
+    case FP80_ADD:
         return sf_add(env, a, b, false, true);
-    case MUL:
+    case FP80_MUL:
         return sf_mul(env, a, b, true);
-    case SUB:
+    case FP80_SUB:
         return sf_add(env, a, b, true, true);
-    case SUBR:
+    case FP80_SUBR:
         return sf_add(env, b, a, true, true);
-    case DIV:
+    case FP80_DIV:
         return sf_div(env, a, b, true);
     default:
         return sf_div(env, b, a, true);
     }
 }
 
-static bool arith_to(struct x86_cpu *c, enum arith op, unsigned dst, struct sf other, bool empty)
+static bool arith_to(struct x86_cpu *c, enum fp80_arith op, unsigned dst, struct sf other, bool empty)
 {
     struct fpenv env = x87_env(c);
 
@@ -433,10 +428,10 @@ static uint64_t helper_farith_mem(struct vcpu *v, uint64_t bits, uint64_t imm)
     struct x86_cpu *c = x86_cpu(v);
 
     x87_check(c);
-    arith_to(c, (enum arith)(imm >> 4), 0, convert(bits, (enum source)(imm & 15)), x87_empty(c, 0));
+    arith_to(c, (enum fp80_arith)(imm >> 4), 0, convert(bits, (enum fp80_format)(imm & 15)), x87_empty(c, 0));
     return 0;
 }
-X86_HELPER(farith_mem, 1, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(farith_mem, 1, HELPER_IMM | HELPER_RAISES, FP80_ARITH_MEM);
 
 /* imm: destination | source << 4 | operation << 8 | pop << 12 */
 static uint64_t helper_farith_st(struct vcpu *v, uint64_t imm)
@@ -445,32 +440,32 @@ static uint64_t helper_farith_st(struct vcpu *v, uint64_t imm)
     unsigned dst = imm & 7, src = imm >> 4 & 7;
 
     x87_check(c);
-    if (arith_to(c, (enum arith)(imm >> 8 & 15), dst, sf_unpack80(x87_get(c, src)),
+    if (arith_to(c, (enum fp80_arith)(imm >> 8 & 15), dst, sf_unpack80(x87_get(c, src)),
                  x87_empty(c, dst) || x87_empty(c, src)) &&
         (imm >> 12)) {
         x87_pop(c);
     }
     return 0;
 }
-X86_HELPER(farith_st, 0, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(farith_st, 0, HELPER_IMM | HELPER_RAISES, FP80_ARITH_ST);
 
-static enum arith arith_of(unsigned mnemonic)
+static enum fp80_arith arith_of(unsigned mnemonic)
 {
     static const struct {
         uint16_t mnemonic;
         uint8_t op;
     } table[] = {
-        {MN_FADD, ADD},   {MN_FADDP, ADD},   {MN_FIADD, ADD},   {MN_FMUL, MUL},     {MN_FMULP, MUL},
-        {MN_FIMUL, MUL},  {MN_FSUB, SUB},    {MN_FSUBP, SUB},   {MN_FISUB, SUB},    {MN_FSUBR, SUBR},
-        {MN_FSUBRP, SUBR}, {MN_FISUBR, SUBR}, {MN_FDIV, DIV},   {MN_FDIVP, DIV},    {MN_FIDIV, DIV},
-        {MN_FDIVR, DIVR}, {MN_FDIVRP, DIVR}, {MN_FIDIVR, DIVR},
+        {MN_FADD, FP80_ADD},   {MN_FADDP, FP80_ADD},   {MN_FIADD, FP80_ADD},   {MN_FMUL, FP80_MUL},     {MN_FMULP, FP80_MUL},
+        {MN_FIMUL, FP80_MUL},  {MN_FSUB, FP80_SUB},    {MN_FSUBP, FP80_SUB},   {MN_FISUB, FP80_SUB},    {MN_FSUBR, FP80_SUBR},
+        {MN_FSUBRP, FP80_SUBR}, {MN_FISUBR, FP80_SUBR}, {MN_FDIV, FP80_DIV},   {MN_FDIVP, FP80_DIV},    {MN_FIDIV, FP80_DIV},
+        {MN_FDIVR, FP80_DIVR}, {MN_FDIVRP, FP80_DIVR}, {MN_FIDIVR, FP80_DIVR},
     };
     unsigned n = 0;
 
     while (table[n].mnemonic != mnemonic) {
         n++;
     }
-    return (enum arith)table[n].op;
+    return (enum fp80_arith)table[n].op;
 }
 
 static bool is_integer(unsigned mnemonic)
@@ -526,13 +521,13 @@ static uint64_t helper_fcom_mem(struct vcpu *v, uint64_t bits, uint64_t imm)
     bool done;
 
     x87_check(c);
-    compare(c, convert(bits, (enum source)(imm & 15)), x87_empty(c, 0), false, &done);
+    compare(c, convert(bits, (enum fp80_format)(imm & 15)), x87_empty(c, 0), false, &done);
     if (done && (imm & 16)) {
         x87_pop(c);
     }
     return 0;
 }
-X86_HELPER(fcom_mem, 1, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(fcom_mem, 1, HELPER_IMM | HELPER_RAISES, FP80_COMPARE_MEM);
 
 /* imm: register | quiet << 3 | pops << 4 | to EFLAGS << 6 */
 static uint64_t helper_fcom_st(struct vcpu *v, uint64_t imm)
@@ -552,7 +547,7 @@ static uint64_t helper_fcom_st(struct vcpu *v, uint64_t imm)
     }
     return flags;
 }
-X86_HELPER(fcom_st, 0, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(fcom_st, 0, HELPER_IMM | HELPER_RAISES, FP80_COMPARE_ST);
 
 static void emit_fcom(struct translator *t, const struct x86_insn *i)
 {
@@ -610,7 +605,7 @@ static uint64_t helper_fxch(struct vcpu *v, uint64_t i)
     x87_set(c, n, a);
     return 0;
 }
-X86_HELPER(fxch, 0, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(fxch, 0, HELPER_IMM | HELPER_RAISES, FP80_EXCHANGE);
 
 static void emit_fxch(struct translator *t, const struct x86_insn *i)
 {
@@ -631,7 +626,7 @@ static uint64_t helper_fcmov(struct vcpu *v, uint64_t holds, uint64_t i)
     }
     return 0;
 }
-X86_HELPER(fcmov, 1, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(fcmov, 1, HELPER_IMM | HELPER_RAISES, FP80_MOVE_IF);
 
 static void emit_fcmov(struct translator *t, const struct x86_insn *i)
 {
@@ -706,7 +701,7 @@ static uint64_t helper_fd9(struct vcpu *v, uint64_t op)
     }
     return 0;
 }
-X86_HELPER(fd9, 0, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(fd9, 0, HELPER_IMM | HELPER_RAISES, FP80_UNARY);
 
 static void emit_fd9(struct translator *t, const struct x86_insn *i)
 {
@@ -724,7 +719,7 @@ static uint64_t helper_ffree(struct vcpu *v, uint64_t imm)
     }
     return 0;
 }
-X86_HELPER(ffree, 0, HELPER_IMM | HELPER_RAISES);
+X86_FP80_HELPER(ffree, 0, HELPER_IMM | HELPER_RAISES, FP80_FREE);
 
 static void emit_ffree(struct translator *t, const struct x86_insn *i)
 {
@@ -759,7 +754,7 @@ static uint64_t helper_fnstsw(struct vcpu *v)
 {
     return x86_get_fpsw(x86_cpu(v));
 }
-X86_HELPER(fnstsw, 0, 0);
+X86_FP80_HELPER(fnstsw, 0, 0, FP80_STATUS);
 
 static uint64_t helper_fldcw(struct vcpu *v, uint64_t cw)
 {
@@ -777,7 +772,7 @@ static uint64_t helper_fwait(struct vcpu *v)
     x87_check(x86_cpu(v));
     return 0;
 }
-X86_HELPER(fwait, 0, HELPER_RAISES);
+X86_FP80_HELPER(fwait, 0, HELPER_RAISES, FP80_WAIT);
 
 static void call0(struct translator *t, const struct ir_helper *h)
 {

@@ -11,6 +11,7 @@ const struct x86_isa *x86_isa_create(void)
         x86_emit_data,    x86_emit_arith,   x86_emit_shift,  x86_emit_string,
         x86_emit_control, x86_emit_segment, x86_emit_system, x86_emit_x87,
         x86_emit_mmx,     x86_emit_sse,     x86_emit_bmi,
+        x86_emit_avx,     x86_emit_fma,
     };
     struct x86_isa *isa = calloc(1, sizeof *isa);
 
@@ -27,6 +28,8 @@ const struct x86_isa *x86_isa_create(void)
     for (unsigned m = 0; m < MN_COUNT; m++) {
         if (!isa->emit[m] && vector_row_exists(m)) {
             isa->emit[m] = emit_vector;
+        } else if (!isa->emit[m] && avx_row_exists(m)) {
+            isa->emit[m] = emit_avx;
         }
     }
     return isa;

@@ -11,6 +11,8 @@
 #include "cpu/flags.h"
 #include "cpu/isa.h"
 #include "cpu/system.h"
+#include "cpu/x87.h"
+#include "softmmu/debug.h"
 #include "softmmu/tlb.h"
 
 /* ---- the key word ---- */
@@ -131,6 +133,9 @@ void x86_update_key(struct x86_cpu *c)
     }
     if (c->dr[7] & DR7_ANY_ENABLE) {
         key |= debug_key(c);
+    }
+    if ((c->v.tb_flags & KEY_X87_ODD) && x87_odd(c)) {
+        key |= KEY_X87_ODD;
     }
     c->v.tb_flags = key;
     c->v.fetch_ctx = c->cpl == 3;
@@ -376,6 +381,7 @@ static void deliver(struct vcpu *v)
 
     x86_settle_vector(c);
     if (fault) {
+        debug_fault(v);
         c->pending_dr6 &= ~UINT64_C(0xf); /* the access was not made; it will be again */
     }
     c->halted = false; /* a trap after HLT */
@@ -400,4 +406,5 @@ const struct guest_ops x86_guest_ops = {
     .reg_name = x86_reg_name,
     .cc_name = x86_cc_name,
     .code_bits = code_bits,
+    .fp80 = &x87_layout,
 };

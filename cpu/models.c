@@ -31,8 +31,10 @@ static const uint8_t implemented[] = {
     X86F_NX,         X86F_MMXEXT,   X86F_PDPE1GB,    X86F_RDTSCP,      X86F_LM,
     X86F_INVTSC,     X86F_MOVBE,    X86F_ABM,        X86F_ADX,         X86F_RDRAND,
     X86F_RDSEED,     X86F_BHI_CTRL, X86F_BMI1,       X86F_BMI2,
-    /* Not yet: AES PCLMUL SHA AVX AVX2 FMA F16C GFNI VAES VPCLMUL SSE4A NOW3D NOW3DEXT.
-     */
+    X86F_AES,        X86F_PCLMUL,   X86F_SHA,        X86F_GFNI,
+    X86F_AVX,        X86F_AVX2,     X86F_FMA,        X86F_F16C,        X86F_VAES,
+    X86F_VPCLMUL,
+    /* Not yet: SSE4A NOW3D NOW3DEXT. */
 };
 
 /* HTT follows from -smp; there is no hypervisor. */

@@ -244,7 +244,15 @@ static bool walk_64(struct walker *w, uint64_t table, unsigned shift, struct wal
     bool gib = x86_model_has(c->model, X86F_PDPE1GB);
     uint64_t both = PTE_U | PTE_W, nx = 0;
     struct leaf l = {.size = 8};
+    struct x86_walk_cache *cache = &c->walk_cache[w->va >> 21 & 7];
+    uint64_t tag = (w->va >> 21) << 1 | (w->view != VIEW_NORMAL);
 
+    if (cache->epoch == c->v.mapping_epoch && cache->tag == tag) {
+        shift = 12;
+        table = cache->table;
+        both = cache->both;
+        nx = cache->nx;
+    }
     for (;; shift -= 9) {
         uint64_t at = table | (w->va >> shift & 0x1ff) << 3, entry = load_entry(w, at, 8);
         bool large = (entry & PTE_PS) && (shift == 21 || (shift == 30 && gib));
@@ -275,6 +283,9 @@ static bool walk_64(struct walker *w, uint64_t table, unsigned shift, struct wal
             return false;
         }
         table = entry & ADDRESS_BITS;
+        if (shift == 21 && !w->probe) {
+            *cache = (struct x86_walk_cache){c->v.mapping_epoch, tag, table, both, nx};
+        }
     }
 }
 

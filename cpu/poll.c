@@ -2,6 +2,7 @@
  * table 6-2 (RESET, INIT, SIPI, held debug traps, SMI, NMI, INTR), and halted processors are woken.
  */
 #include "cpu/system.h"
+#include "softmmu/debug.h"
 #include "softmmu/tlb.h"
 
 static unsigned requests(struct x86_cpu *c)
@@ -56,6 +57,9 @@ static void take_event(struct x86_cpu *c)
         c->pending_dr6 = 0;
         x86_raise_db(c, dr6);
     }
+    if (c->v.debug_step == VCPU_STEP_MASKED) {
+        return;
+    }
     if ((r & X86_REQ_SMI) && !c->in_smm && !c->smi_blocked) {
         vcpu_clear_request(&c->v, X86_REQ_SMI);
         x86_enter_smm(c);
@@ -77,12 +81,13 @@ bool x86_poll(struct vcpu *v)
 {
     struct x86_cpu *c = x86_cpu(v);
     unsigned r = requests(c);
+    uint64_t pc = v->reg[X86_RIP];
 
     if (r & X86_REQ_FLUSH) {
         vcpu_clear_request(v, X86_REQ_FLUSH);
         tlb_flush_all(v);
     }
-    if (r & X86_REQ_STOP) {
+    if ((r & X86_REQ_STOP) || debug_poll(v, c->halted)) {
         goto leave;
     }
     if (r & X86_REQ_RESET) {
@@ -97,6 +102,9 @@ bool x86_poll(struct vcpu *v)
     }
     if (!c->wait_sipi && !c->shutdown) {
         take_event(c);
+    }
+    if (v->debug_step && v->reg[X86_RIP] != pc && debug_poll(v, c->halted)) {
+        goto leave; /* an interrupt was this step */
     }
     if (!c->halted) {
         if (requests(c) && x86_can_take(c)) {

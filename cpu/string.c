@@ -418,7 +418,7 @@ static uint64_t helper_string(struct vcpu *v, uint64_t what)
         .backward = (int64_t)v->reg[X86_DF] < 0,
         .once = what >> STRING_ONCE & 1,
     };
-    bool one = what >> STRING_ONE & 1, done;
+    bool one = (what >> STRING_ONE & 1) || v->debug_step, done;
 
     r.size = 1u << r.memop;
     if (op == STRING_INS || op == STRING_OUTS) { /* refused even when the count is zero */

@@ -19,6 +19,7 @@
 #include "cpu/isa.h"
 #include "cpu/segment.h"
 #include "host/log.h"
+#include "softmmu/debug.h"
 #include "tcg/tcg.h"
 
 enum {
@@ -172,6 +173,37 @@ void emit_jump(struct translator *t, unsigned slot, int64_t off, unsigned opsize
     t->done = true;
 }
 
+bool emit_side_exit(struct translator *t, unsigned label, int64_t off, unsigned opsize)
+{
+    if (!t->goes_on || t->nside == MAX_SIDE || off <= (int64_t)t->off || off > INT32_MAX / 2 ||
+        checks_targets(t, opsize) || (wrap_flags(t, opsize) & IR_PC16)) {
+        return false;
+    }
+    t->side[t->nside].label = label;
+    t->side[t->nside].opsize = opsize;
+    t->side[t->nside++].off = off;
+    return true;
+}
+
+static void emit_side_exits(struct translator *t)
+{
+    for (unsigned i = 0; i < t->nside; i++) {
+        ir_label(t->ir, t->side[i].label);
+        ir_exit_tb(t->ir, 1, t->side[i].off, wrap_flags(t, t->side[i].opsize));
+    }
+}
+
+bool emit_follow(struct translator *t, int64_t off, unsigned opsize)
+{
+    if (!t->goes_on || off == 0 || off != (int32_t)off || checks_targets(t, opsize) ||
+        (wrap_flags(t, opsize) & IR_PC16) || t->nruns == MAX_RUNS) {
+        return false;
+    }
+    t->followed = true;
+    t->follow_off = (int32_t)off;
+    return true;
+}
+
 void emit_jump_indirect(struct translator *t, ir_reg target, enum ir_ind hint, unsigned opsize)
 {
     ir_exit_ind(t->ir, target, hint, wrap_flags(t, opsize));
@@ -264,7 +296,14 @@ static void rewrite_exits(struct translator *t, uint64_t key)
     free(old);
 }
 
-static void emit_rare_start(struct translator *t)
+static uint64_t helper_debug_break(struct vcpu *v, uint64_t linear)
+{
+    debug_check_break(v, linear);
+    return 0;
+}
+X86_HELPER(debug_break, 1, HELPER_RAISES);
+
+static ir_reg emit_linear_pc(struct translator *t)
 {
     ir_reg linear = ir_temp(t->ir);
 
@@ -272,7 +311,12 @@ static void emit_rare_start(struct translator *t)
     if (!t_code64(t)) {
         ir_bin(t->ir, IR_ADD, W32, linear, linear, X86_CS_BASE);
     }
-    ir_call(t->ir, &h_begin_rare, IR_NONE, linear, IR_NONE, IR_NONE, 0);
+    return linear;
+}
+
+static void emit_rare_start(struct translator *t)
+{
+    ir_call(t->ir, &h_begin_rare, IR_NONE, emit_linear_pc(t), IR_NONE, IR_NONE, 0);
 }
 
 /* ---- the CS limit ---- */
@@ -321,7 +365,7 @@ static enum fetch fetch(struct translator *t, const struct translate_request *re
                         struct x86_insn *insn)
 {
     struct vcpu *v = &t->cpu->v;
-    uint64_t linear = req->linear + t->off, limit_left = UINT64_MAX;
+    uint64_t linear = req->linear + (uint64_t)(int64_t)t->off, limit_left = UINT64_MAX;
     uint64_t mask = t_code64(t) ? UINT64_MAX : UINT32_MAX;
     uint8_t bytes[INSN_MAX + 1] = {0};
     unsigned n = INSN_MAX;
@@ -372,6 +416,118 @@ static enum fetch fetch(struct translator *t, const struct translate_request *re
         insn->len = INSN_MAX;
         return FETCH_LONG;
     }
+}
+
+/* ---- the extent of a block ---- */
+
+static bool same_page(uint64_t a, uint64_t b)
+{
+    return (a ^ b) < PAGE && !((a ^ b) & ~(uint64_t)(PAGE - 1));
+}
+
+/* The part (0 own page, 1 other page) that the byte at off belongs to; -1: a third page. */
+static int part_of(const struct translator *t, const struct translate_request *req, int32_t off)
+{
+    const struct ir *ir = t->ir;
+    uint64_t linear = req->linear + (uint64_t)(int64_t)off;
+
+    if (!t_code64(t) && linear > UINT32_MAX && off) {
+        return -1;
+    }
+    if (same_page(linear, req->linear)) {
+        return 0;
+    }
+    if (ir->part[1].lo == ir->part[1].hi || same_page(linear, req->linear + (uint64_t)(int64_t)ir->part[1].lo)) {
+        return 1;
+    }
+    return -1;
+}
+
+static void cover(struct ir *ir, int part, int32_t lo, int32_t hi)
+{
+    if (ir->part[part].lo == ir->part[part].hi) {
+        ir->part[part].lo = lo;
+        ir->part[part].hi = hi;
+        return;
+    }
+    ir->part[part].lo = lo < ir->part[part].lo ? lo : ir->part[part].lo;
+    ir->part[part].hi = hi > ir->part[part].hi ? hi : ir->part[part].hi;
+}
+
+/* Notes the instruction at [off, end), which may span two pages as the first of its block. */
+static void cover_insn(struct translator *t, const struct translate_request *req, int32_t off, int32_t end)
+{
+    int32_t room = (int32_t)(PAGE - ((req->linear + (uint64_t)(int64_t)off) & (PAGE - 1)));
+
+    if (end - off > room) {
+        cover(t->ir, 0, off, off + room);
+        cover(t->ir, 1, off + room, end);
+    } else {
+        cover(t->ir, part_of(t, req, off), off, end);
+    }
+}
+
+static bool translated(const struct translator *t, int32_t off)
+{
+    for (unsigned i = 0; i < t->nruns; i++) {
+        if (off >= t->run[i].lo && off < t->run[i].hi) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The block may go on at off: not in code that it has already, nor on a third page. Code on another page
+ * must be there to be fetched. */
+static bool may_go_to(struct translator *t, const struct translate_request *req, int32_t off)
+{
+    int part = part_of(t, req, off);
+    struct walk walk;
+    struct vcpu *v = &t->cpu->v;
+
+    if (translated(t, off) || part < 0) {
+        return false;
+    }
+    return part == 0 || (v->ops->walk(v, req->linear + (uint64_t)(int64_t)off, ACCESS_FETCH, v->fetch_ctx, true,
+                                      &walk) &&
+                         walk.fetch);
+}
+
+bool translate_is_leaf(struct translator *t, int64_t off, unsigned opsize)
+{
+    enum { LEAF_INSNS = 10 };
+    struct vcpu *v = &t->cpu->v;
+    uint64_t at = t->req->linear + (uint64_t)off;
+    struct x86_insn insn;
+
+    if (t->inlined || !t->goes_on || t->ir->ninsns + LEAF_INSNS > t->req->max_insns || t->nruns + 2 > MAX_RUNS ||
+        off != (int32_t)off || off == 0 || checks_targets(t, opsize) || !may_go_to(t, t->req, (int32_t)off)) {
+        return false;
+    }
+    for (unsigned n = 0; n < LEAF_INSNS; n++) {
+        uint8_t bytes[INSN_MAX + 1] = {0};
+        unsigned left = PAGE - (unsigned)(at & (PAGE - 1));
+        vcpu_fetch_code(v, at, bytes, left < INSN_MAX ? left : INSN_MAX);
+        if (x86_decode(bytes, left < INSN_MAX ? left : INSN_MAX, t->bits, &insn) != X86_DECODE_OK ||
+            insn.len >= left || translated(t, (int32_t)(at - t->req->linear))) {
+            return false;
+        }
+        switch (insn.mnemonic) {
+        case MN_RET:
+            return insn.nops == 0;
+        case MN_CALL:
+        case MN_JMP:
+        case MN_JCC:
+        case MN_JCXZ:
+        case MN_LOOP:
+        case MN_LOOPE:
+        case MN_LOOPNE:
+            return false;
+        default:
+            at += insn.len;
+        }
+    }
+    return false;
 }
 
 /* ---- what is tested before the emitter ---- */
@@ -461,20 +617,21 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
         .insn = &insn,
         .key = req->flags,
         .block_pc = req->pc,
+        .req = req,
         .cc_kind = CC_UNKNOWN,
         .bits = req->flags & KEY_CS64   ? X86_64
                 : req->flags & KEY_CS32 ? X86_32
                                         : X86_16,
     };
-    bool rare = req->flags & KEY_ONE_INSN;
+    bool rare = req->flags & KEY_ONE_INSN, breaks = v->machine && v->machine->debug;
     bool limited = !(req->flags & (KEY_CS64 | KEY_CS_FLAT));
     unsigned max = rare ? 1 : req->max_insns, limit_op = 0;
-    unsigned room = PAGE - (unsigned)(req->linear & (PAGE - 1));
 
     ir_reset(ir);
     ir->flags = req->flags;
     ir->ctx = (req->flags >> KEY_CTX_SHIFT) & 3;
     ir->no_link = rare || max == 1;
+    t.goes_on = req->long_blocks && !ir->no_link;
     for (;;) {
         enum fetch f = fetch(&t, req, &insn);
         if (f == FETCH_END) {
@@ -483,12 +640,23 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
             break;
         }
         t.next_off = t.off + insn.len;
+        cover_insn(&t, req, t.off, t.next_off);
+        if (t.run[t.nruns].lo == t.run[t.nruns].hi) {
+            t.run[t.nruns].lo = t.off;
+        }
+        t.run[t.nruns].hi = t.next_off;
+        ir->guest_size += insn.len;
         t.mem.valid = false;
         ir->ntemps = ir->nvtemps = 0; /* nothing temporary outlives an instruction */
         t.insn_op = ir->nops;
         ir_append(ir, IR_INSN)->imm = t.off;
+        ir->ops[t.insn_op].aux = insn.len;
         if (limited && t.off == 0) {
             limit_op = emit_code_limit(&t, insn.len);
+        }
+        if (breaks && debug_break_possible(v, t_code64(&t) ? req->linear + t.off
+                                                           : (uint32_t)(req->linear + t.off))) {
+            ir_call(ir, &h_debug_break, IR_NONE, emit_linear_pc(&t), IR_NONE, IR_NONE, 0);
         }
         if (rare) {
             emit_rare_start(&t);
@@ -502,6 +670,16 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
         }
         ir->ninsns++;
         t.off = t.next_off;
+        if (t.followed) {
+            t.followed = false;
+            t.nruns++;
+            t.off = t.next_off = t.follow_off;
+            if (ir->ninsns >= max || ir->nops >= BLOCK_MAX_OPS || !may_go_to(&t, req, t.off)) {
+                ir_exit_tb(ir, 0, t.off, wrap_flags(&t, 4) | IR_POLL);
+                break;
+            }
+            continue;
+        }
         if (t.done) {
             break;
         }
@@ -509,14 +687,16 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
             ir_exit_loop(ir, t.off, wrap_flags(&t, 4));
             break;
         }
-        if (t.end_jump || ir->ninsns >= max || t.off >= room || ir->nops >= BLOCK_MAX_OPS) {
+        if (t.end_jump || ir->ninsns >= max || ir->nops >= BLOCK_MAX_OPS ||
+            !same_page(req->linear + (uint64_t)(int64_t)t.off, req->linear + (uint64_t)(int64_t)t.off - 1) ||
+            (!t.goes_on && part_of(&t, req, t.off) != 0) || translated(&t, t.off)) {
             emit_next(&t, 0);
             break;
         }
     }
-    ir->guest_size = t.off;
+    emit_side_exits(&t);
     if (limited) {
-        ir->ops[limit_op].imm = (int64_t)t.off - 1;
+        ir->ops[limit_op].imm = (int64_t)ir->guest_size - 1;
     }
     if (rare) {
         /* IRET takes RF from the stack. */

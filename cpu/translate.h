@@ -16,20 +16,38 @@ struct mem_ref {
     unsigned size;
 };
 
+enum { MAX_SIDE = 12, MAX_RUNS = 12 };
+
 struct translator {
     struct x86_cpu *cpu;
     struct ir *ir;
     const struct x86_insn *insn;
     uint64_t key;       /* enum x86_key */
     uint64_t block_pc;  /* rip of the block (for limits and messages only: code is position independent) */
-    uint32_t off;       /* of this instruction from the block's start */
-    uint32_t next_off;  /* of the next one */
+    int32_t off;        /* of this instruction from the block's start */
+    int32_t next_off;   /* of the next one */
     enum x86_bits bits; /* 16, 32, 64 */
     bool done;          /* the emitter ended the block */
     bool end_block;     /* end the block after this instruction with EXIT_LOOP (mode may have changed) */
     bool end_jump;      /* ... with a linkable EXIT_TB (e.g. after STI shadow, code size limits) */
     unsigned insn_op;   /* index of the instruction's INSN in ir->ops */
     unsigned cc_kind;   /* statically known lazy-flag kind, CC_UNKNOWN when not */
+    /* Conditional jumps behind which the block went on: where they lead is at its end. */
+    bool goes_on;       /* it may */
+    const struct translate_request *req;
+    bool inlined;       /* inside a leaf function that the block called; it comes back to return_off */
+    int32_t return_off;
+    bool followed;      /* a direct jump: the block goes on at follow_off */
+    int32_t follow_off;
+    unsigned nruns;     /* complete stretches of code before the current one */
+    struct {
+        int32_t lo, hi;
+    } run[MAX_RUNS + 1];
+    unsigned nside;
+    struct {
+        unsigned label, opsize;
+        int64_t off;
+    } side[MAX_SIDE];
     struct {            /* operand_load/store: the memory operand of this instruction, once computed */
         bool valid, write;
         unsigned size, nops; /* nops: ir->nops when it was computed */
@@ -50,6 +68,9 @@ static inline void mark_rmw(struct translator *t)
 /* Declares h_NAME, the IR descriptor of `static uint64_t helper_NAME(struct vcpu *v, ...)`. */
 #define X86_HELPER(name, nargs, flags)                                                             \
     static const struct ir_helper h_##name = {#name, (void (*)(void))helper_##name, nargs, flags}
+/* ... that is one of the operations of tcg/fp80.h. */
+#define X86_FP80_HELPER(name, nargs, flags, op)                                                    \
+    X86_HELPER(name, nargs, (flags) | (op) << HELPER_FP80)
 
 typedef void (*x86_emit_fn)(struct translator *t, const struct x86_insn *i);
 struct x86_emitter {
@@ -70,6 +91,8 @@ extern const struct x86_emitter x86_emit_system[];  /* control registers, MSRs, 
 extern const struct x86_emitter x86_emit_x87[];     /* emit_x87.c */
 extern const struct x86_emitter x86_emit_mmx[];     /* MMX: emit_mmx.c */
 extern const struct x86_emitter x86_emit_sse[];     /* emit_sse.c */
+extern const struct x86_emitter x86_emit_avx[];     /* VEX moves and masked accesses: emit_avx_move.c */
+extern const struct x86_emitter x86_emit_fma[];     /* emit_fma.c */
 extern const struct x86_emitter x86_emit_bmi[];     /* BMI, ADX, MOVBE, CRC32, POPCNT ...: emit_bmi.c */
 
 static inline bool t_code64(const struct translator *t)
@@ -136,6 +159,7 @@ ir_reg stack_top(struct translator *t, unsigned size);
 void flags_set(struct translator *t, unsigned kind, ir_reg a, ir_reg b, ir_reg c);
 ir_reg flags_all(struct translator *t);   /* the six status flags in EFLAGS positions */
 ir_reg flags_carry(struct translator *t); /* 0 or 1 */
+ir_reg flags_kept_carry(struct translator *t); /* the same, for what leaves CF as it is */
 /* Value (0/1) of condition code cc (0..15 as in Jcc), fused with the last flag-setter when possible. */
 ir_reg flags_setcond(struct translator *t, unsigned cc);
 /* Branches to label when cc holds. */
@@ -154,6 +178,13 @@ void emit_jump(struct translator *t, unsigned slot, int64_t off, unsigned opsize
 void emit_jump_indirect(struct translator *t, ir_reg target, enum ir_ind hint, unsigned opsize);
 /* Goes on with the next instruction (not taken branches, ends by size): no limit check. */
 void emit_next(struct translator *t, unsigned slot);
+/* Like emit_jump to off when the branch to `label` (just emitted) is taken; the block goes on with the next
+ * instruction. False: it may not. */
+bool emit_side_exit(struct translator *t, unsigned label, int64_t off, unsigned opsize);
+/* The block goes on at off, the target of a direct jump. False: it may not. */
+bool emit_follow(struct translator *t, int64_t off, unsigned opsize);
+/* The function at off is a few instructions up to its RET, all of which the block can take in. */
+bool translate_is_leaf(struct translator *t, int64_t off, unsigned opsize);
 /* The checks of the two jumps' targets (CS limit, canonical address), before any state is changed;
  * emit_jump does it itself, emit_jump_indirect does not. */
 void check_jump(struct translator *t, int64_t off, unsigned opsize);

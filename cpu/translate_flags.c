@@ -117,7 +117,7 @@ static uint64_t helper_condition(struct vcpu *v, uint64_t cc)
         x86_cc_eval(r[TCG_REG_CC_OP], r[TCG_REG_CC_A], r[TCG_REG_CC_B], r[TCG_REG_CC_C]),
         (unsigned)cc);
 }
-X86_HELPER(condition, 0, HELPER_IMM | HELPER_READS | HELPER_PURE);
+X86_HELPER(condition, 0, HELPER_IMM | HELPER_READS | HELPER_READS_CC | HELPER_PURE);
 
 static uint64_t helper_flags(struct vcpu *v)
 {
@@ -125,7 +125,7 @@ static uint64_t helper_flags(struct vcpu *v)
 
     return x86_cc_eval(r[TCG_REG_CC_OP], r[TCG_REG_CC_A], r[TCG_REG_CC_B], r[TCG_REG_CC_C]);
 }
-X86_HELPER(flags, 0, HELPER_READS | HELPER_PURE);
+X86_HELPER(flags, 0, HELPER_READS | HELPER_READS_CC | HELPER_PURE);
 
 static uint64_t helper_flags_of(struct vcpu *v, uint64_t a, uint64_t b, uint64_t c, uint64_t kind)
 {
@@ -518,6 +518,25 @@ ir_reg flags_all(struct translator *t)
 ir_reg flags_carry(struct translator *t)
 {
     return cond_value(t, condition(t, COND_B << 1));
+}
+
+ir_reg flags_kept_carry(struct translator *t)
+{
+    struct ir *ir = t->ir;
+
+    if (t->cc_kind != CC_UNKNOWN) {
+        return flags_carry(t);
+    }
+    /* Mostly the last one was an INC or DEC too (a loop's), and the flag is in its place already. */
+    ir_reg kind = ir_temp(ir), carry = ir_temp(ir);
+    unsigned there = ir_label_new(ir);
+    _Static_assert(CC_DEC64 - CC_INC8 == 7, "the kinds are in a row");
+    ir_bini(ir, IR_SUB, W32, kind, TCG_REG_CC_OP, CC_INC8);
+    ir_mov(ir, W64, carry, B);
+    ir_brcondi(ir, IR_LEU, W32, kind, CC_DEC64 - CC_INC8, there);
+    ir_call(ir, &h_condition, carry, IR_NONE, IR_NONE, IR_NONE, COND_B << 1);
+    ir_label(ir, there);
+    return carry;
 }
 
 ir_reg flags_setcond(struct translator *t, unsigned cc)

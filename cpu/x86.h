@@ -123,6 +123,8 @@ enum x86_key {
     KEY_FSGSBASE = 1 << 29,
     KEY_RF = 1 << 30,       /* EFLAGS.RF is set: one instruction, which clears it (all but IRET) */
 };
+/* The x87 unit has unmasked or pending exceptions, and met an instruction since: helpers only. */
+#define KEY_X87_ODD (UINT64_C(1) << 31)
 
 /* CPUID feature words, as bit numbers in x86_model.feat[]; cpu/cpuid.h */
 struct x86_model;
@@ -158,6 +160,11 @@ struct x86_cpu {
     struct x86_dtr gdtr, idtr;
     uint64_t cr0, cr2, cr3, cr4, xcr0;
     uint64_t pdpte[4]; /* loaded by CR3 writes in PAE mode */
+    /* Page tables that walks found lately (SDM volume 3, 4.10.3), good while v.mapping_epoch stays. */
+    struct x86_walk_cache {
+        uint64_t epoch, tag; /* tag: address >> 21 and the memory view */
+        uint64_t table, both, nx;
+    } walk_cache[8];
     uint64_t dr[8];
     uint32_t eflags; /* all but status flags and DF; bit 1 set */
     uint8_t cpl;

@@ -29,12 +29,21 @@ struct fpenv x87_env(const struct x86_cpu *c)
     };
 }
 
+/* Code with or without the bit may run in a state that is not odd: this needs no exit. */
+static void settle_key(struct x86_cpu *c)
+{
+    if (!x87_odd(c)) {
+        c->v.tb_flags &= ~KEY_X87_ODD;
+    }
+}
+
 static void update_summary(struct x86_cpu *c)
 {
     c->fp_sw &= (uint16_t) ~(SW_ES | SW_B);
     if (c->fp_sw & ~c->fp_cw & FP_ALL) {
         c->fp_sw |= SW_ES | SW_B;
     }
+    settle_key(c);
 }
 
 bool x87_flags(struct x86_cpu *c, uint8_t flags)
@@ -113,6 +122,31 @@ void x87_push(struct x86_cpu *c, struct sf80 x)
     x87_set(c, 0, x);
 }
 
+/* ---- for executors ---- */
+
+static bool odd_state(struct vcpu *v)
+{
+    if (!x87_odd(x86_cpu(v))) {
+        return false;
+    }
+    v->tb_flags |= KEY_X87_ODD; /* until x86_update_key() finds it unnecessary */
+    return true;
+}
+
+_Static_assert(sizeof(struct x86_fpreg) == 16 && offsetof(struct x86_fpreg, se) == 8 &&
+                   offsetof(struct x86_cpu, fp_tag_empty) == offsetof(struct x86_cpu, fp_top) + 1,
+               "as struct fp80_layout says");
+
+const struct fp80_layout x87_layout = {
+    .regs = offsetof(struct x86_cpu, fpr),
+    .top = offsetof(struct x86_cpu, fp_top),
+    .empty = offsetof(struct x86_cpu, fp_tag_empty),
+    .control = offsetof(struct x86_cpu, fp_cw),
+    .status = offsetof(struct x86_cpu, fp_sw),
+    .odd_state = odd_state,
+    .odd_key = KEY_X87_ODD,
+};
+
 /* ---- state as others see it (declared in x86.h) ---- */
 
 uint16_t x86_get_fpsw(struct x86_cpu *c)
@@ -150,6 +184,7 @@ void x86_fpu_reset(struct x86_cpu *c, bool fninit)
     if (!fninit) { /* power-on: all registers +0 */
         memset(c->fpr, 0, sizeof(c->fpr));
     }
+    c->v.tb_flags &= ~KEY_X87_ODD; /* until an instruction meets it */
 }
 
 /* ---- environment in memory: 14 or 28 bytes ---- */

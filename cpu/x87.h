@@ -3,10 +3,19 @@
 #define CPU_X87_H
 
 #include "cpu/x86.h"
+#include "tcg/fp80.h"
 #include "tcg/softfloat.h"
 
 enum { SW_IE = 1, SW_SF = 0x40, SW_ES = 0x80, SW_C0 = 0x100, SW_C1 = 0x200, SW_C2 = 0x400, SW_C3 = 0x4000,
        SW_B = 0x8000 };
+
+/* For executors that compute with the host's unit (tcg/fp80.h): where the state is. */
+extern const struct fp80_layout x87_layout;
+/* Exceptions are unmasked or pending. */
+static inline bool x87_odd(const struct x86_cpu *c)
+{
+    return (c->fp_cw & FP_ALL) != FP_ALL || (c->fp_sw & SW_ES);
+}
 
 /* Raises #MF (or asserts FERR#) when an unmasked exception is pending: first thing of each waiting one. */
 void x87_check(struct x86_cpu *c);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -30,9 +31,10 @@ struct block {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t cond;
+    pthread_cond_t idle;
     struct block_request *head, *tail; /* waiting */
     struct block_stats stats;
-    bool quit;
+    bool busy, quit; /* busy: the worker has taken a request out of the list */
 };
 
 static int full_pread(int fd, void *buf, uint64_t len, uint64_t offset)
@@ -132,6 +134,10 @@ static int write_zeroes(struct block *b, uint64_t offset, uint64_t len)
 {
     static const uint8_t zero[GRAIN];
 
+    if (b->overlay < 0 && !b->readonly && offset <= b->size && len <= b->size - offset &&
+        fallocate(b->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len) == 0) {
+        return 0;
+    }
     while (len) {
         uint64_t n = len < GRAIN ? len : GRAIN;
         int r = transfer(b, true, offset, (void *)(uintptr_t)zero, n);
@@ -144,6 +150,21 @@ static int write_zeroes(struct block *b, uint64_t offset, uint64_t len)
     return 0;
 }
 
+/* The usual case: the whole request in one system call. */
+static bool transfer_at_once(struct block *b, const struct block_request *r)
+{
+    bool write = r->op == BLOCK_WRITE;
+    ssize_t n;
+
+    if (b->overlay >= 0 || r->niov > IOV_MAX || r->offset > b->size ||
+        r->len > b->size - r->offset || (write && b->readonly)) {
+        return false;
+    }
+    n = write ? pwritev(b->fd, r->iov, r->niov, (off_t)r->offset)
+              : preadv(b->fd, r->iov, r->niov, (off_t)r->offset);
+    return n >= 0 && (uint64_t)n == r->len;
+}
+
 static int carry_out(struct block *b, struct block_request *r)
 {
     uint64_t offset = r->offset;
@@ -151,6 +172,9 @@ static int carry_out(struct block *b, struct block_request *r)
     switch (r->op) {
     case BLOCK_READ:
     case BLOCK_WRITE:
+        if (transfer_at_once(b, r)) {
+            return 0;
+        }
         for (int i = 0; i < r->niov; i++) {
             int e = transfer(b, r->op == BLOCK_WRITE, offset, r->iov[i].iov_base, r->iov[i].iov_len);
             if (e) {
@@ -204,6 +228,7 @@ static void *worker(void *opaque)
             continue;
         }
         b->head = r->next;
+        b->busy = true;
         pthread_mutex_unlock(&b->lock);
 
         struct completion *c = malloc(sizeof(*c));
@@ -214,6 +239,10 @@ static void *worker(void *opaque)
         mainloop_defer(b->loop, complete, c);
 
         pthread_mutex_lock(&b->lock);
+        b->busy = false;
+        if (!b->head) {
+            pthread_cond_broadcast(&b->idle);
+        }
     }
     pthread_mutex_unlock(&b->lock);
     return NULL;
@@ -231,6 +260,15 @@ void block_submit(struct block *b, struct block_request *r)
     }
     b->tail = r;
     pthread_cond_signal(&b->cond);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void block_drain(struct block *b)
+{
+    pthread_mutex_lock(&b->lock);
+    while (b->head || b->busy) {
+        pthread_cond_wait(&b->idle, &b->lock);
+    }
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -319,6 +357,7 @@ struct block *block_open(struct mainloop *loop, const struct block_options *o, s
     b->id = strdup(o->id ? o->id : o->file);
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->cond, NULL);
+    pthread_cond_init(&b->idle, NULL);
     if (!open_image(b, o, err)) {
         free_block(b);
         return NULL;
@@ -350,6 +389,7 @@ void block_close(struct block *b)
         block_flush(b);
     }
     pthread_cond_destroy(&b->cond);
+    pthread_cond_destroy(&b->idle);
     pthread_mutex_destroy(&b->lock);
     free_block(b);
 }

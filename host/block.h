@@ -44,6 +44,8 @@ bool block_readonly(const struct block *b);
 const char *block_id(const struct block *b);
 struct block_stats block_get_stats(const struct block *b); /* of completed requests; machine lock held */
 void block_submit(struct block *b, struct block_request *r);
+/* Waits until the worker has carried out everything submitted; the calls of done may be still to come. */
+void block_drain(struct block *b);
 /* Synchronous, for start-up and tests. 0 or -errno. */
 int block_pread(struct block *b, uint64_t offset, void *buf, uint64_t len);
 int block_pwrite(struct block *b, uint64_t offset, const void *buf, uint64_t len);

@@ -104,6 +104,11 @@ void mainloop_destroy(struct mainloop *loop)
     g_free(loop);
 }
 
+struct machine *mainloop_machine(struct mainloop *loop)
+{
+    return loop->machine;
+}
+
 static void run_deferred(struct mainloop *loop)
 {
     struct deferred *d;

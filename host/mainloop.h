@@ -12,6 +12,7 @@ struct iowatch;
 
 struct mainloop *mainloop_create(struct machine *m); /* sets m->wake_main */
 void mainloop_destroy(struct mainloop *loop);
+struct machine *mainloop_machine(struct mainloop *loop);
 /* Runs until machine_handle_requests says that the process should end. */
 void mainloop_run(struct mainloop *loop);
 /* One round of it: what is deferred and due, then waits for something to happen. Not with the lock. */

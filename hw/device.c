@@ -62,6 +62,7 @@ static void set_default(struct device *d, const struct property *p)
     case PT_STRING:
     case PT_CHARDEV:
     case PT_DRIVE:
+    case PT_NETDEV:
     case PT_END:
         break; /* NULL already */
     }

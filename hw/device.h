@@ -40,7 +40,8 @@ static inline void irq_pulse(const struct irq *irq)
 }
 
 /* ---- properties: options of -device NAME,prop=value ---- */
-enum prop_type { PT_END, PT_BOOL, PT_U8, PT_U16, PT_U32, PT_U64, PT_SIZE, PT_STRING, PT_CHARDEV, PT_DRIVE };
+enum prop_type { PT_END, PT_BOOL, PT_U8, PT_U16, PT_U32, PT_U64, PT_SIZE, PT_STRING, PT_CHARDEV, PT_DRIVE,
+                 PT_NETDEV };
 struct property {
     const char *name;
     enum prop_type type;
@@ -56,6 +57,7 @@ struct property {
 #define PROP_STRING(st, f, h)     {#f, PT_STRING, offsetof(st, f), 0, h}  /* char *, owned by the device */
 #define PROP_CHARDEV(st, f, h)    {#f, PT_CHARDEV, offsetof(st, f), 0, h} /* struct chardev * */
 #define PROP_DRIVE(st, f, h)      {#f, PT_DRIVE, offsetof(st, f), 0, h}   /* struct block * */
+#define PROP_NETDEV(st, f, h)     {#f, PT_NETDEV, offsetof(st, f), 0, h}  /* struct netdev * */
 #define PROP_END                  {NULL, PT_END, 0, 0, NULL}
 
 /* ---- devices ---- */
@@ -89,7 +91,7 @@ struct devices; /* list in creation order + board hooks */
 struct device *device_create(struct machine *m, const struct device_type *type, const char *id);
 /* Text to value; unknown property or bad value: an error that names the nearest known one. */
 bool device_set(struct device *d, const char *prop, const char *value, struct error *err);
-bool device_set_ptr(struct device *d, const char *prop, void *value); /* chardev, drive */
+bool device_set_ptr(struct device *d, const char *prop, void *value); /* chardev, drive, netdev */
 bool device_realize(struct device *d, struct error *err);
 const struct property *device_type_prop(const struct device_type *t, const char *name); /* NULL: unknown */
 /* create + strings "prop=value" ended by NULL + realize, for boards; NULL on error. */

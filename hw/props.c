@@ -12,6 +12,7 @@ static const char *const type_names[] = {
     [PT_BOOL] = "bool",  [PT_U8] = "uint8",        [PT_U16] = "uint16",
     [PT_U32] = "uint32", [PT_U64] = "uint64",      [PT_SIZE] = "size",
     [PT_STRING] = "str", [PT_CHARDEV] = "chardev", [PT_DRIVE] = "drive",
+    [PT_NETDEV] = "netdev",
 };
 
 static const char *const bus_names[] = {
@@ -125,6 +126,7 @@ bool device_set(struct device *d, const char *prop, const char *value, struct er
         break;
     case PT_CHARDEV:
     case PT_DRIVE:
+    case PT_NETDEV:
         return error_set(err, "%s.%s: no %s named '%s'", d->type->name, prop, type_names[p->type],
                          value);
     default:
@@ -155,7 +157,7 @@ bool device_set_ptr(struct device *d, const char *prop, void *value)
 {
     const struct property *p = device_type_prop(d->type, prop);
 
-    if (!p || (p->type != PT_CHARDEV && p->type != PT_DRIVE)) {
+    if (!p || (p->type != PT_CHARDEV && p->type != PT_DRIVE && p->type != PT_NETDEV)) {
         return false;
     }
     memcpy((char *)d + p->offset, &value, sizeof(value));
@@ -163,8 +165,23 @@ bool device_set_ptr(struct device *d, const char *prop, void *value)
     return true;
 }
 
+/* Other names by which people know them. */
+static const struct {
+    const char *alias, *name;
+} aliases[] = {
+    {"virtio-blk", "virtio-blk-pci"},         {"virtio-net", "virtio-net-pci"},
+    {"virtio-rng", "virtio-rng-pci"},         {"virtio-serial", "virtio-serial-pci"},
+    {"virtio-balloon", "virtio-balloon-pci"}, {"e1000-82540em", "e1000"},
+};
+
 const struct device_type *device_type_find(const char *name)
 {
+    for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
+        if (!strcmp(aliases[i].alias, name)) {
+            name = aliases[i].name;
+            break;
+        }
+    }
     for (const struct device_type *const *t = device_types; *t; t++) {
         if (!strcmp((*t)->name, name)) {
             return *t;

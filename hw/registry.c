@@ -20,6 +20,14 @@
     _(piix4_pm_type) \
     _(piix3_ide_type) \
     _(fw_cfg_type) \
+    _(e1000_type) \
+    _(virtio_balloon_type) \
+    _(virtio_blk_type) \
+    _(virtio_net_type) \
+    _(virtio_rng_type) \
+    _(virtio_serial_type) \
+    _(virtconsole_type) \
+    _(virtserialport_type) \
     _(direct_boot_type)
 /* clang-format on */
 

@@ -6,10 +6,13 @@ dir=${1:?usage: guest.sh DIR}
 mkdir -p "$dir"
 cd "$dir"
 
-# Drivers of the IDE disk and CD-ROM, in the order they are loaded in.
+# Drivers of the IDE disk and CD-ROM, of virtio, and of what they need, in the order they are loaded in.
 modules="scsi_common scsi_mod libata ata_piix sd_mod cdrom sr_mod isofs"
+modules="$modules virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk failover"
+modules="$modules net_failover virtio_net virtio-rng virtio_console virtio_balloon"
 
-if [ ! -f bzImage ] || [ ! -d modules ]; then
+if [ ! -f bzImage ] || [ "$(cat modules/list 2>/dev/null)" != "$modules" ]; then
+    rm -f initrd.img
     [ -n "$(apt-cache show linux-image-cloud-amd64 2>/dev/null)" ] || {
         if [ "$(id -u)" = 0 ]; then apt-get update -qq; else sudo apt-get update -qq; fi
     }
@@ -25,6 +28,7 @@ if [ ! -f bzImage ] || [ ! -d modules ]; then
     for m in $modules; do
         find unpack/lib/modules -name "$m.ko*" -exec cp {} modules.new/ \;
     done
+    echo "$modules" >modules.new/list
     mv modules.new modules
     rm -rf unpack
     mv bzImage.new bzImage

@@ -29,6 +29,7 @@ struct range { /* [start, end) of a view */
 struct view {
     struct view *next; /* retired ones */
     unsigned n;
+    unsigned main; /* index of the largest range of RAM: nearly everything is there */
     struct range range[];
 };
 
@@ -61,7 +62,7 @@ struct tlb_ext { /* beside each tlb_entry: what the slow path knows */
     uint32_t ram_page;
 };
 
-enum { TLB_LOG = 512, TLB_SETS = 8, MAX_WATCHES = 64 };
+enum { TLB_LOG = 512, TLB_SETS = 8 };
 
 struct tlb_table {
     struct tlb_entry *entry;
@@ -90,13 +91,14 @@ struct softmmu_cpu {
     unsigned current;
     uint64_t clock;
     unsigned view;
-    struct watch watch[MAX_WATCHES];
-    unsigned nwatches;
+    struct watch *watch;
+    unsigned nwatches, watch_cap;
     /* vcpu_thread.c */
     pthread_t thread;
     atomic_int tid; /* the host's id of it */
     pthread_cond_t cond;
     bool inside, started;
+    atomic_bool held; /* by the debugger */
 };
 
 static inline struct tlb_table *tlb_table(struct vcpu *v, unsigned ctx)

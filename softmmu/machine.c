@@ -1,6 +1,7 @@
 /* struct machine: creation, the device lock, requests. */
 #include "softmmu/machine.h"
 #include "host/log.h"
+#include "softmmu/debug.h"
 #include "softmmu/threads.h"
 #include "softmmu/tlb.h"
 #include "tcg/tcg.h"
@@ -160,10 +161,15 @@ bool machine_handle_requests(struct machine *m)
         m->powerdown(m);
         machine_unlock(m);
     }
+    if ((r & REQUEST_DEBUG) && m->debug) {
+        debug_handle_stop(m);
+    }
     if (r & REQUEST_STOP) {
         machine_set_running(m, false);
+        debug_paused(m);
     }
     if (r & REQUEST_CONT) {
+        debug_release(m);
         machine_set_running(m, true);
     }
     return false;

@@ -20,6 +20,7 @@ struct tcg;
 struct vcpu_threads; /* vcpu_thread.c */
 struct devices; /* hw/device.h: the machine's devices */
 struct log;     /* host/log.h */
+struct debug;   /* softmmu/debug.h */
 
 enum run_state {
     RUN_PAUSED,   /* -S, stop */
@@ -34,6 +35,7 @@ enum machine_request { /* asked by anyone, carried out by the main loop */
     REQUEST_POWERDOWN = 8, /* ACPI power button */
     REQUEST_STOP = 16,     /* pause the processors */
     REQUEST_CONT = 32,     /* let them run */
+    REQUEST_DEBUG = 64,    /* a processor stopped for the debugger */
 };
 
 enum machine_cause { /* who asked for the reset or the end */
@@ -78,6 +80,7 @@ struct machine {
     void (*wake_main)(void *opaque); /* any thread: makes the main loop look at requests and timers */
     void *wake_opaque;
 
+    struct debug *debug; /* debug.c; NULL: no debugger will come */
     struct devices *devices;
     void *board; /* the machine type's own (hw/machine) */
     void (*reset)(struct machine *m); /* resets devices and cpus; locked, vcpus stopped */
@@ -108,6 +111,11 @@ void vcpu_request(struct vcpu *v, unsigned bits); /* sets, and wakes or kicks it
 int vcpu_thread_id(const struct vcpu *v); /* the host's, 0: not started */
 void vcpu_clear_request(struct vcpu *v, unsigned bits);
 void vcpu_kick(struct vcpu *v); /* makes it leave linked code soon and call ops->poll */
+/* Held: does not run although the machine does. Holding waits until it has left guest code; not with
+ * the machine lock then. vcpu_hold_self: on its own thread, takes effect when it leaves. */
+void vcpu_hold(struct vcpu *v, bool hold);
+void vcpu_hold_self(struct vcpu *v);
+bool vcpu_is_held(const struct vcpu *v);
 
 /* The vcpu whose thread is calling, NULL on other threads: per-processor MMIO (local APIC) asks it.
  * The one thread-local of the program. Set by a vcpu's thread when it starts, and by unit tests. */

@@ -5,6 +5,7 @@
  * are kept until the memory goes, since a vcpu may still be reading them (changes are rare: PAM,
  * BARs). A look-up is a binary search over the few dozen ranges: it happens on TLB fills and MMIO
  * only. */
+#include "host/le.h"
 #include "softmmu/memory.h"
 #include "host/log.h"
 #include "softmmu/internal.h"
@@ -95,6 +96,12 @@ static struct view *flatten(struct memory *mem, unsigned view)
         }
     }
     free(edge);
+    for (unsigned i = 0; i < v->n; i++) {
+        const struct range *r = &v->range[i], *best = &v->range[v->main];
+        if (r->map->ram && (!best->map->ram || r->end - r->start > best->end - best->start)) {
+            v->main = i;
+        }
+    }
     return v;
 }
 
@@ -143,6 +150,9 @@ const struct range *memory_find(struct memory *mem, unsigned view, uint64_t phys
     const struct view *v = atomic_load_explicit(&mem->view[view], memory_order_acquire);
     unsigned lo = 0, hi = v->n;
 
+    if (hi && phys - v->range[v->main].start < v->range[v->main].end - v->range[v->main].start) {
+        return &v->range[v->main];
+    }
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
         if (phys < v->range[mid].start) {
@@ -154,6 +164,21 @@ const struct range *memory_find(struct memory *mem, unsigned view, uint64_t phys
         }
     }
     return NULL;
+}
+
+bool memory_next_rom(struct memory *mem, uint64_t *start, uint64_t *end)
+{
+    const struct view *v = atomic_load_explicit(&mem->view[VIEW_NORMAL], memory_order_acquire);
+
+    for (unsigned i = 0; i < v->n; i++) {
+        const struct range *r = &v->range[i];
+        if (r->end > *start && r->map->ram && r->map->readonly) {
+            *start = r->start > *start ? r->start : *start;
+            *end = r->end;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- life ---- */
@@ -410,13 +435,12 @@ static uint8_t *ram_at(const struct range *r, uint64_t phys, uint64_t *offset)
     return r->map->ram->host + *offset;
 }
 
-static void ram_write(struct memory *mem, const struct range *r, uint64_t phys, const void *buf,
-                      uint64_t len)
+/* Tells the translator that RAM has changed under its feet. */
+static void invalidate_code(struct memory *mem, const struct range *r, uint64_t phys, uint64_t len)
 {
     uint64_t offset;
-    uint8_t *p = ram_at(r, phys, &offset);
 
-    memcpy(p, buf, len);
+    ram_at(r, phys, &offset);
     for (uint64_t page = offset >> 12; page <= (offset + len - 1) >> 12; page++) {
         if (atomic_load_explicit((_Atomic uint64_t *)&r->map->ram->code_map[page],
                                  memory_order_relaxed)) {
@@ -424,6 +448,15 @@ static void ram_write(struct memory *mem, const struct range *r, uint64_t phys, 
             break;
         }
     }
+}
+
+static void ram_write(struct memory *mem, const struct range *r, uint64_t phys, const void *buf,
+                      uint64_t len)
+{
+    uint64_t offset;
+
+    memcpy(ram_at(r, phys, &offset), buf, len);
+    invalidate_code(mem, r, phys, len);
 }
 
 static bool access_range(struct memory *mem, uint64_t phys, uint8_t *buf, uint64_t len, bool write,
@@ -542,6 +575,120 @@ void memory_write64(struct memory *mem, uint64_t phys, uint64_t value)
     write_le(mem, phys, value, 8);
 }
 
+/* ---- memory shared with running processors and other threads ---- */
+
+/* The range of aligned RAM at phys, NULL: none. */
+static const struct range *shared_word(struct memory *mem, uint64_t phys, bool write)
+{
+    const struct range *r = memory_find(mem, VIEW_NORMAL, phys);
+    bool usable =
+        r && !(phys & 1) && r->end - phys >= 2 && r->map->ram && !(write && r->map->readonly);
+
+    return usable ? r : NULL;
+}
+
+bool memory_load16_acquire(struct memory *mem, uint64_t phys, uint16_t *value)
+{
+    const struct range *r = shared_word(mem, phys, false);
+    uint64_t offset;
+
+    if (!r) {
+        return false;
+    }
+    *value = le16toh(
+        __atomic_load_n((uint16_t *)(void *)ram_at(r, phys, &offset), __ATOMIC_ACQUIRE));
+    return true;
+}
+
+bool memory_store16_release(struct memory *mem, uint64_t phys, uint16_t value)
+{
+    const struct range *r = shared_word(mem, phys, true);
+    uint64_t offset;
+
+    if (!r) {
+        return false;
+    }
+    __atomic_store_n((uint16_t *)(void *)ram_at(r, phys, &offset), htole16(value),
+                     __ATOMIC_RELEASE);
+    invalidate_code(mem, r, phys, 2);
+    return true;
+}
+
+void *memory_ram_pointer(struct memory *mem, uint64_t phys, uint64_t len, bool write, uint64_t *n)
+{
+    const struct range *r = memory_find(mem, VIEW_NORMAL, phys);
+    uint64_t offset;
+
+    if (!r || !r->map->ram || (write && r->map->readonly)) {
+        return NULL;
+    }
+    *n = r->end - phys < len ? r->end - phys : len;
+    return ram_at(r, phys, &offset);
+}
+
+void memory_written(struct memory *mem, uint64_t phys, uint64_t len)
+{
+    while (len) {
+        const struct range *r = memory_find(mem, VIEW_NORMAL, phys);
+        uint64_t n = r ? r->end - phys : 1;
+        n = n < len ? n : len;
+        if (r && r->map->ram) {
+            invalidate_code(mem, r, phys, n);
+        }
+        phys += n;
+        len -= n;
+    }
+}
+
+uint64_t memory_read_ram(struct memory *mem, uint64_t phys, void *buf, uint64_t len)
+{
+    uint64_t done = 0, n;
+
+    while (done < len) {
+        const void *p = memory_ram_pointer(mem, phys + done, len - done, false, &n);
+        if (!p) {
+            break;
+        }
+        memcpy((uint8_t *)buf + done, p, n);
+        done += n;
+    }
+    return done;
+}
+
+uint64_t memory_write_ram(struct memory *mem, uint64_t phys, const void *buf, uint64_t len)
+{
+    uint64_t done = 0, n;
+
+    while (done < len) {
+        void *p = memory_ram_pointer(mem, phys + done, len - done, true, &n);
+        if (!p) {
+            break;
+        }
+        memcpy(p, (const uint8_t *)buf + done, n);
+        memory_written(mem, phys + done, n);
+        done += n;
+    }
+    return done;
+}
+
+void memory_discard(struct memory *mem, uint64_t phys, uint64_t len)
+{
+    while (len) {
+        const struct range *r = memory_find(mem, VIEW_NORMAL, phys);
+        uint64_t n = r ? r->end - phys : 4096 - (phys & 4095), offset;
+        n = n < len ? n : len;
+        if (r && r->map->ram && !r->map->readonly) {
+            uint8_t *p = ram_at(r, phys, &offset);
+            uint64_t skip = -(uintptr_t)p & 4095, whole = n > skip ? (n - skip) & ~UINT64_C(4095) : 0;
+            if (whole && madvise(p + skip, whole, MADV_REMOVE) == 0) {
+                invalidate_code(mem, r, phys + skip, whole);
+            }
+        }
+        phys += n;
+        len -= n;
+    }
+}
+
 /* ---- single accesses in a view ---- */
 
 /* An access that crosses the end of a range is done byte by byte. */
@@ -568,6 +715,9 @@ uint64_t memory_view_load(struct memory *mem, unsigned view, uint64_t phys, unsi
     }
     if (r->map->ram) {
         const uint8_t *p = ram_at(r, phys, &offset);
+        if (size == 8) { /* page tables */
+            return le_get64(p);
+        }
         for (unsigned i = size; i--;) {
             v = v << 8 | p[i];
         }

@@ -85,6 +85,22 @@ void memory_write16(struct memory *mem, uint64_t phys, uint16_t value);
 void memory_write32(struct memory *mem, uint64_t phys, uint32_t value);
 void memory_write64(struct memory *mem, uint64_t phys, uint64_t value);
 
+/* For rings shared with running processors: one aligned 16-bit access each (little endian), a load that
+ * acquires and a store that releases. False when the place is not RAM (or not aligned). */
+bool memory_load16_acquire(struct memory *mem, uint64_t phys, uint16_t *value);
+bool memory_store16_release(struct memory *mem, uint64_t phys, uint16_t value);
+/* Host memory behind the start of [phys, phys + len), for transfers that other threads carry out: *n is
+ * how much of it lies there in one piece (RAM stays where it is as long as the machine lives). NULL: not
+ * RAM, or read only and write is asked for. After a write, memory_written() tells the translator. */
+void *memory_ram_pointer(struct memory *mem, uint64_t phys, uint64_t len, bool write, uint64_t *n);
+void memory_written(struct memory *mem, uint64_t phys, uint64_t len);
+/* Copy like memory_read and memory_write, but only what lies in RAM: the bytes before the first that does
+ * not. For devices whose own registers must not be reached (they would call themselves). */
+uint64_t memory_read_ram(struct memory *mem, uint64_t phys, void *buf, uint64_t len);
+uint64_t memory_write_ram(struct memory *mem, uint64_t phys, const void *buf, uint64_t len);
+/* Gives the whole pages of RAM in the range back to the host; they read as zeros from now on. */
+void memory_discard(struct memory *mem, uint64_t phys, uint64_t len);
+
 /* Single physical accesses in a given view (page walker, MMIO from vcpus, SMM state save). They take
  * the machine lock for MMIO themselves. size 1, 2, 4, 8. */
 uint64_t memory_view_load(struct memory *mem, unsigned view, uint64_t phys, unsigned size);
@@ -94,6 +110,9 @@ void memory_view_store(struct memory *mem, unsigned view, uint64_t phys, uint64_
  * when the place is not RAM (then *seen is what a load gives). */
 bool memory_view_cmpxchg(struct memory *mem, unsigned view, uint64_t phys, uint64_t expect,
                          uint64_t value, unsigned size, uint64_t *seen);
+
+/* The next read-only RAM (ROM) of VIEW_NORMAL at or above *start, as [*start, *end); false: none. */
+bool memory_next_rom(struct memory *mem, uint64_t *start, uint64_t *end);
 
 /* Human-readable map for `info mtree`, to be freed with free(). */
 char *memory_describe(struct memory *mem);

@@ -1,5 +1,6 @@
 /* The slow paths behind the TLB look-up: page-crossing accesses, MMIO, ROM, code pages,
  * watchpoints. Nothing is written before every page of the access has been found writable. */
+#include "host/le.h"
 #include "softmmu/internal.h"
 #include "softmmu/machine.h"
 #include "softmmu/tlb.h"
@@ -129,6 +130,22 @@ uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
     uint64_t value = 0;
 
     check_align(v, va, memop);
+    if (!crosses(va, size)) { /* nearly always a page that was not in the TLB, and is RAM */
+        const struct tlb_ext *x = tlb_get(v, va, ACCESS_READ, ctx);
+        if (x->ram && !(x->flags & EXT_WATCH) && !(memop & MO_SIGN)) {
+            const uint8_t *p = entry_of(v, va, ctx)->page + (va & 4095);
+            switch (size) {
+            case 1:
+                return *p;
+            case 2:
+                return le_get16(p);
+            case 4:
+                return le_get32(p);
+            default:
+                return le_get64(p);
+            }
+        }
+    }
     load_bytes(v, va, buf, size, ctx);
     for (unsigned i = size; i--;) {
         value = value << 8 | buf[i];
@@ -181,6 +198,9 @@ void *softmmu_atomic_ptr(struct vcpu *v, uint64_t va, unsigned memop, unsigned c
     struct tlb_ext *x = prepare_store(v, va, size, ctx);
     if (!x->ram || (x->flags & EXT_ROM)) {
         return NULL;
+    }
+    if (x->flags & EXT_WATCH) {
+        watch_check(v, va, size, ACCESS_READ); /* it reads as well */
     }
     return entry_of(v, va, ctx)->page + (va & 4095);
 }

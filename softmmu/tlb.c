@@ -2,6 +2,7 @@
  * log of entries in use so that a flush costs what was filled. See tcg/vcpu.h for the entry and the
  * look-up. */
 #include "softmmu/tlb.h"
+#include "softmmu/debug.h"
 #include "softmmu/internal.h"
 #include "softmmu/machine.h"
 #include "tcg/tcg.h"
@@ -86,6 +87,7 @@ static void make_current(struct vcpu *v, unsigned n)
 void tlb_init(struct vcpu *v)
 {
     v->mmu = must(calloc(1, sizeof(*v->mmu)));
+    v->mapping_epoch = 1;
     make_current(v, 0);
 }
 
@@ -97,6 +99,7 @@ void tlb_destroy(struct vcpu *v)
             free(v->mmu->set[n].table[c].ext);
         }
     }
+    free(v->mmu->watch);
     free(v->mmu);
     v->mmu = NULL;
 }
@@ -105,6 +108,7 @@ void tlb_destroy(struct vcpu *v)
 
 void tlb_flush_all(struct vcpu *v)
 {
+    tcg_mapping_changed(v);
     for (unsigned n = 0; n < TLB_SETS; n++) {
         set_flush(&v->mmu->set[n], false);
         v->mmu->set[n].used = n == v->mmu->current;
@@ -113,6 +117,7 @@ void tlb_flush_all(struct vcpu *v)
 
 void tlb_flush_nonglobal(struct vcpu *v)
 {
+    tcg_mapping_changed(v);
     set_flush(&v->mmu->set[v->mmu->current], true);
 }
 
@@ -141,6 +146,7 @@ static void table_flush_page(struct tlb_table *t, uint64_t va, bool only_global)
 
 void tlb_flush_page(struct vcpu *v, uint64_t va)
 {
+    tcg_mapping_changed(v);
     for (unsigned n = 0; n < TLB_SETS; n++) {
         for (unsigned c = 0; c < TLB_NCTX; c++) {
             table_flush_page(&v->mmu->set[n].table[c], va, n != v->mmu->current);
@@ -162,6 +168,7 @@ void tlb_flush_asid(struct vcpu *v, unsigned asid, bool keep_global)
 {
     struct tlb_set *s = find_set(v, asid);
 
+    tcg_mapping_changed(v);
     if (s) {
         set_flush(s, keep_global);
     }
@@ -171,6 +178,7 @@ void tlb_flush_page_asid(struct vcpu *v, unsigned asid, uint64_t va)
 {
     struct tlb_set *s = find_set(v, asid);
 
+    tcg_mapping_changed(v);
     for (unsigned c = 0; s && c < TLB_NCTX; c++) {
         table_flush_page(&s->table[c], va, false);
     }
@@ -181,6 +189,7 @@ void tlb_switch(struct vcpu *v, unsigned asid, bool keep)
     struct tlb_set *s = find_set(v, asid);
     unsigned oldest = 0;
 
+    tcg_mapping_changed(v);
     if (s) {
         if (!keep) {
             set_flush(s, true);
@@ -226,7 +235,7 @@ static bool watched(const struct vcpu *v, uint64_t page)
 {
     for (unsigned i = 0; i < v->mmu->nwatches; i++) {
         const struct watch *w = &v->mmu->watch[i];
-        if (w->va < page + 4096 && w->va + w->len > page) {
+        if (w->va <= page + 4095 && w->va + (w->len - 1) >= page) {
             return true;
         }
     }
@@ -252,6 +261,9 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, con
     x->flags |= r->map->readonly ? EXT_ROM : 0;
     if (w->fetch) {
         e->xtag = page;
+        if (v->machine->debug) {
+            debug_code_page(v, page, w->phys);
+        }
     }
     if (v->mmu->nwatches && watched(v, page)) {
         x->flags |= EXT_WATCH;
@@ -260,10 +272,13 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, con
     if (w->read) {
         e->rtag = page;
     }
-    if (w->write && !r->map->readonly) {
+    if (w->write && w->read && !r->map->readonly) {
         /* First say that a write tag may exist, then look for code: protect_code does it the other
          * way round, so that one of the two sees the other. */
-        atomic_fetch_or((_Atomic uint8_t *)&ram->page_flags[x->ram_page], PAGE_WRITE_TAG);
+        _Atomic uint8_t *flags = (_Atomic uint8_t *)&ram->page_flags[x->ram_page];
+        if (!(atomic_load(flags) & PAGE_WRITE_TAG)) {
+            atomic_fetch_or(flags, PAGE_WRITE_TAG);
+        }
         if (!atomic_load((_Atomic uint64_t *)&ram->code_map[x->ram_page])) {
             e->wtag = page;
         }
@@ -406,10 +421,14 @@ const struct tcg_host_ops softmmu_tcg_ops = {
 
 void softmmu_watch_add(struct vcpu *v, uint64_t va, uint64_t len, unsigned acc_mask, void *tag)
 {
-    if (v->mmu->nwatches < MAX_WATCHES) {
-        v->mmu->watch[v->mmu->nwatches++] = (struct watch){va, len, acc_mask, tag};
-        tlb_flush_all(v);
+    struct softmmu_cpu *s = v->mmu;
+
+    if (s->nwatches == s->watch_cap) {
+        s->watch_cap = s->watch_cap ? 2 * s->watch_cap : 8;
+        s->watch = must(realloc(s->watch, s->watch_cap * sizeof(*s->watch)));
     }
+    s->watch[s->nwatches++] = (struct watch){va, len, acc_mask, tag};
+    tlb_flush_all(v);
 }
 
 void softmmu_watch_remove(struct vcpu *v, void *tag)
@@ -431,7 +450,7 @@ void watch_check(struct vcpu *v, uint64_t va, unsigned size, enum access acc)
 {
     for (unsigned i = 0; i < v->mmu->nwatches; i++) {
         const struct watch *w = &v->mmu->watch[i];
-        if ((w->mask >> acc & 1) && va < w->va + w->len && va + size > w->va) {
+        if ((w->mask >> acc & 1) && va <= w->va + (w->len - 1) && va + (size - 1) >= w->va) {
             v->ops->watch_hit(v, va, size, acc, w->tag);
         }
     }
@@ -445,11 +464,23 @@ static bool debug_access(struct vcpu *v, uint64_t va, uint8_t *buf, uint64_t len
         uint64_t n = 4096 - (va & 4095);
         struct walk w = {0};
         n = n < len ? n : len;
-        if (!v->ops->walk(v, va, ACCESS_READ, 0, true, &w)) {
+        /* As the system without SMAP, as a user, or as code that cannot be read. */
+        if (!v->ops->walk(v, va, ACCESS_READ, 2, true, &w) &&
+            !v->ops->walk(v, va, ACCESS_READ, 1, true, &w) &&
+            !v->ops->walk(v, va, ACCESS_FETCH, 0, true, &w)) {
             return false;
         }
         uint64_t phys = (w.phys & ~UINT64_C(4095)) | (va & 4095);
-        if (write) {
+        if (v->mmu->view != VIEW_NORMAL) { /* system management memory */
+            for (uint64_t i = 0; i < n; i++) {
+                if (write) {
+                    memory_view_store(v->machine->memory, v->mmu->view, phys + i, buf[i], 1);
+                } else {
+                    buf[i] =
+                        (uint8_t)memory_view_load(v->machine->memory, v->mmu->view, phys + i, 1);
+                }
+            }
+        } else if (write) {
             memory_write_rom(v->machine->memory, phys, buf, n);
         } else {
             memory_read(v->machine->memory, phys, buf, n);

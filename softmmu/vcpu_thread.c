@@ -93,7 +93,7 @@ static void *vcpu_main(void *opaque)
     atomic_store(&v->mmu->tid, gettid());
     pthread_mutex_lock(&t->mutex);
     while (!t->quit) {
-        if (!t->running || t->exclusive) {
+        if (!t->running || t->exclusive || atomic_load(&v->mmu->held)) {
             pthread_cond_wait(&t->go, &t->mutex);
             continue;
         }
@@ -204,6 +204,36 @@ void vcpu_kick(struct vcpu *v)
         pthread_cond_signal(&v->mmu->cond);
         pthread_mutex_unlock(&t->mutex);
     }
+}
+
+void vcpu_hold(struct vcpu *v, bool hold)
+{
+    struct vcpu_threads *t = v->machine->threads;
+
+    pthread_mutex_lock(&t->mutex);
+    atomic_store(&v->mmu->held, hold);
+    if (!hold) {
+        pthread_cond_broadcast(&t->go);
+    } else if (v->mmu->inside) {
+        atomic_fetch_or(&v->irq_request, VCPU_REQ_STOP);
+        atomic_store(&v->exit_request, 1);
+        while (v->mmu->inside) {
+            pthread_cond_wait(&t->idle, &t->mutex);
+        }
+    } else {
+        pthread_cond_signal(&v->mmu->cond); /* so that it waits for the right thing */
+    }
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void vcpu_hold_self(struct vcpu *v)
+{
+    atomic_store(&v->mmu->held, true);
+}
+
+bool vcpu_is_held(const struct vcpu *v)
+{
+    return atomic_load(&v->mmu->held);
 }
 
 void vcpu_request(struct vcpu *v, unsigned bits)

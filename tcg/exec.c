@@ -14,6 +14,61 @@
 
 /* ---- epochs ---- */
 
+/* Empties what is found by pc. */
+static void forget_pcs(struct vcpu *v, unsigned ctx)
+{
+    for (unsigned i = 0; i < RETURN_ENTRIES; i++) {
+        v->returns[ctx][i] = (struct pc_entry){NO_PC, NULL};
+    }
+    for (unsigned i = 0; i < TARGET_ENTRIES; i++) {
+        v->targets[ctx][i] = (struct pc_entry){NO_PC, NULL};
+    }
+}
+
+static void mapping_changed(struct tcg_cpu *tc)
+{
+    for (unsigned ctx = 0; ctx < TLB_NCTX; ctx++) {
+        tc->pcs[ctx].stale = true;
+    }
+}
+
+void tcg_mapping_changed(struct vcpu *v)
+{
+    v->mapping_epoch++;
+    if (v->tcg_cpu) {
+        mapping_changed(v->tcg_cpu);
+    }
+}
+
+/* The tables of the context that is about to be run are for its mode. */
+static inline void check_pcs(struct vcpu *v, unsigned ctx)
+{
+    struct tcg_cpu *tc = v->tcg_cpu;
+
+    if (unlikely(tc->pcs[ctx].flags != v->tb_flags || tc->pcs[ctx].base != tc->pc_base ||
+                 tc->pcs[ctx].stale)) {
+        tc->pcs[ctx].stale = false;
+        tc->pcs[ctx].flags = v->tb_flags;
+        tc->pcs[ctx].base = tc->pc_base;
+        forget_pcs(v, ctx);
+    }
+}
+
+static inline void note_target(struct vcpu *v, const struct tb *tb)
+{
+    struct pc_entry *e = &v->targets[tb->ctx][target_hash(v->reg[TCG_REG_PC])];
+
+    if (e->pc == v->reg[TCG_REG_PC] && e->code == tb->code) {
+        return;
+    }
+    e->pc = NO_PC;
+    __atomic_store_n(&e->code, tb->code, __ATOMIC_SEQ_CST);
+    e->pc = v->reg[TCG_REG_PC];
+    if (unlikely(atomic_load(&tb->dead))) { /* dropped just now: tb_drop may have looked before */
+        e->pc = NO_PC;
+    }
+}
+
 /* This vcpu is in no block: it has seen every removal up to now. */
 static void quiesce(struct tcg_cpu *tc, struct tcg *t)
 {
@@ -21,6 +76,7 @@ static void quiesce(struct tcg_cpu *tc, struct tcg *t)
 
     if (unlikely(tc->cache_epoch != epoch)) {
         memset(tc->jump, 0, sizeof(tc->jump));
+        mapping_changed(tc);
         memset(tc->returns, 0, sizeof(tc->returns));
         tc->cache_epoch = epoch;
         tc->last_exit = NULL;
@@ -65,6 +121,7 @@ static struct tb *tb_place(const struct ir *ir, uint8_t *buf, size_t size, size_
     tb->size = (uint16_t)ir->guest_size;
     tb->ninsns = (uint16_t)ir->ninsns;
     tb->ctx = (uint8_t)ir->ctx;
+    tb->links = !ir->no_link;
     tb->flags = ir->flags;
     *head = need;
     return tb;
@@ -78,17 +135,19 @@ struct where { /* a place to run, resolved */
 };
 
 /* Asks the guest for IR; may raise. */
-static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns)
+static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns, bool long_blocks)
 {
     struct tcg_cpu *tc = v->tcg_cpu;
     struct tcg *t = v->tcg;
-    struct translate_request req = {v->reg[TCG_REG_PC], w->linear, v->tb_flags, max_insns};
+    struct translate_request req = {v->reg[TCG_REG_PC], w->linear, v->tb_flags, max_insns, long_blocks};
     struct ir *ir = &tc->ir;
     unsigned bits = atomic_load_explicit(&t->log_bits, memory_order_relaxed);
 
     ir_reset(ir);
     v->ops->translate(v, &req, ir);
     ir->flags = v->tb_flags;
+    ir->fetch_ctx = v->fetch_ctx;
+    ir->fp80 = v->ops->fp80;
 #ifndef NDEBUG
     const char *bad = ir_check(ir);
     if (bad) {
@@ -113,13 +172,15 @@ static struct tb *translate_single(struct vcpu *v, const struct where *w)
     size_t head, used;
     struct tb *tb;
 
-    make_ir(v, w, 1);
+    make_ir(v, w, 1, false);
     tb = tb_place(&tc->ir, tc->scratch, TCG_SCRATCH_SIZE, &head);
     tc->scratch_tb = tb;
     tb->host = w->host;
     tb->phys = w->phys;
     tc->ir.no_link = true;
+    pthread_mutex_lock(&v->tcg->lock);
     used = v->exec->compile(v->tcg, &tc->ir, tb, tc->scratch + head, TCG_SCRATCH_SIZE - head);
+    pthread_mutex_unlock(&v->tcg->lock);
     assert(used); /* one instruction always fits */
     stat_add(&v->tcg->stat.singles, 1);
     return tb;
@@ -132,13 +193,37 @@ static void protect(struct tcg *t, uint64_t phys, unsigned len)
     }
 }
 
-static uint64_t next_page(uint64_t linear, uint64_t pc_base)
+/* The page of linear + off. */
+static uint64_t page_at(uint64_t linear, int64_t off, uint64_t pc_base)
 {
-    uint64_t next = (linear | PAGE_OFFSET_MASK) + 1;
+    uint64_t at = linear + (uint64_t)off;
 
     /* Outside 64-bit mode the linear address wraps; only there may a base be other than zero, but
      * code at the very end of 4 GiB with base 0 must not be mistaken: nothing follows it. */
-    return pc_base && next == UINT64_C(1) << 32 ? 0 : next;
+    return (pc_base ? (uint32_t)at : at) & ~PAGE_OFFSET_MASK;
+}
+
+/* Which bytes of its pages tb is made of. */
+static void set_parts(struct tb *tb, const struct ir *ir)
+{
+    unsigned start = tb->phys & PAGE_OFFSET_MASK, second;
+
+    tb->part[0].lo = (uint16_t)((int)start + ir->part[0].lo);
+    tb->part[0].hi = (uint16_t)((int)start + ir->part[0].hi);
+    if (tb->host2) {
+        second = (start + (unsigned)ir->part[1].lo) & PAGE_OFFSET_MASK;
+        tb->part[1].lo = (uint16_t)second;
+        tb->part[1].hi = (uint16_t)(second + (unsigned)(ir->part[1].hi - ir->part[1].lo));
+        tb->second = ir->part[1].lo;
+    }
+}
+
+static void protect_parts(struct tcg *t, const struct tb *tb)
+{
+    protect(t, (tb->phys & ~PAGE_OFFSET_MASK) + tb->part[0].lo, tb->part[0].hi - tb->part[0].lo);
+    if (tb->host2) {
+        protect(t, (tb->phys2 & ~PAGE_OFFSET_MASK) + tb->part[1].lo, tb->part[1].hi - tb->part[1].lo);
+    }
 }
 
 /* The block for w, made and published. NULL: run it by single instructions this time. */
@@ -150,7 +235,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
     unsigned max_insns = t->max_insns;
     uint64_t start = now_ns();
     struct tb *tb = NULL;
-    bool fresh;
+    bool fresh, long_blocks = t->exec->generates;
 
     for (unsigned attempt = 0; attempt < 16; attempt++) {
         uint64_t seen = atomic_load(&t->invalidations);
@@ -164,10 +249,14 @@ static struct tb *translate(struct vcpu *v, struct where *w)
         if (fresh) {
             protect(t, w->phys, 1);
         }
-        make_ir(v, w, max_insns);
+        make_ir(v, w, max_insns, long_blocks);
         w->host2 = NULL;
-        if ((w->phys & PAGE_OFFSET_MASK) + ir->guest_size > PAGE_SIZE_GUEST) {
-            w->host2 = vcpu_fetch_ptr(v, next_page(w->linear, tc->pc_base), &w->phys2);
+        if (ir->part[1].lo != ir->part[1].hi) {
+            w->host2 = vcpu_fetch_ptr(v, page_at(w->linear, ir->part[1].lo, tc->pc_base), &w->phys2);
+            if (!w->host2 && long_blocks) { /* a device's, maybe at the end of a jump */
+                long_blocks = false;
+                continue;
+            }
             if (!w->host2) {
                 return NULL;
             }
@@ -198,23 +287,21 @@ static struct tb *translate(struct vcpu *v, struct where *w)
                 tb->phys = w->phys;
                 tb->host2 = w->host2;
                 tb->phys2 = w->phys2;
+                set_parts(tb, ir);
                 used = t->exec->compile(t, ir, tb, buf + head, room - head);
             }
             if (!used && zones == 0 && (room < t->zone[t->current].size / 2 || !tb)) {
-                tb_next_zone(t, tc);
+                if (!tb_next_zone(t, tc)) {
+                    pthread_mutex_unlock(&t->lock);
+                    return NULL;
+                }
             } else if (!used) {
                 break; /* too large for the executor */
             }
         }
         if (used) {
             tb_commit(t, tb, head + used);
-            protect(t, tb->phys,
-                    w->host2 ? (unsigned)(PAGE_SIZE_GUEST - (tb->phys & PAGE_OFFSET_MASK))
-                             : tb->size);
-            if (w->host2) {
-                protect(t, tb->phys2,
-                        tb->size - (unsigned)(PAGE_SIZE_GUEST - (tb->phys & PAGE_OFFSET_MASK)));
-            }
+            protect_parts(t, tb);
             tb_insert(t, tb);
             stat_add(&t->stat.blocks, 1);
             stat_add(&t->stat.guest_bytes, tb->size);
@@ -241,7 +328,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
  * raise (the instructions before the last one come first). */
 static bool second_page_ok(struct vcpu *v, const struct tb *tb, uint64_t linear)
 {
-    uint64_t next = next_page(linear, v->tcg_cpu->pc_base), phys;
+    uint64_t next = page_at(linear, tb->second, v->tcg_cpu->pc_base), phys;
     struct tlb_entry *e = &v->tlb[v->fetch_ctx][next >> PAGE_BITS & TLB_MASK];
     struct walk walk;
 
@@ -301,7 +388,11 @@ static struct tb *find_block(struct vcpu *v)
     }
     if (!(atomic_load_explicit(&t->log_bits, memory_order_relaxed) & TCG_LOG_EACH)) {
         j = &tc->jump[jump_hash(w.host)];
-        *j = (struct jump_entry){w.host, v->tb_flags, tb->code, tb};
+        atomic_store_explicit(&j->host, NULL, memory_order_relaxed);
+        j->flags = v->tb_flags;
+        j->code = tb->code;
+        j->tb = tb;
+        atomic_store_explicit(&j->host, w.host, memory_order_relaxed);
     }
     return tb;
 }
@@ -336,6 +427,10 @@ static void run_loop(struct vcpu *v)
             pthread_mutex_unlock(&t->lock);
         }
         tc->last_exit = NULL;
+        if (tb->cached && tb->links && !(log & TCG_LOG_EACH)) {
+            check_pcs(v, tb->ctx);
+            note_target(v, tb);
+        }
         v->exec->run(v, tb);
     }
 }
@@ -353,6 +448,9 @@ static void landed(struct vcpu *v)
     struct tcg_cpu *tc = v->tcg_cpu;
     struct tb *tb;
 
+    if (v->exec->landed) {
+        v->exec->landed(v);
+    }
     if (tc->exclusive) {
         tcg_exclusive_end(v);
     }
@@ -397,6 +495,11 @@ void tcg_retry_single(struct vcpu *v)
     }
     v->tcg_cpu->single = true;
     vcpu_unwind(v, false);
+}
+
+void tcg_run_single(struct vcpu *v)
+{
+    v->tcg_cpu->single = true;
 }
 
 void tcg_store_to_code(struct vcpu *v, uint64_t phys, unsigned len)

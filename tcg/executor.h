@@ -12,6 +12,7 @@
 #include "tcg/ir.h"
 #include "tcg/vcpu.h"
 
+struct error;
 struct tb;
 struct tcg;
 
@@ -23,6 +24,15 @@ struct exec_place {
 
 struct executor {
     const char *name;
+    bool generates; /* its code is the host's: needs two views of its memory */
+
+    /* Before anything else; thunks: room for common code (where it is written). NULL: nothing to
+     * do. */
+    bool (*create)(struct tcg *t, uint8_t *thunks, size_t size, struct error *err);
+    void (*destroy)(struct tcg *t);
+    void (*attach)(struct vcpu *v);
+    /* The vcpu was left by an unwind, wherever it was. */
+    void (*landed)(struct vcpu *v);
 
     /* Writes the code of ir for tb into [buf, buf + size): code first, then whatever tables it
      * wants to find again through tb. Sets tb->code, tb->code_size and, with tb_add_exit(), the
@@ -41,12 +51,16 @@ struct executor {
      * while other vcpus run the code. */
     void (*link)(struct tb *from, unsigned exit, const struct tb *to, bool guard);
     void (*unlink)(struct tb *from, unsigned exit);
-    /* Whoever enters tb from now on leaves to the loop at once, nothing done. */
+    /* Whoever enters tb from now on leaves to the loop at once, nothing done. May be NULL: that
+     * only makes sure of what removal does already. */
     void (*poison)(struct tb *tb);
     /* Listing of the generated code (-d out_asm); may be NULL. */
     void (*list)(const struct tb *tb, FILE *out);
 };
 
 extern const struct executor interp_executor;
+#ifdef __x86_64__
+extern const struct executor x64_executor;
+#endif
 
 #endif

@@ -48,7 +48,8 @@ static inline enum ir_cond ir_cond_not(enum ir_cond c)
  *   E: ends the block or branches   V: vector registers
  */
 #define IR_OPS(_)                                                                                  \
-    _(INSN, "i")          /* guest instruction starts; imm = pc - block pc; imm2 = guest meta */   \
+    _(INSN, "i")          /* guest instruction starts; imm = pc - block pc; imm2 = guest meta;        \
+                           * aux = its length, for listings */                                    \
     _(MOV, "da W")        /* d = a (W32: zero-extended low half) */                                \
     _(MOVI, "di")         /* d = imm */                                                            \
     _(MOVPC, "di")        /* d = REG_PC + imm (rip-relative; 64 bit) */                            \
@@ -84,7 +85,9 @@ static inline enum ir_cond ir_cond_not(enum ir_cond c)
     _(ADDX, "dabc WB")    /* d = a + b + (c & 1) */                                                \
     _(SUBX, "dabc WB")    /* d = a - b - (c & 1) */                                                \
     _(CC, "abci B")       /* lazy flags: CC_OP = imm, CC_A = a, CC_B = b, CC_C = c (NONE: not used \
-                           * by this kind, unspecified after it); with IR_BIMM CC_B = imm2 */      \
+                           * by this kind, unspecified after it); with IR_BIMM CC_B = imm2. Where a   \
+                           * W32 op of the same instruction overwrites a register named here, only   \
+                           * the low half of the value counts */      \
     _(LD, "da M X")       /* d = memory [a + c << scale + imm] (aux: memop) */                     \
     _(ST, "ab M X")       /* memory = b (b may be an immediate: imm2 holds it, IR_BIMM) */         \
     _(LDENV, "di")        /* d = *(aux memop *)((char *)vcpu + imm) */                             \
@@ -157,13 +160,16 @@ enum helper_flags {
     HELPER_VECTOR = 16,  /* reads or writes v->vec */
     HELPER_PURE = 32,    /* only its result matters (of its arguments, and with HELPER_READS registers):
                           * dropped when that is not used */
+    HELPER_READS_CC = 64, /* of the guest registers it reads the lazy flags only */
+    HELPER_FPENV = 128,  /* reads or writes v->fp */
+    HELPER_FP80 = 8,     /* shift: from this bit on, the enum fp80_op that it is */
 };
 
 struct ir_helper {
     const char *name;
     void (*fn)(void); /* cast to the right type by the executor */
     uint8_t nargs;    /* register arguments, without imm */
-    uint8_t flags;
+    uint16_t flags;
 };
 
 struct ir {
@@ -172,9 +178,14 @@ struct ir {
     unsigned ntemps, nvtemps; /* in use by the current instruction or block */
     unsigned nlabels;
     unsigned ctx;        /* access context of all LD/ST of the block (index of v->tlb) */
+    unsigned fetch_ctx;  /* ... and of its code */
     unsigned guest_size; /* bytes of guest code translated */
+    struct {             /* ... and where they are, as offsets from the block's pc: on its own page, and on one */
+        int32_t lo, hi;  /* other page (lo == hi: none) */
+    } part[2];
     unsigned ninsns;
     uint64_t flags;      /* key word it was translated for */
+    const struct fp80_layout *fp80; /* the guest's, or NULL */
     bool no_link;        /* never link out of this block (single step, shadows) */
 };
 

@@ -91,18 +91,20 @@ void tcg_log_ir(struct vcpu *v, const struct translate_request *req, const struc
         return;
     }
     if ((bits & TCG_LOG_IN_ASM) && !optimized) {
-        uint8_t code[1024];
-        unsigned size = 0;
+        unsigned code_bits = v->ops->code_bits ? v->ops->code_bits(req->flags) : 0;
 
         fprintf(out,
                 "----------------\nIN: pc 0x%" PRIx64 " linear 0x%" PRIx64 " key 0x%" PRIx64 "\n",
                 req->pc, req->linear, req->flags);
-        while (size < ir->guest_size && size + 16 <= sizeof(code)) {
-            unsigned n = ir->guest_size - size < 16 ? ir->guest_size - size : 16;
-            vcpu_fetch_code(v, req->linear + size, code + size, n);
-            size += n;
+        for (unsigned i = 0; i < ir->nops; i++) {
+            const struct ir_op *op = &ir->ops[i];
+            if (op->opc == IR_INSN && op->aux) {
+                uint8_t code[16] = {0};
+                unsigned len = op->aux < sizeof(code) ? op->aux : sizeof(code);
+                vcpu_fetch_code(v, req->linear + (uint64_t)op->imm, code, len);
+                list_guest(out, code_bits, req->pc + (uint64_t)op->imm, code, len);
+            }
         }
-        list_guest(out, v->ops->code_bits ? v->ops->code_bits(req->flags) : 0, req->pc, code, size);
     }
     if (bits & (optimized ? TCG_LOG_OP_OPT : TCG_LOG_OP)) {
         fprintf(out, "OP%s: pc 0x%" PRIx64 "\n", optimized ? " after optimization" : "", req->pc);

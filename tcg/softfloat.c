@@ -10,7 +10,12 @@ typedef unsigned __int128 u128;
 
 static const struct {
     int bias, precision, frac;
-} formats[] = {{127, 24, 23}, {1023, 53, 52}, {16383, 64, 63}};
+} formats[] = {{127, 24, 23}, {1023, 53, 52}, {16383, 64, 63}, {15, 11, 10}};
+
+static int exponent_bits(enum sf_format f)
+{
+    return f == SF_16 ? 5 : f == SF_32 ? 8 : 11;
+}
 
 static unsigned leading_zeros(u128 x)
 {
@@ -44,7 +49,7 @@ struct sf sf_default_nan(void)
 
 struct sf sf_unpack(enum sf_format f, uint64_t bits)
 {
-    int frac = formats[f].frac, ebits = f == SF_32 ? 8 : 11;
+    int frac = formats[f].frac, ebits = exponent_bits(f);
     uint64_t m = bits & ((UINT64_C(1) << frac) - 1);
     int e = (int)(bits >> frac & ((1u << ebits) - 1)), emax = (1 << ebits) - 1;
     struct sf r = {SF_NORMAL, bits >> (frac + ebits) & 1, false, e - formats[f].bias, 0};
@@ -171,10 +176,14 @@ static struct rounded round_number(struct fpenv *env, enum sf_format f, int prec
             r.denormal = true;
             return r;
         }
+        bool unbounded_inexact = inexact;
         u128 m = shift_jam(x->mant, (unsigned)(emin - x->exp));
         r.mant = round_to(env, m, (unsigned)precision, env->round, x->sign, &inexact);
         r.exp = emin;
         r.denormal = r.mant < one >> 1;
+        if ((f == SF_32 || f == SF_64) && !(env->masks & FP_UNDERFLOW)) {
+            inexact = unbounded_inexact; /* of the result that an exception handler would get */
+        }
         if (inexact || !(env->masks & FP_UNDERFLOW)) {
             env->flags |= FP_UNDERFLOW;
         }
@@ -185,7 +194,8 @@ static struct rounded round_number(struct fpenv *env, enum sf_format f, int prec
         r.denormal = r.mant < one >> 1;
     }
     if (r.exp > emax) {
-        env->flags |= FP_OVERFLOW | FP_INEXACT;
+        bool exact = (f == SF_32 || f == SF_64) && !(env->masks & FP_OVERFLOW) && !inexact;
+        env->flags |= FP_OVERFLOW | (exact ? 0 : FP_INEXACT);
         env->rounded_up = overflow_to_inf(env->round, x->sign);
         r.overflow = true;
         return r;
@@ -198,7 +208,7 @@ static struct rounded round_number(struct fpenv *env, enum sf_format f, int prec
 
 uint64_t sf_pack(struct fpenv *env, enum sf_format f, struct sf x)
 {
-    int frac = formats[f].frac, ebits = f == SF_32 ? 8 : 11;
+    int frac = formats[f].frac, ebits = exponent_bits(f);
     uint64_t sign = (uint64_t)x.sign << (frac + ebits), emax = (UINT64_C(1) << ebits) - 1;
     uint64_t inf = sign | emax << frac;
 
@@ -325,6 +335,32 @@ static void note_denormals(struct fpenv *env, const struct sf *a, const struct s
 
 /* ---- arithmetic ---- */
 
+/* The sum of two that are neither NaN nor infinite. */
+static struct sf add_finite(const struct fpenv *env, struct sf a, struct sf b)
+{
+    struct sf r;
+
+    if (a.cls == SF_ZERO && b.cls == SF_ZERO) {
+        a.sign = a.sign == b.sign ? a.sign : env->round == FP_DOWN;
+        return a;
+    }
+    if (a.cls == SF_ZERO || b.cls == SF_ZERO) {
+        return a.cls == SF_ZERO ? b : a;
+    }
+    if (a.exp < b.exp || (a.exp == b.exp && a.mant < b.mant)) {
+        r = a;
+        a = b;
+        b = r;
+    }
+    u128 x = a.mant >> 1 | (a.mant & 1), y = shift_jam(b.mant >> 1 | (b.mant & 1), (unsigned)(a.exp - b.exp));
+    r = (struct sf){SF_NORMAL, a.sign, false, a.exp + 1, a.sign == b.sign ? x + y : x - y};
+    if (!r.mant) {
+        return (struct sf){SF_ZERO, env->round == FP_DOWN, false, 0, 0};
+    }
+    normalise(&r);
+    return r;
+}
+
 struct sf sf_add(struct fpenv *env, struct sf a, struct sf b, bool subtract, bool x87)
 {
     struct sf r;
@@ -342,25 +378,46 @@ struct sf sf_add(struct fpenv *env, struct sf a, struct sf b, bool subtract, boo
     if (a.cls == SF_INF || b.cls == SF_INF) {
         return a.cls == SF_INF ? a : b;
     }
-    if (a.cls == SF_ZERO && b.cls == SF_ZERO) {
-        a.sign = a.sign == b.sign ? a.sign : env->round == FP_DOWN;
-        return a;
+    return add_finite(env, a, b);
+}
+
+struct sf sf_fma(struct fpenv *env, struct sf a, struct sf b, struct sf c, bool negate_product,
+                 bool negate_c)
+{
+    struct sf r;
+    bool invalid_product;
+
+    daz(env, &a);
+    daz(env, &b);
+    daz(env, &c);
+    invalid_product = (a.cls == SF_INF && b.cls == SF_ZERO) || (a.cls == SF_ZERO && b.cls == SF_INF);
+    if (sf_is_nan(&a) || sf_is_nan(&b) || sf_is_nan(&c)) {
+        if (a.cls == SF_SNAN || b.cls == SF_SNAN || c.cls == SF_SNAN) {
+            env->flags |= FP_INVALID;
+        }
+        return quiet(sf_is_nan(&a) ? a : sf_is_nan(&b) ? b : c);
     }
-    if (a.cls == SF_ZERO || b.cls == SF_ZERO) {
-        return a.cls == SF_ZERO ? b : a;
+    r = (struct sf){SF_NORMAL, a.sign ^ b.sign ^ negate_product, false, a.exp + b.exp + 1, 0};
+    c.sign ^= negate_c;
+    if (a.cls == SF_INF || b.cls == SF_INF) {
+        r.cls = SF_INF;
+    } else if (a.cls == SF_ZERO || b.cls == SF_ZERO) {
+        r.cls = SF_ZERO;
     }
-    if (a.exp < b.exp || (a.exp == b.exp && a.mant < b.mant)) {
-        r = a;
-        a = b;
-        b = r;
+    if (invalid_product || (r.cls == SF_INF && c.cls == SF_INF && r.sign != c.sign)) {
+        return invalid(env);
     }
-    u128 x = a.mant >> 1, y = shift_jam(b.mant >> 1, (unsigned)(a.exp - b.exp));
-    r = (struct sf){SF_NORMAL, a.sign, false, a.exp + 1, a.sign == b.sign ? x + y : x - y};
-    if (!r.mant) {
-        return (struct sf){SF_ZERO, env->round == FP_DOWN, false, 0, 0};
+    note_denormals(env, &a, &b);
+    note_denormals(env, &c, &c);
+    if (r.cls == SF_INF || c.cls == SF_INF) {
+        return r.cls == SF_INF ? r : c;
     }
-    normalise(&r);
-    return r;
+    if (r.cls == SF_NORMAL) { /* exact: 106 bits at most */
+        r.mant = (u128)(uint64_t)(a.mant >> 64) * (uint64_t)(b.mant >> 64);
+        normalise(&r);
+    }
+    c.denormal = false;
+    return add_finite(env, r, c);
 }
 
 struct sf sf_mul(struct fpenv *env, struct sf a, struct sf b, bool x87)

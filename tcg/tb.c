@@ -3,31 +3,73 @@
 #include "tcg/tb.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* ---- memory ---- */
 
 #define DEFAULT_CACHE (UINT64_C(256) << 20)
 #define MIN_CACHE     (UINT64_C(1) << 20)
-#define MAX_CACHE     (UINT64_C(4) << 30)
+#define MAX_CACHE     (UINT64_C(1) << 30) /* generated code reaches all of it by 32-bit displacements \
+                                           */
+
+/* Memory that is written at one address and executed at another, so that it is never both. */
+static bool map_two_views(struct tcg *t, struct error *err)
+{
+    int fd = memfd_create("dragoman-code", MFD_CLOEXEC);
+    uint8_t *run;
+
+    if (fd < 0 || ftruncate(fd, (off_t)t->area_size) != 0) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return error_set(err, "cannot get %zu MiB of memory for the translation cache: %s",
+                         t->area_size >> 20, strerror(errno));
+    }
+    t->area = mmap(NULL, t->area_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    run = mmap(NULL, t->area_size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    close(fd);
+    if (t->area == MAP_FAILED || run == MAP_FAILED) {
+        if (run != MAP_FAILED) {
+            munmap(run, t->area_size);
+        }
+        if (t->area != MAP_FAILED) {
+            munmap(t->area, t->area_size);
+        }
+        t->area = NULL;
+        return error_set(err, "cannot map the translation cache for execution: %s",
+                         strerror(errno));
+    }
+    t->exec_delta = run - t->area;
+    return true;
+}
 
 bool tb_cache_init(struct tcg *t, struct error *err)
 {
     uint64_t size = t->opt.cache_size ? t->opt.cache_size : DEFAULT_CACHE;
-    size_t each;
+    size_t each, front = TCG_THUNKS_SIZE + (size_t)TCG_MAX_VCPUS * TCG_SCRATCH_SIZE;
 
     size = size < MIN_CACHE ? MIN_CACHE : size > MAX_CACHE ? MAX_CACHE : size;
     each = (size_t)(size / TB_ZONES) & ~(size_t)0xfff;
     t->cache_size = each * TB_ZONES;
-    t->cache = mmap(NULL, t->cache_size, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (t->cache == MAP_FAILED) {
-        t->cache = NULL;
-        return error_set(err, "cannot get %zu MiB of memory for the translation cache",
-                         t->cache_size >> 20);
+    t->area_size = front + t->cache_size;
+    if (t->exec->generates) {
+        if (!map_two_views(t, err)) {
+            return false;
+        }
+    } else {
+        t->area = mmap(NULL, t->area_size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (t->area == MAP_FAILED) {
+            t->area = NULL;
+            return error_set(err, "cannot get %zu MiB of memory for the translation cache",
+                             t->area_size >> 20);
+        }
     }
+    t->cache = t->area + front;
     for (unsigned i = 0; i < TB_ZONES; i++) {
         t->zone[i].base = t->cache + i * each;
         t->zone[i].size = each;
@@ -46,10 +88,6 @@ void tb_cache_free(struct tcg *t)
 {
     for (unsigned i = 0; i < TB_ZONES; i++) {
         free(t->zone[i].blocks);
-        if (t->zone[i].base &&
-            (t->zone[i].base < t->cache || t->zone[i].base >= t->cache + t->cache_size)) {
-            munmap(t->zone[i].base, t->zone[i].size);
-        }
     }
     if (t->pages) {
         for (size_t i = 0; i < (size_t)1 << t->page_bits; i++) {
@@ -59,11 +97,20 @@ void tb_cache_free(struct tcg *t)
             }
         }
     }
-    if (t->cache) {
-        munmap(t->cache, t->cache_size);
+    if (t->area) {
+        if (t->exec_delta) {
+            munmap(t->area + t->exec_delta, t->area_size);
+        }
+        munmap(t->area, t->area_size);
     }
     free(t->hash);
     free(t->pages);
+}
+
+uint8_t *tb_scratch(struct tcg *t, unsigned index)
+{
+    return index < TCG_MAX_VCPUS ? t->area + TCG_THUNKS_SIZE + (size_t)index * TCG_SCRATCH_SIZE
+                                 : NULL;
 }
 
 uint8_t *tb_room(struct tcg *t, size_t *size)
@@ -119,29 +166,23 @@ static void empty_zone(struct tcg *t, struct tb_zone *z)
     }
 }
 
-void tb_next_zone(struct tcg *t, const struct tcg_cpu *self)
+bool tb_next_zone(struct tcg *t, const struct tcg_cpu *self)
 {
-    struct tb_zone *z;
+    unsigned next = (t->current + 1) % TB_ZONES;
+    struct tb_zone *z = &t->zone[next];
 
-    t->current = (t->current + 1) % TB_ZONES;
-    z = &t->zone[t->current];
-    stat_add(&t->stat.flushes, z->used != 0);
     empty_zone(t, z);
     /* The one after it goes now, so that everybody will have left it when it is its turn. */
-    empty_zone(t, &t->zone[(t->current + 1) % TB_ZONES]);
+    empty_zone(t, &t->zone[(next + 1) % TB_ZONES]);
     if (z->used && !everyone_reached(t, self, z->retired)) {
-        /* Somebody still stands in there (a vcpu that waits inside a helper). Its memory stays as
-         * it is until the end; this cannot happen often enough to matter. */
-        void *fresh = mmap(NULL, z->size, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (fresh == MAP_FAILED) {
-            abort();
-        }
-        z->base = fresh;
+        return false; /* somebody still stands in there: a vcpu that waits inside a helper */
     }
+    stat_add(&t->stat.flushes, z->used != 0);
+    t->current = next;
     z->used = 0;
     z->nblocks = 0;
     z->retired = 0;
+    return true;
 }
 
 static int contains(const struct tb *tb, uintptr_t pc)
@@ -163,7 +204,8 @@ struct tb *tb_containing(struct tcg *t, struct tcg_cpu *tc, uintptr_t host_pc)
     pthread_mutex_lock(&t->lock);
     for (unsigned i = 0; i < TB_ZONES && !found; i++) {
         struct tb_zone *z = &t->zone[i];
-        if (host_pc < (uintptr_t)z->base || host_pc >= (uintptr_t)z->base + z->size) {
+        uintptr_t base = (uintptr_t)z->base + (uintptr_t)t->exec_delta;
+        if (host_pc < base || host_pc >= base + z->size) {
             continue;
         }
         for (unsigned lo = 0, hi = z->nblocks; lo < hi;) {
@@ -311,7 +353,21 @@ void tb_drop(struct tcg *t, struct tb *tb)
 
     assert(tb->cached && !tb->dead);
     tb->dead = true;
-    t->exec->poison(tb);
+    for (struct tcg_cpu *tc = t->cpus; tc; tc = tc->next) {
+        struct jump_entry *j = &tc->jump[jump_hash(tb->host)];
+        if (atomic_load_explicit(&j->host, memory_order_relaxed) == tb->host) {
+            atomic_store_explicit(&j->host, NULL, memory_order_relaxed);
+        }
+        struct pc_entry *e = tc->v->targets[tb->ctx];
+        for (unsigned i = 0; t->exec->generates && i < TARGET_ENTRIES; i++) {
+            if (__atomic_load_n(&e[i].code, __ATOMIC_RELAXED) == tb->code) {
+                __atomic_store_n(&e[i].pc, NO_PC, __ATOMIC_RELAXED);
+            }
+        }
+    }
+    if (t->exec->poison) {
+        t->exec->poison(tb);
+    }
     while ((at = atomic_load_explicit(link, memory_order_relaxed)) != tb) {
         link = &at->hash_next;
     }
@@ -340,22 +396,16 @@ void tb_flush_all(struct tcg *t)
     atomic_fetch_add(&t->invalidations, 1);
 }
 
-/* Byte range of tb on the page `number`, as [*lo, *hi). */
-static void range_on_page(const struct tb *tb, uint64_t number, uint64_t *lo, uint64_t *hi)
+/* Some byte of tb on page p is in [lo, hi). */
+static bool overlaps(const struct tb *tb, const struct tb_page *p, uint64_t lo, uint64_t hi)
 {
-    if (tb->host2 && tb->phys2 >> PAGE_BITS == tb->phys >> PAGE_BITS) {
-        *lo = number << PAGE_BITS; /* one page mapped twice in a row: all of it counts */
-        *hi = (number + 1) << PAGE_BITS;
-    } else if (tb->phys >> PAGE_BITS == number) {
-        *lo = tb->phys;
-        *hi = tb->phys + tb->size;
-        if (tb->host2) {
-            *hi = (number + 1) << PAGE_BITS;
+    for (unsigned k = 0; k < 1u + (tb->host2 != NULL); k++) {
+        uint64_t phys = k ? tb->phys2 : tb->phys, page = phys & ~PAGE_OFFSET_MASK;
+        if (phys >> PAGE_BITS == p->number && page + tb->part[k].lo < hi && lo < page + tb->part[k].hi) {
+            return true;
         }
-    } else {
-        *lo = tb->phys2;
-        *hi = tb->phys2 + tb->size - (PAGE_SIZE_GUEST - (tb->phys & PAGE_OFFSET_MASK));
     }
+    return false;
 }
 
 static unsigned invalidate_on_page(struct tcg *t, struct tb_page *p, uint64_t lo, uint64_t hi)
@@ -364,10 +414,8 @@ static unsigned invalidate_on_page(struct tcg *t, struct tb_page *p, uint64_t lo
     unsigned dropped = 0;
 
     for (; tb; tb = next) {
-        uint64_t from, to;
         next = tb->page_next[tb->page[0] == p ? 0 : 1];
-        range_on_page(tb, p->number, &from, &to);
-        if (from < hi && lo < to) {
+        if (overlaps(tb, p, lo, hi)) {
             tb_drop(t, tb);
             dropped++;
         }

@@ -6,9 +6,9 @@
  * is kept too, for invalidation.
  *
  * Life of a block: compiled into a zone of the code cache, published in the hash table; entered by
- * the dispatcher, by links and by the per-vcpu jump caches. When its bytes change it is poisoned
- * (whoever enters it leaves at once), unlinked and removed, but its memory stays until its whole
- * zone is recycled. The cache is a ring of zones; the oldest is emptied when the next is needed,
+ * the dispatcher, by links and by the per-vcpu jump caches. When its bytes change it is removed from
+ * all three (and poisoned: whoever enters it all the same leaves at once, where the executor can do
+ * that), but its memory stays until its whole zone is recycled. The cache is a ring of zones; the oldest is emptied when the next is needed,
  * and written again only after every vcpu has passed its dispatcher (its epoch), so nobody can be
  * inside. */
 #ifndef TCG_TB_H
@@ -49,10 +49,16 @@ struct tb {
     uint64_t flags;      /* key: mode bits */
     uint64_t phys;
     const uint8_t *host2; /* the second page's host address when the block spans two, else NULL */
-    uint64_t phys2;
+    uint64_t phys2;       /* ... and its guest physical one */
+    int32_t second;       /* offset from the block's pc to a byte on it */
+    struct {              /* bytes of the pages that it is made of: [lo, hi) */
+        uint16_t lo, hi;
+    } part[2];
     uint32_t code_size;
+    uint32_t code_at; /* executor's: offset of the code from this struct, where it is written */
     uint16_t size, ninsns; /* guest bytes and instructions */
     uint8_t ctx, nexits;
+    bool links; /* its exits lead to other blocks, not to the loop only */
     atomic_bool dead; /* invalidated */
     bool cached;      /* in the tables; else a throw-away block */
     const void *map;  /* executor's: fault map */
@@ -66,23 +72,20 @@ struct tb {
 /* ---- per vcpu ---- */
 
 #define TCG_SCRATCH_SIZE (256u << 10) /* bytes of code for a throw-away block */
+#define TCG_THUNKS_SIZE  (64u << 10)
+#define TCG_MAX_VCPUS    288
 
 #define JUMP_CACHE_BITS 12
 #define JUMP_CACHE_SIZE (1u << JUMP_CACHE_BITS)
 
 struct jump_entry {
-    const uint8_t *host; /* NULL: empty */
+    const uint8_t *_Atomic host; /* NULL: empty; others may empty it */
     uint64_t flags;
     const void *code;
     const struct tb *tb;
 };
 
-/* Shadow return stack: what calls expect to come back to, so that a return needs no look-up. */
-#define RETURN_STACK 16
-struct return_entry {
-    uint64_t pc;
-    const void *site; /* executor's: the exit of the call that leads to pc */
-};
+#define RETURN_STACK 16 /* of the interpreter */
 
 struct tcg_cpu {
     uint64_t pc_base;           /* linear address minus pc; see tcg/exec.c */
@@ -98,10 +101,20 @@ struct tcg_cpu {
     struct ir ir;
     struct tb *scratch_tb; /* throw-away block: single steps, code outside RAM */
     uint8_t *scratch;
-    unsigned return_top;
-    struct return_entry returns[RETURN_STACK];
+    struct {               /* what v->returns and v->targets are for */
+        uint64_t flags, base;
+        bool stale;
+    } pcs[TLB_NCTX];
+    unsigned return_top; /* interpreter: its own stack of returns */
+    struct pc_entry returns[RETURN_STACK];
+    bool host_fp;          /* the host's MXCSR is the guest's */
     struct jump_entry jump[JUMP_CACHE_SIZE];
 };
+
+static inline unsigned target_hash(uint64_t pc)
+{
+    return (unsigned)(pc ^ pc >> 8) & (TARGET_ENTRIES - 1);
+}
 
 static inline unsigned jump_hash(const uint8_t *host)
 {
@@ -124,6 +137,7 @@ struct tb_zone {
 struct tcg {
     struct machine *m;
     const struct executor *exec;
+    void *backend; /* the executor's own */
     struct tcg_host_ops host;
     struct tcg_options opt;
     unsigned max_insns;
@@ -135,6 +149,9 @@ struct tcg {
     unsigned page_bits;
     uint8_t *cache; /* the zones' memory */
     size_t cache_size;
+    uint8_t *area; /* all memory for code: thunks, throw-away blocks, zones */
+    size_t area_size;
+    ptrdiff_t exec_delta; /* where it is executed less where it is written: two views */
     struct tb_zone zone[TB_ZONES];
     unsigned current; /* zone being filled */
     uint64_t nblocks; /* live */
@@ -166,11 +183,12 @@ void tb_insert(struct tcg *t, struct tb *tb);
 void tb_drop(struct tcg *t, struct tb *tb); /* poison, unlink, remove */
 void tb_link(struct tcg *t, struct tb_exit *from, struct tb *to);
 struct tb_exit *tb_add_exit(struct tb *tb, uint32_t code_off, bool cross_page);
+uint8_t *tb_scratch(struct tcg *t, unsigned index); /* of a vcpu */
 /* Free room in the current zone; tb_commit takes `used` bytes of it for tb. */
 uint8_t *tb_room(struct tcg *t, size_t *size);
 void tb_commit(struct tcg *t, struct tb *tb, size_t used);
-/* Opens the next zone, emptying it. */
-void tb_next_zone(struct tcg *t, const struct tcg_cpu *self);
+/* Opens the next zone, emptying it; false: somebody is still inside it, come back later. */
+bool tb_next_zone(struct tcg *t, const struct tcg_cpu *self);
 /* The block whose code holds address host_pc; NULL: none. */
 struct tb *tb_containing(struct tcg *t, struct tcg_cpu *tc, uintptr_t host_pc);
 bool tb_page_used(struct tcg *t, uint64_t phys);
@@ -183,6 +201,14 @@ unsigned tb_invalidate_range(struct tcg *t, uint64_t phys, uint64_t len);
 void tcg_probe_write(struct vcpu *v, uint64_t va, unsigned size, unsigned ctx);
 void tcg_exclusive_begin(struct vcpu *v);
 void tcg_exclusive_end(struct vcpu *v);
+
+/* atomic.c: atomic accesses at a guest address (they may unwind), or at a host address that the TLB gave.
+ * Values are zero-extended; the result is the old one. */
+uint64_t tcg_atomic(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx, enum ir_atomic op, uint64_t b);
+uint64_t tcg_cmpxchg(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx, uint64_t b, uint64_t value);
+uint64_t tcg_atomic_at(void *host, unsigned memop, enum ir_atomic op, uint64_t b);
+uint64_t tcg_cmpxchg_at(void *host, unsigned memop, uint64_t b, uint64_t value);
+void tcg_check_aligned(struct vcpu *v, uint64_t va, unsigned memop); /* raises for MO_ALIGN */
 
 /* log.c */
 enum {

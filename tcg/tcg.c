@@ -4,12 +4,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define DEFAULT_MAX_INSNS 64
 
 /* Executors by the name of the accelerator; the first is the default. */
 static const struct executor *const executors[] = {
+#ifdef __x86_64__
+    &x64_executor,
+#endif
     &interp_executor,
 };
 
@@ -24,7 +26,7 @@ static const struct executor *find_executor(const char *accel, struct error *err
         }
     }
     if (!strcmp(accel, "tcg")) {
-        return executors[0]; /* no code generator for this host yet: the interpreter stands in */
+        return executors[0]; /* no code generator for this host: the interpreter stands in */
     }
     error_set(err, "unknown accelerator '%s' (this build has: tcg, interp)", accel);
     return NULL;
@@ -32,8 +34,11 @@ static const struct executor *find_executor(const char *accel, struct error *err
 
 char *tcg_accel_help(void)
 {
-    return strdup("tcg     the best executor that this host has (now: interp)\n"
-                  "interp  interpreter of the intermediate code, on every host\n");
+    return strdup(executors[0] == &interp_executor
+                      ? "tcg     the best executor that this host has (here: interp)\n"
+                        "interp  interpreter of the intermediate code, on every host\n"
+                      : "tcg     compiler to the host's own code\n"
+                        "interp  interpreter of the intermediate code, on every host\n");
 }
 
 struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
@@ -66,7 +71,8 @@ struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
     t->max_insns = t->opt.one_insn ? 1 : DEFAULT_MAX_INSNS;
     pthread_mutex_init(&t->lock, NULL);
     atomic_init(&t->epoch, 1);
-    if (!tb_cache_init(t, err)) {
+    if (!tb_cache_init(t, err) ||
+        (exec->create && !exec->create(t, t->area, TCG_THUNKS_SIZE, err))) {
         tcg_destroy(t);
         return NULL;
     }
@@ -77,6 +83,9 @@ void tcg_destroy(struct tcg *t)
 {
     if (!t) {
         return;
+    }
+    if (t->backend) {
+        t->exec->destroy(t);
     }
     tb_cache_free(t);
     pthread_mutex_destroy(&t->lock);
@@ -90,11 +99,10 @@ bool tcg_attach(struct tcg *t, struct vcpu *v, struct error *err)
     if (!tc) {
         return error_set(err, "out of memory for vcpu %u", v->index);
     }
-    tc->scratch =
-        mmap(NULL, TCG_SCRATCH_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (tc->scratch == MAP_FAILED) {
+    tc->scratch = tb_scratch(t, v->index);
+    if (!tc->scratch) {
         free(tc);
-        return error_set(err, "out of memory for vcpu %u", v->index);
+        return error_set(err, "vcpu %u: the translator has room for %u", v->index, TCG_MAX_VCPUS);
     }
     ir_init(&tc->ir);
     tc->v = v;
@@ -102,6 +110,12 @@ bool tcg_attach(struct tcg *t, struct vcpu *v, struct error *err)
     v->tcg = t;
     v->tcg_cpu = tc;
     v->exec = t->exec;
+    for (unsigned ctx = 0; ctx < TLB_NCTX; ctx++) {
+        tc->pcs[ctx].stale = true;
+    }
+    if (t->exec->attach) {
+        t->exec->attach(v);
+    }
     pthread_mutex_lock(&t->lock);
     tc->next = t->cpus;
     t->cpus = tc;
@@ -122,7 +136,6 @@ void tcg_detach(struct vcpu *v)
     }
     *link = tc->next;
     pthread_mutex_unlock(&t->lock);
-    munmap(tc->scratch, TCG_SCRATCH_SIZE);
     ir_free(&tc->ir);
     free(tc);
     v->tcg_cpu = NULL;

@@ -44,6 +44,8 @@ void tcg_store_to_code(struct vcpu *v, uint64_t phys, unsigned len);
 /* Returns when the block being run holds one instruction only; else unwinds and runs the current
  * instruction again as a block of its own. */
 void tcg_retry_single(struct vcpu *v);
+/* The next instruction that v runs is a block of its own. v's thread, between blocks. */
+void tcg_run_single(struct vcpu *v);
 /* Drops everything. Any thread outside guest code. */
 void tcg_flush(struct tcg *t);
 

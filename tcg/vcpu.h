@@ -25,7 +25,7 @@ enum {
     TCG_REG_CC_C = 20,
     TCG_REG_GUEST = 21, /* 21..39: the guest's own */
     TCG_REG_TEMP = 40,  /* first temporary; temporaries do not live from block to block */
-    TCG_REG_LAST_TEMP = 251, /* the rest is for executors; reg[255] stays 0 */
+    TCG_REG_LAST_TEMP = 247, /* the rest is for executors; reg[255] stays 0 */
     TCG_NREGS = 256,
 
     TCG_VREG_TEMP = 16, /* vec[0..15] are the guest's; 16.. are temporaries */
@@ -47,7 +47,8 @@ union vreg {
  *     e = &v->tlb[ctx][(va >> 12) & TLB_MASK];  t = va ^ e->rtag;
  *     if (t > 4096 - size) slow path; else the byte is at e->page + t
  * One compare answers "another page" and "crosses the page". Pages that hold translated code or
- * are MMIO, ROM or dirty-tracked have no write tag, so that they take the slow path. */
+ * are MMIO, ROM or dirty-tracked have no write tag, so that they take the slow path. Where there is a write
+ * tag there is a read tag. */
 #define TLB_BITS   12
 #define TLB_SIZE   (1u << TLB_BITS)
 #define TLB_MASK   (TLB_SIZE - 1)
@@ -92,6 +93,7 @@ struct machine;
 struct tcg;
 struct tcg_cpu;
 struct softmmu_cpu;
+struct fp80_layout;
 
 /* What a page walk found; filled by guest_ops.walk, consumed by softmmu's TLB fill. */
 struct walk {
@@ -107,6 +109,7 @@ struct translate_request {
     uint64_t linear;   /* linear address of pc */
     uint64_t flags;    /* key word of mode bits: v->tb_flags */
     unsigned max_insns;
+    bool long_blocks;  /* blocks may go on behind conditional jumps */
 };
 
 struct guest_ops {
@@ -143,6 +146,8 @@ struct guest_ops {
     const char *(*cc_name)(uint64_t kind);
     /* Width of code with this key word, for the disassembler: 16, 32, 64. May be NULL. */
     unsigned (*code_bits)(uint64_t flags);
+    /* Where the extended-precision stack is (tcg/fp80.h); NULL: no helper is one of its operations. */
+    const struct fp80_layout *fp80;
 };
 
 /* Slow paths behind the inlined TLB look-up; softmmu/slowpath.c. They may unwind. v->ctx is not
@@ -162,6 +167,20 @@ uint64_t vcpu_fetch_code(struct vcpu *v, uint64_t va, void *out, unsigned len);
  * (and *phys set) when the page is not RAM or ROM. */
 const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys);
 
+/* Where code goes next, by guest pc, so that returns and indirect jumps need no look-up: one table each for
+ * every access context of a block. They are emptied when the mode word, the code segment's base or what is
+ * mapped changes (tcg/exec.c).
+ *
+ * returns: what calls expect to come back to. The entry is found by the stack pointer, which is the same at
+ * the call and at its return, so that there is no top to keep. targets: blocks by pc. */
+#define RETURN_ENTRIES 64
+#define TARGET_ENTRIES 256
+#define NO_PC          UINT64_C(0x8000000000000000) /* no guest pc */
+struct pc_entry {
+    uint64_t pc;      /* NO_PC: empty */
+    const void *code; /* returns: the executor's exit of the call that leads to pc; targets: the block */
+};
+
 struct vcpu {
     uint64_t reg[TCG_NREGS];
     union vreg vec[TCG_NVREGS];
@@ -172,12 +191,16 @@ struct vcpu {
                                       * CPL 3, else 0): index of tlb[] whose xtag linked code checks */
     atomic_uchar exit_request;       /* leave linked code at the next poll */
     atomic_uint irq_request;         /* pending asynchronous requests, the guest's own bits */
+    uint64_t mapping_epoch;          /* counts tcg_mapping_changed(); starts at 1 */
+    const void *const *helpers;      /* executor's: what generated code calls */
+    uint8_t host_fp80_flags;         /* executor's: no other exception flags are up in the host's x87 unit */
     struct fpenv fp;                 /* SIMD rounding, masks, accumulated exception flags (MXCSR) */
 
     uintptr_t host_pc;  /* executor's own idea of "where": set before anything that may unwind */
     struct tb *cur_tb;  /* block being run, for the same purpose */
     sigjmp_buf unwind;  /* vcpu_unwind() lands in tcg_run() */
     bool in_tcg;        /* unwind is armed */
+    uint8_t debug_step; /* a debugger steps (enum vcpu_step): what repeats itself does so once */
 
     const struct guest_ops *ops;
     const struct executor *exec;
@@ -186,11 +209,19 @@ struct vcpu {
     struct softmmu_cpu *mmu;  /* softmmu's per-vcpu part (TLB contexts, ...) */
     struct machine *machine;
     unsigned index;
+
+    struct pc_entry returns[TLB_NCTX][RETURN_ENTRIES];
+    struct pc_entry targets[TLB_NCTX][TARGET_ENTRIES];
 };
+
+enum vcpu_step { VCPU_STEP = 1, VCPU_STEP_MASKED /* interrupts are held off */ };
 
 /* Leaves a helper or a slow path: restores the guest state of the faulting instruction, then
  * delivers the recorded exception (deliver = true) or just returns to the loop. Does not return. */
 void vcpu_unwind(struct vcpu *v, bool deliver) __attribute__((noreturn));
+
+/* Address translations of v may have changed (not: some were filled). From v's own thread. tcg/exec.c */
+void tcg_mapping_changed(struct vcpu *v);
 
 /* Runs guest code on this thread until ops->poll asks to leave. tcg/exec.c */
 void tcg_run(struct vcpu *v);

@@ -305,36 +305,64 @@ DEFINE(HSUBPD)
     horizontal_double(fp, d, a, b, SUB, lanes);
 }
 
+/* An operation in steps ends with the first that has an unmasked exception. */
+static bool stopped(struct fpenv *fp, uint8_t before)
+{
+    const uint8_t early = FP_INVALID | FP_DENORMAL | FP_DIVZERO;
+    uint8_t raised = fp->flags & (uint8_t)~fp->masks & FP_ALL;
+
+    if (raised & early) { /* found before any element is computed */
+        fp->flags &= before | early;
+    }
+    return raised;
+}
+
 /* Dot products: products of the elements that imm 7:4 selects, added in pairs, to those of imm 3:0. */
 DEFINE(DPPS)
 {
     union vreg r;
+    uint64_t p[8], sum[8];
+    uint8_t before = fp->flags;
     UNUSED;
-    for (unsigned l = 0; l < lanes; l++) {
-        uint64_t p[4];
-        for (unsigned i = 0; i < 4; i++) {
-            p[i] = imm >> (4 + i) & 1 ? compute(fp, SF_32, MUL, a->d[4 * l + i], b->d[4 * l + i], 0) : 0;
-        }
-        uint64_t low = compute(fp, SF_32, ADD, p[0], p[1], 0), high = compute(fp, SF_32, ADD, p[2], p[3], 0);
-        uint64_t sum = compute(fp, SF_32, ADD, low, high, 0);
-        for (unsigned i = 0; i < 4; i++) {
-            r.d[4 * l + i] = imm >> i & 1 ? (uint32_t)sum : 0;
-        }
+    for (unsigned i = 0; i < 4 * lanes; i++) {
+        p[i] = imm >> (4 + i % 4) & 1 ? compute(fp, SF_32, MUL, a->d[i], b->d[i], 0) : 0;
     }
+    if (stopped(fp, before)) {
+        return;
+    }
+    before = fp->flags;
+    for (unsigned i = 0; i < 4 * lanes; i++) { /* the order decides between NaNs: as processors do it */
+        sum[i] = compute(fp, SF_32, ADD, p[i ^ 1], p[i], 0);
+    }
+    if (stopped(fp, before)) {
+        return;
+    }
+    before = fp->flags;
+    for (unsigned i = 0; i < 4 * lanes; i++) {
+        uint32_t total = (uint32_t)compute(fp, SF_32, ADD, sum[i], sum[i ^ 2], 0);
+        r.d[i] = imm >> (i % 4) & 1 ? total : 0;
+    }
+    stopped(fp, before);
     memcpy(d, &r, 16 * lanes);
 }
 DEFINE(DPPD)
 {
     union vreg r;
     uint64_t p[2];
+    uint8_t before = fp->flags;
     UNUSED;
     for (unsigned i = 0; i < 2; i++) {
         p[i] = imm >> (4 + i) & 1 ? compute(fp, SF_64, MUL, a->q[i], b->q[i], 0) : 0;
     }
-    uint64_t sum = compute(fp, SF_64, ADD, p[0], p[1], 0);
+    if (stopped(fp, before)) {
+        return;
+    }
+    before = fp->flags;
     for (unsigned i = 0; i < 2; i++) {
+        uint64_t sum = compute(fp, SF_64, ADD, p[i], p[i ^ 1], 0);
         r.q[i] = imm >> i & 1 ? sum : 0;
     }
+    stopped(fp, before);
     memcpy(d, &r, 16);
 }
 

@@ -1,7 +1,7 @@
-/* Direct kernel boot: the BIOS initialises the machine as always and then boots from an option ROM of
- * ours. The ROM writes to the loader port, upon which this device copies kernel, initrd and parameters
- * into guest memory; it collects the E820 map by INT 15h, enters 32-bit protected mode and jumps to code
- * that the image format's loader made (linux_boot.c, multiboot.c).
+/* Direct kernel boot: the BIOS initialises the machine as always and then boots from an option ROM
+ * of ours. The ROM writes to the loader port, upon which this device copies kernel, initrd and
+ * parameters into guest memory; it collects the E820 map by INT 15h, enters 32-bit protected mode
+ * and jumps to code that the image format's loader made (linux_boot.c, multiboot.c).
  *
  * Port 0x0d4a is our own; a write of any value loads. */
 #include "hw/firmware/direct_boot.h"
@@ -36,21 +36,22 @@ struct direct_boot {
  *   next:  mov eax,0xe820; mov edx,'SMAP'; mov ecx,20; int 0x15; jc done
  *          cmp eax,'SMAP'; jne done
  *          inc si; add di,bp; cmp si,64; jae done; test ebx,ebx; jnz next
- *   done:  cli; xor ax,ax; mov ds,ax; mov [0x8018],si
- *          lgdt [0x8000]; mov eax,cr0; or al,1; mov cr0,eax; jmp dword 8:0x8040 */
+ *   done:  cli; fninit (SeaBIOS leaves the unit as reset does, with exceptions unmasked); xor
+ * ax,ax; mov ds,ax; mov [0x8018],si lgdt [0x8000]; mov eax,cr0; or al,1; mov cr0,eax; jmp dword
+ * 8:0x8040 */
 static const uint8_t rom_image[] = {
-    0x55, 0xaa, 1, 0xcb, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x1c, 0,
-    '$', 'P', 'n', 'P', 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x3c, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0x4f, 0, 0, 0, 0, 0,
-    'D', 'i', 'r', 'e', 'c', 't', ' ', 'k', 'e', 'r', 'n', 'e', 'l', ' ', 'b', 'o', 'o', 't', 0,
-    0xfa, 0xfc, 0x31, 0xc0, 0x8e, 0xd8, 0xba, 0x4a, 0x0d, 0xee, 0x8e, 0xd0, 0xbc, 0x00, 0x7c, 0xfb,
-    0xc4, 0x3e, 0x10, 0x80, 0x8b, 0x2e, 0x14, 0x80, 0x66, 0x31, 0xdb, 0x31, 0xf6,
-    0x66, 0xb8, 0x20, 0xe8, 0x00, 0x00, 0x66, 0xba, 0x50, 0x41, 0x4d, 0x53,
-    0x66, 0xb9, 0x14, 0x00, 0x00, 0x00, 0xcd, 0x15, 0x72, 0x15,
-    0x66, 0x3d, 0x50, 0x41, 0x4d, 0x53, 0x75, 0x0d, 0x46, 0x01, 0xef, 0x83, 0xfe, 0x40, 0x73, 0x05,
-    0x66, 0x85, 0xdb, 0x75, 0xd5,
-    0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x89, 0x36, 0x18, 0x80, 0x0f, 0x01, 0x16, 0x00, 0x80,
-    0x0f, 0x20, 0xc0, 0x0c, 0x01, 0x0f, 0x22, 0xc0, 0x66, 0xea, 0x40, 0x80, 0x00, 0x00, 0x08, 0x00,
+    0x55, 0xaa, 1,    0xcb, 0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,
+    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0x1c, 0,    '$',  'P',  'n',  'P',
+    1,    2,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0x3c, 0,    0,    0,
+    0,    0,    0,    0,    0,    0,    0x4f, 0,    0,    0,    0,    0,    'D',  'i',  'r',  'e',
+    'c',  't',  ' ',  'k',  'e',  'r',  'n',  'e',  'l',  ' ',  'b',  'o',  'o',  't',  0,    0xfa,
+    0xfc, 0x31, 0xc0, 0x8e, 0xd8, 0xba, 0x4a, 0x0d, 0xee, 0x8e, 0xd0, 0xbc, 0x00, 0x7c, 0xfb, 0xc4,
+    0x3e, 0x10, 0x80, 0x8b, 0x2e, 0x14, 0x80, 0x66, 0x31, 0xdb, 0x31, 0xf6, 0x66, 0xb8, 0x20, 0xe8,
+    0x00, 0x00, 0x66, 0xba, 0x50, 0x41, 0x4d, 0x53, 0x66, 0xb9, 0x14, 0x00, 0x00, 0x00, 0xcd, 0x15,
+    0x72, 0x15, 0x66, 0x3d, 0x50, 0x41, 0x4d, 0x53, 0x75, 0x0d, 0x46, 0x01, 0xef, 0x83, 0xfe, 0x40,
+    0x73, 0x05, 0x66, 0x85, 0xdb, 0x75, 0xd5, 0xfa, 0xdb, 0xe3, 0x31, 0xc0, 0x8e, 0xd8, 0x89, 0x36,
+    0x18, 0x80, 0x0f, 0x01, 0x16, 0x00, 0x80, 0x0f, 0x20, 0xc0, 0x0c, 0x01, 0x0f, 0x22, 0xc0, 0x66,
+    0xea, 0x40, 0x80, 0x00, 0x00, 0x08, 0x00,
 };
 
 void direct_boot_add(struct direct_boot *d, uint64_t phys, const void *data, size_t len)
@@ -66,12 +67,14 @@ void direct_boot_add(struct direct_boot *d, uint64_t phys, const void *data, siz
     d->pieces[d->npieces++] = (struct piece){phys, copy, len};
 }
 
-void direct_boot_set_entry(struct direct_boot *d, uint32_t e820, uint16_t stride, const uint8_t *code,
-                           size_t len, bool code64)
+void direct_boot_set_entry(struct direct_boot *d, uint32_t e820, uint16_t stride,
+                           const uint8_t *code, size_t len, bool code64)
 {
     uint8_t gdt[32] = {
-        0,    0,    0, 0, 0, 0,    0,    0, 0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0, /* 08: 32-bit code */
-        0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0, 0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0, /* 10: code, 18: data */
+        0,    0,    0, 0, 0, 0,    0,    0,
+        0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0, /* 08: 32-bit code */
+        0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0,
+        0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0, /* 10: code, 18: data */
     };
     uint8_t params[0x1c] = {
         sizeof(gdt) - 1, 0, DIRECT_GDT & 0xff, DIRECT_GDT >> 8, 0, 0,
@@ -105,7 +108,8 @@ static void loader_write(void *opaque, uint64_t offset, uint64_t value, unsigned
     (void)value;
     (void)size;
     for (unsigned i = 0; i < d->npieces; i++) {
-        memory_write(d->dev.machine->memory, d->pieces[i].phys, d->pieces[i].data, d->pieces[i].len);
+        memory_write(d->dev.machine->memory, d->pieces[i].phys, d->pieces[i].data,
+                     d->pieces[i].len);
     }
 }
 
@@ -164,8 +168,8 @@ static void add_rom(struct fw_cfg *fw)
     fw_cfg_add_file(fw, "bootorder", order, sizeof(order));
 }
 
-bool direct_boot_setup(struct machine *m, const char *kernel, const char *initrd, const char *append,
-                       struct error *err)
+bool direct_boot_setup(struct machine *m, const char *kernel, const char *initrd,
+                       const char *append, struct error *err)
 {
     struct blob k = {0}, i = {0};
     struct device *dev = device_make(m, &direct_boot_type, err, NULL);

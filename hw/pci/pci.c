@@ -1,8 +1,8 @@
 /* PCI functions and their bus: configuration space, base address registers, INTx. PCI Local Bus
  * Specification 3.0, chapters 2.2.6, 6.1, 6.2.
  *
- * Not modelled: bridges with secondary buses, parity and SERR#, MSI (devices that want it will have
- * a file of their own that uses pci_add_capability). */
+ * Not modelled: bridges with secondary buses, parity and SERR#, MSI. MSI-X is in
+ * hw/pci/msix.c. */
 #include "hw/pci/pci.h"
 
 #include <inttypes.h>
@@ -185,6 +185,32 @@ static void setup_bar(struct pci_device *p, unsigned n)
     if (bar->is64) {
         set_mask32(p->wmask + off + 4, (uint32_t)(mask >> 32));
     }
+}
+
+bool pci_parse_address(const char *bus, const char *addr, int *devfn, struct error *err)
+{
+    unsigned long slot, fn = 0;
+    char *end;
+
+    *devfn = -1;
+    if (bus && strcmp(bus, "pci.0") && strcmp(bus, "pci")) {
+        return error_set(err, "bus=%s: this machine's only PCI bus is pci.0", bus);
+    }
+    if (!addr) {
+        return true;
+    }
+    slot = strtoul(addr, &end, 16);
+    bool good = end != addr && addr[0] != '-';
+    if (good && *end == '.') {
+        const char *dot = end + 1;
+        fn = strtoul(dot, &end, 16);
+        good = end != dot;
+    }
+    if (!good || *end || slot > 31 || fn > 7) {
+        return error_set(err, "addr=%s is not a PCI slot (0 to 1f) or slot.function", addr);
+    }
+    *devfn = (int)(slot << 3 | fn);
+    return true;
 }
 
 void pci_set_bar_mmio(struct pci_device *p, unsigned n, uint64_t size, bool io,
@@ -386,6 +412,9 @@ uint32_t pci_config_read(struct pci_bus *b, uint8_t bus, uint8_t devfn, unsigned
     struct pci_device *p = bus == b->number ? b->slot[devfn] : NULL;
     uint32_t v = 0;
 
+    if (p && p->config_reading) {
+        p->config_reading(p, offset, size);
+    }
     for (unsigned i = 0; i < size; i++) {
         uint8_t byte = p && offset + i < 256 ? p->config[offset + i] : 0xff;
         v |= (uint32_t)byte << (8 * i);

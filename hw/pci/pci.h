@@ -35,12 +35,17 @@ struct pci_device {
     uint16_t cap_end;        /* where the next capability goes; 0: 0x40. Set it to keep a space free */
     uint32_t irq_level;      /* INTx state asserted by the device */
     bool intx_driven;        /* what the bus line gets: irq_level unless disabled */
+    /* Before a configuration read: brings the bytes up to date; may be NULL. */
+    void (*config_reading)(struct pci_device *p, unsigned offset, unsigned size);
     /* After the default effect of a configuration write; may be NULL. */
     void (*config_written)(struct pci_device *p, unsigned offset, unsigned size);
 };
 
 /* devfn -1: first free slot. Called by pci devices' realize first. */
 bool pci_register(struct pci_device *p, int devfn, struct error *err);
+/* The properties bus= ("pci.0") and addr= ("5", "05.1", "0x5": slot and function in hex) as a devfn; both
+ * may be NULL. -1: any. */
+bool pci_parse_address(const char *bus, const char *addr, int *devfn, struct error *err);
 void pci_set_bar_mmio(struct pci_device *p, unsigned n, uint64_t size, bool io, const struct mmio_ops *ops,
                       void *opaque);
 void pci_set_bar_ram(struct pci_device *p, unsigned n, struct ram *ram, bool prefetch);

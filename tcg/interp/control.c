@@ -282,7 +282,7 @@ static inline void expect_return(struct vcpu *v, uint64_t pc, const union iop *s
     struct tcg_cpu *tc = v->tcg_cpu;
     unsigned top = tc->return_top = (tc->return_top + 1) % RETURN_STACK;
 
-    tc->returns[top] = (struct return_entry){pc, site};
+    tc->returns[top] = (struct pc_entry){pc, site};
 }
 
 #define PUSHPC(size, type, le, wrap, ind, exit_slots, leave)                                       \
@@ -361,7 +361,7 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         struct tlb_entry *e = tlb_at(tlb, va);                                                     \
         uint64_t t = va ^ e->rtag;                                                                 \
         struct tcg_cpu *tc = v->tcg_cpu;                                                           \
-        unsigned top = tc->return_top;                                                             \
+        const struct pc_entry *top = &tc->returns[tc->return_top];                                 \
         type x;                                                                                    \
         if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
             otherwise;                                                                             \
@@ -373,10 +373,10 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
             NEXT(1);                                                                               \
         }                                                                                          \
         R(ip->a) = (type)(va + (uint64_t)(int64_t)ip->imm);                                        \
-        tc->return_top = (top - 1) % RETURN_STACK;                                                 \
-        if (likely(tc->returns[top].pc == pc)) {                                                   \
+        tc->return_top = (tc->return_top - 1) % RETURN_STACK;                                      \
+        if (likely(top->pc == pc)) {                                                               \
             /* The block comes from the call's exit, without waiting for the load. */              \
-            const union iop *to = exit_target(tc->returns[top].site);                              \
+            const union iop *to = exit_target(top->code);                                          \
             if (likely(page_is(v, LINEAR##wrap(pc), to[-1].q[0]))) {                               \
                 const struct tb *tb = (const struct tb *)(uintptr_t)to[-1].q[1];                   \
                 if (likely(tb->flags == v->tb_flags)) {                                            \

@@ -179,13 +179,6 @@ const iop_fn iop_push[2] = {push_32, push_64}, iop_pop[2] = {pop_32, pop_64};
 
 /* ---- with an alignment check ---- */
 
-static void check_aligned(struct vcpu *v, uint64_t va, unsigned memop)
-{
-    if ((memop & MO_ALIGN) && (va & ((1u << (memop & MO_SIZE)) - 1))) {
-        v->ops->unaligned(v, va);
-    }
-}
-
 /* Address in a, memop in c. */
 HANDLER(load_any)
 {
@@ -193,7 +186,7 @@ HANDLER(load_any)
     unsigned memop = ip->c & (MO_SIZE | MO_ALIGN);
 
     AT(ip);
-    check_aligned(v, va, ip->c);
+    tcg_check_aligned(v, va, ip->c);
     x = softmmu_load(v, va, memop, v->tcg_cpu->ctx);
     if (ip->c & MO_SIGN) {
         unsigned shift = 64 - (8u << (memop & MO_SIZE));
@@ -210,187 +203,54 @@ HANDLER(store_any)
     uint64_t va = R(ip->a);
 
     AT(ip);
-    check_aligned(v, va, ip->c);
+    tcg_check_aligned(v, va, ip->c);
     softmmu_store(v, va, R(ip->b), ip->c & (MO_SIZE | MO_ALIGN), v->tcg_cpu->ctx);
     RELOAD_TLB();
     NEXT(1);
 }
 const iop_fn iop_load_any = load_any, iop_store_any = store_any;
 
-/* ---- atomics ---- */
+/* ---- atomics ---- (tcg/atomic.c) */
 
-static uint64_t apply(enum ir_atomic op, uint64_t old, uint64_t x)
-{
-    switch (op) {
-    case IR_AT_ADD:
-        return old + x;
-    case IR_AT_SUB:
-        return old - x;
-    case IR_AT_AND:
-        return old & x;
-    case IR_AT_OR:
-        return old | x;
-    case IR_AT_XOR:
-        return old ^ x;
-    default:
-        return x;
-    }
-}
-
-static uint64_t truncate(uint64_t x, unsigned memop)
-{
-    unsigned shift = 64 - (8u << (memop & MO_SIZE));
-    return x << shift >> shift;
-}
-
-/* Host address for an atomic access, by the TLB or softmmu; NULL when it must be done the slow way.
- */
-static inline void *atomic_host(struct vcpu *v, const union iop *ip, uint64_t va, unsigned memop)
+/* Host address by the TLB; NULL: the slow way. */
+static inline void *atomic_host(struct vcpu *v, uint64_t va, unsigned memop)
 {
     unsigned size = 1u << (memop & MO_SIZE);
     struct tlb_entry *e = tlb_at(v->tlb[v->tcg_cpu->ctx], va);
     uint64_t t = va ^ e->wtag;
-    void *host;
 
-    /* A write tag alone does not say that the page may be read; rtag has its own answer. */
-    if (t <= PAGE_SIZE_GUEST - size && e->rtag == e->wtag && !(va & (size - 1))) {
-        return e->page + t;
-    }
-    AT(ip);
-    check_aligned(v, va, memop);
-    host = softmmu_atomic_ptr(v, va, memop & (MO_SIZE | MO_ALIGN), v->tcg_cpu->ctx);
-#if !defined(__x86_64__) && !defined(__i386__)
-    if ((uintptr_t)host & (size - 1)) {
-        return NULL; /* the host's atomics want alignment */
-    }
-#endif
-    return host;
+    return t <= PAGE_SIZE_GUEST - size && !(va & (size - 1)) ? e->page + t : NULL;
 }
-
-/* Read-modify-write that no host atomic can do (MMIO, across pages): alone in the machine. */
-static uint64_t rmw_alone(struct vcpu *v, uint64_t va, unsigned memop, uint64_t b, uint64_t value,
-                          int op)
-{
-    unsigned ctx = v->tcg_cpu->ctx, size = 1u << (memop & MO_SIZE);
-    uint64_t old;
-
-    tcg_probe_write(v, va, size, ctx);
-    tcg_exclusive_begin(v);
-    old = truncate(softmmu_load(v, va, memop & MO_SIZE, ctx), memop);
-    if (op >= 0) {
-        softmmu_store(v, va, truncate(apply((enum ir_atomic)op, old, b), memop), memop & MO_SIZE,
-                      ctx);
-    } else {
-        softmmu_store(v, va, old == truncate(b, memop) ? truncate(value, memop) : old,
-                      memop & MO_SIZE, ctx);
-    }
-    tcg_exclusive_end(v);
-    return old;
-}
-
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define ATOMIC_SUMS(le)                                                                            \
-    case IR_AT_ADD:                                                                                \
-        old = __atomic_fetch_add(p, x, __ATOMIC_SEQ_CST);                                          \
-        break;                                                                                     \
-    case IR_AT_SUB:                                                                                \
-        old = __atomic_fetch_sub(p, x, __ATOMIC_SEQ_CST);                                          \
-        break;
-#else
-#define ATOMIC_SUMS(le)
-#endif
-
-#define ATOMIC_OPS(type, le)                                                                       \
-    {                                                                                              \
-        type *p = host, x = (type)b;                                                               \
-        switch (op) {                                                                              \
-        case IR_AT_AND:                                                                            \
-            old = le(__atomic_fetch_and(p, le(x), __ATOMIC_SEQ_CST));                              \
-            break;                                                                                 \
-        case IR_AT_OR:                                                                             \
-            old = le(__atomic_fetch_or(p, le(x), __ATOMIC_SEQ_CST));                               \
-            break;                                                                                 \
-        case IR_AT_XOR:                                                                            \
-            old = le(__atomic_fetch_xor(p, le(x), __ATOMIC_SEQ_CST));                              \
-            break;                                                                                 \
-        case IR_AT_XCHG:                                                                           \
-            old = le(__atomic_exchange_n(p, le(x), __ATOMIC_SEQ_CST));                             \
-            break;                                                                                 \
-            ATOMIC_SUMS(le)                                                                        \
-        default: { /* sums need the guest's byte order */                                          \
-            type seen = __atomic_load_n(p, __ATOMIC_RELAXED);                                      \
-            while (!__atomic_compare_exchange_n(p, &seen, le((type)apply(op, le(seen), x)), true,  \
-                                                __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {             \
-            }                                                                                      \
-            old = le(seen);                                                                        \
-            break;                                                                                 \
-        }                                                                                          \
-        }                                                                                          \
-        break;                                                                                     \
-    }
 
 /* [d, a address, b value, c memop] [disp, op] */
 HANDLER(atomic)
 {
-    uint64_t va = R(ip->a) + ip[1].q[0], b = R(ip->b), old;
+    uint64_t va = R(ip->a) + ip[1].q[0], b = R(ip->b);
     unsigned memop = ip->c;
     enum ir_atomic op = (enum ir_atomic)ip[1].q[1];
     void *host;
 
     va = memop & MO_A32 ? (uint32_t)va : va;
-    host = atomic_host(v, ip, va, memop);
-    if (unlikely(!host)) {
-        old = rmw_alone(v, va, memop, b, 0, (int)op);
-    } else {
-        switch (memop & MO_SIZE) {
-        case MO_8:
-            ATOMIC_OPS(uint8_t, LE8)
-        case MO_16:
-            ATOMIC_OPS(uint16_t, LE16)
-        case MO_32:
-            ATOMIC_OPS(uint32_t, LE32)
-        default:
-            ATOMIC_OPS(uint64_t, LE64)
-        }
-    }
-    R(ip->d) = old;
+    host = atomic_host(v, va, memop);
+    AT(ip);
+    R(ip->d) = host ? tcg_atomic_at(host, memop, op, b)
+                    : tcg_atomic(v, va, memop, v->tcg_cpu->ctx, op, b);
     RELOAD_TLB();
     NEXT(2);
 }
 
-#define CMPXCHG(type, le)                                                                          \
-    {                                                                                              \
-        type seen = le((type)b);                                                                   \
-        __atomic_compare_exchange_n((type *)host, &seen, le((type)value), false, __ATOMIC_SEQ_CST, \
-                                    __ATOMIC_SEQ_CST);                                             \
-        old = le(seen);                                                                            \
-        break;                                                                                     \
-    }
-
 /* [d, a address, b expected, c new] [disp, memop] */
 HANDLER(cmpxchg)
 {
-    uint64_t va = R(ip->a) + ip[1].q[0], b = R(ip->b), value = R(ip->c), old;
+    uint64_t va = R(ip->a) + ip[1].q[0], b = R(ip->b), value = R(ip->c);
     unsigned memop = (unsigned)ip[1].q[1];
     void *host;
 
     va = memop & MO_A32 ? (uint32_t)va : va;
-    host = atomic_host(v, ip, va, memop);
-    if (unlikely(!host)) {
-        old = rmw_alone(v, va, memop, b, value, -1);
-    } else {
-        switch (memop & MO_SIZE) {
-        case MO_8:
-            CMPXCHG(uint8_t, LE8)
-        case MO_16:
-            CMPXCHG(uint16_t, LE16)
-        case MO_32:
-            CMPXCHG(uint32_t, LE32)
-        default:
-            CMPXCHG(uint64_t, LE64)
-        }
-    }
-    R(ip->d) = old;
+    host = atomic_host(v, va, memop);
+    AT(ip);
+    R(ip->d) = host ? tcg_cmpxchg_at(host, memop, b, value)
+                    : tcg_cmpxchg(v, va, memop, v->tcg_cpu->ctx, b, value);
     RELOAD_TLB();
     NEXT(2);
 }

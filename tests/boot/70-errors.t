@@ -37,5 +37,22 @@ bad "-machine|toaster" -machine toaster
 bad "-cpu|z80" -cpu z80
 bad "-accel|warp" -accel warp
 bad "-serial|nowhere" -serial nowhere
+bad "-drive|if=scsi" -drive "file=$work/random,if=scsi"
+bad "-device|virtio-blk-pci|drive" -device virtio-blk-pci
+bad "-device|virtio-blk-pic|virtio-blk-pci" -device virtio-blk-pic
+bad "-device|queue-size|3" -drive "file=$work/random,if=none,id=d" -device virtio-blk-pci,drive=d,queue-size=3
+bad "-device|nothing|-netdev" -device virtio-net-pci,netdev=nothing
+bad "-device|pci.7" -device virtio-rng-pci,bus=pci.7
+bad "-device|addr=99" -device virtio-rng-pci,addr=99
+bad "-device|virtserialport|virtio-serial-pci" -device virtserialport
+bad "-netdev|tapp" -netdev tapp,id=n
+bad "-netdev|id=" -netdev user
+bad "-netdev|hostfwt|hostfwd" -netdev user,id=n,hostfwt=x
+if ! $DRAGOMAN -nic user -m 1 -kernel /nonexistent 2>&1 </dev/null | grep -q 'not in this build'; then
+    bad "-netdev|hostfwd=tcp:22" -netdev user,id=n,hostfwd=tcp:22
+    bad "-netdev|net=10.0.2.0/99" -netdev user,id=n,net=10.0.2.0/99
+    bad "-nic|e1001|e1000" -nic user,model=e1001
+    bad "-nic|mac=1:2" -nic user,mac=1:2
+fi
 bad "-initrd" -initrd "$guest/initrd.img"
 finish

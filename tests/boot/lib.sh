@@ -1,7 +1,7 @@
 # Shared by the boot tests: TAP output, guests, and a console that can be waited for.
 # DRAGOMAN is the command, SRC the source folder; the current folder is the build's.
 : "${DRAGOMAN:=./dragoman}" "${SRC:=../}"
-accel=${ACCEL:-interp}
+accel=${ACCEL:-tcg}
 guest=$PWD/guest
 work=$(mktemp -d "${TMPDIR:-/tmp}/dragoman-boot.XXXXXX")
 trap 'stop_guest; rm -rf "$work"' EXIT

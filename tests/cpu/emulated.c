@@ -8,6 +8,7 @@
 #include <sys/time.h>
 
 #include "cpu/cpuid.h"
+#include "cpu/system.h"
 #include "cpu/x86.h"
 #include "softmmu/machine.h"
 #include "softmmu/tlb.h"
@@ -199,6 +200,35 @@ static void set_mode(struct emulated *e, unsigned bits)
     x86_set_seg(c, SEG_GS, 0, NATIVE_GS_BASE, 0, 0);
 }
 
+static void put_vectors(struct x86_cpu *c, const struct native_case *k)
+{
+    x86_set_mxcsr(c, k->in.mxcsr);
+    for (unsigned n = 0; n < 16; n++) {
+        memcpy(c->v.vec[n].q, k->in.vec[n], 32);
+    }
+    for (unsigned n = 0; n < 8; n++) {
+        c->fpr[n] = (struct x86_fpreg){k->in.mm[n], 0xffff};
+    }
+    c->fp_tag_empty = 0;
+    c->fp_top = 0;
+    c->fp_sw = 0;
+}
+
+static void take_vectors(struct x86_cpu *c, struct native_result *r)
+{
+    r->out.mxcsr = x86_get_mxcsr(c);
+    r->out.fsw = x86_get_fpsw(c);
+    r->out.ftw = (uint8_t)~c->fp_tag_empty;
+    for (unsigned n = 0; n < 16; n++) {
+        memcpy(r->out.vec[n], c->v.vec[n].q, 32);
+    }
+    for (unsigned n = 0; n < 8; n++) {
+        const struct x86_fpreg *f = &c->fpr[(c->fp_top + n) & 7];
+        r->out.mm[n] = f->mant;
+        r->out.mm_high[n] = f->se;
+    }
+}
+
 void emulated_run(struct emulated *e, const struct native_case *k, struct native_result *r)
 {
     struct x86_cpu *c = e->c;
@@ -220,6 +250,9 @@ void emulated_run(struct emulated *e, const struct native_case *k, struct native
     memcpy(c->v.reg, k->in.reg, sizeof k->in.reg);
     c->v.reg[X86_RIP] = k->code_at + (k->bits == 16 ? 0 : NATIVE_CODE);
     x86_set_eflags(c, (uint32_t)k->in.rflags, UINT32_MAX);
+    if (k->vectors) {
+        put_vectors(c, k);
+    }
     x86_update_key(c);
 
     current = e;
@@ -235,6 +268,9 @@ void emulated_run(struct emulated *e, const struct native_case *k, struct native
     memcpy(r->out.reg, c->v.reg, sizeof r->out.reg);
     r->out.rflags = x86_get_eflags(c);
     r->data_hash = native_hash(data);
+    if (k->vectors) {
+        take_vectors(c, r);
+    }
 }
 
 const uint8_t *emulated_data(struct emulated *e)

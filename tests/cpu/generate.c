@@ -126,15 +126,19 @@ static const char *const unwanted[] = {
     "lds",      "les",      "lss",     "lfs",     "lgs",     "lar",      "lsl",      "verr",
     "verw",     "sgdt",     "sidt",    "sldt",    "str",     "smsw",     "rdfsbase", "rdgsbase",
     "wrfsbase", "wrgsbase", "xgetbv",  "xsave",   "xsavec",  "xsaveopt", "xsaves",   "xrstor",
-    "xrstors",  "fxsave",   "fxrstor", "ldmxcsr", "stmxcsr", "rdpkru",   "wrpkru",   "fwait",
+    "xrstors",  "fxsave",   "fxrstor", "rdpkru",  "wrpkru",  "fwait",
+    /* The manual allows a relative error of 1.5 * 2^-12: each processor has its own results. */
+    "rcpps",    "rcpss",    "rsqrtps", "rsqrtss", "vrcpps",  "vrcpss",   "vrsqrtps", "vrsqrtss",
 };
 
-bool generate_wants(const struct x86_opcode *row, unsigned bits)
+bool generate_wants(const struct generator *g, const struct x86_opcode *row)
 {
     const char *name = x86_mnemonic_name((enum x86_mnemonic)row->mnemonic);
+    bool vector = row->attr & (AT_SSE | AT_MMX | AT_AVX);
+    unsigned bits = g->bits;
 
-    if (row->mnemonic == MN_INVALID || !host_has(row->feature) ||
-        (row->attr & (AT_SSE | AT_FPU | AT_MMX | AT_AVX)) ||
+    if (row->mnemonic == MN_INVALID || !host_has(row->feature) || (row->attr & AT_FPU) ||
+        vector != g->vectors ||
         (row->attr & (bits == 64 ? AT_NO64 : AT_ONLY64)) ||
         (row->mnemonic == MN_SYSRET && bits < 64)) { /* Intel's and AMD's differ there */
         return false;
@@ -212,7 +216,7 @@ static void put_opcode(struct generator *g, const struct x86_opcode *row, bool v
         }
         put(e, 0xc4);
         put(e, (g->bits == 64 ? r << 5 : 7 << 5) | (map ? map : 1));
-        put(e, (chance(g, 50) ? 0x80 : 0) | vvvv << 3 | below(g, 4));
+        put(e, (chance(g, 50) ? 0x80 : 0) | vvvv << 3 | below(g, 8));
         put(e, opcode);
         return;
     }
@@ -264,8 +268,8 @@ static enum x86_bits mode_of(unsigned bits)
 static bool encode(struct generator *g, const struct x86_opcode *row, enum addressing how,
                    struct encoding *e)
 {
-    for (unsigned attempt = 0; attempt < 400; attempt++) {
-        bool vex = attempt % 4 == 3;
+    for (unsigned attempt = 0; attempt < 4000; attempt++) {
+        bool vex = row->map >= 9;
         memset(e, 0, sizeof *e);
         put_legacy_prefixes(g, row, vex, e);
         put_opcode(g, row, vex, e);
@@ -383,7 +387,7 @@ static void aim(struct generator *g, struct native_case *k, struct encoding *e, 
         put_bytes(e->bytes + e->len - i->addrsize, address, i->addrsize);
     } else if (i->base == X86_RIPREG) {
         put_bytes(e->bytes + at, address - (NATIVE_CODE + end), 4);
-    } else if (i->base == X86_NOREG && i->index == X86_NOREG) {
+    } else if (i->base == X86_NOREG && (i->index == X86_NOREG || i->vsib)) {
         if (at) {
             put_bytes(e->bytes + at, address, i->addrsize == 2 ? 2 : 4);
         }
@@ -393,7 +397,7 @@ static void aim(struct generator *g, struct native_case *k, struct encoding *e, 
         if (at) {
             put_bytes(e->bytes + at, address - (index << i->scale), i->addrsize == 2 ? 2 : 4);
         }
-    } else if (i->index == X86_NOREG) {
+    } else if (i->index == X86_NOREG || i->vsib) {
         set_register(g, k, i->base, address - (uint64_t)i->disp, i->addrsize);
     } else if (i->index == i->base) {
         set_register(g, k, i->base, (address - (uint64_t)i->disp) / (1 + (1u << i->scale)),
@@ -417,6 +421,18 @@ static void patch_memory(struct generator *g, struct native_case *k, uint64_t ad
     p->at = (uint16_t)at;
     p->len = (uint8_t)size;
     memcpy(p->bytes, &value, size);
+}
+
+static void patch_vector(struct native_case *k, uint64_t address, unsigned size, const void *value)
+{
+    uint64_t at = address - NATIVE_DATA;
+
+    if (at < NATIVE_DATA_SIZE && at + size <= NATIVE_DATA_SIZE && k->npatches < 4) {
+        struct native_patch *p = &k->patch[k->npatches++];
+        p->at = (uint16_t)at;
+        p->len = (uint8_t)size;
+        memcpy(p->bytes, value, size);
+    }
 }
 
 static uint64_t memory_value(const struct native_case *k, uint64_t address, unsigned size)
@@ -520,6 +536,20 @@ static void suit(struct generator *g, struct native_case *k, struct encoding *e,
         set_register(g, k, X86_RBX,
                      pick_address(g, 1, false) - segment_base(g, (enum x86_segnum)i->seg),
                      i->addrsize);
+    } else if (named(i, "maskmovq") || named(i, "maskmovdqu") || named(i, "vmaskmovdqu")) {
+        set_register(g, k, X86_RDI, NATIVE_DATA + 0x200 + below(g, 0x1c00) -
+                         segment_base(g, i->seg_override ? (enum x86_segnum)i->seg : SEG_DS),
+                     i->addrsize);
+    } else if (named(i, "ldmxcsr") || named(i, "vldmxcsr")) {
+        patch_memory(g, k, address, 4, generate_random(g) & (chance(g, 80) ? 0xffff : 0x1ffff));
+    } else if (i->vsib) {
+        k->in.rflags &= ~(uint64_t)FL_TF; /* a trap may come between its elements */
+        for (unsigned n = 0; n < 4; n++) { /* small indices of 32 or 64 bits */
+            uint64_t one = i->mnemonic == MN_VPGATHERDD || i->mnemonic == MN_VPGATHERDQ ||
+                           i->mnemonic == MN_VGATHERDPS || i->mnemonic == MN_VGATHERDPD;
+            int64_t x = (int64_t)below(g, 64) - 32, y = (int64_t)below(g, 64) - 32;
+            k->in.vec[i->index][n] = one ? (uint32_t)x | (uint64_t)y << 32 : (uint64_t)x;
+        }
     } else if (named(i, "leave") || named(i, "enter")) {
         r[X86_RBP] = pick_address(g, 8, false) - segment_base(g, SEG_SS);
     }
@@ -660,6 +690,143 @@ static void add_flags(struct generated *out, const struct generated_insn *f)
 
 /* ---- cases ---- */
 
+/* ---- vector registers ---- */
+
+static uint32_t interesting_single(struct generator *g)
+{
+    static const uint32_t edge[] = {
+        0,          1,          0x7fffff,   0x800000,   0x3f800000, 0x3f7fffff, 0x3f800001,
+        0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fc00000, 0x7fc12345, 0x7fbfffff, 0x4b000000,
+        0x4affffff, 0x4effffff, 0x4f000000, 0x5effffff, 0x5f000000, 0x477fe000, 0x477ff000,
+        0x38800000, 0x387fc000, 0x33000000, 0x33000001, 0x3f000000, 0x3fc00000, 0x40200000,
+        0x00400000, 0x20000000, 0x5f7fffff, 0x1f800000,
+    };
+    uint32_t x;
+
+    switch (below(g, 6)) {
+    case 0:
+    case 1:
+        x = edge[below(g, sizeof edge / sizeof edge[0])];
+        break;
+    case 2: /* of a size to meet others */
+        x = (0x3f800000 + (below(g, 24) << 23) - (12 << 23)) | (uint32_t)(generate_random(g) & 0x7fffff);
+        break;
+    case 3: /* few significant digits */
+        x = (0x3f800000 + (below(g, 48) << 23) - (24 << 23)) | below(g, 8) << 20;
+        break;
+    default:
+        x = (uint32_t)(generate_random(g) >> 20);
+        break;
+    }
+    return chance(g, 40) ? x ^ 0x80000000 : x;
+}
+
+static uint64_t interesting_double(struct generator *g)
+{
+    static const uint64_t edge[] = {
+        0,
+        1,
+        0x000fffffffffffff,
+        0x0010000000000000,
+        0x3ff0000000000000,
+        0x3fefffffffffffff,
+        0x3ff0000000000001,
+        0x7fefffffffffffff,
+        0x7ff0000000000000,
+        0x7ff0000000000001,
+        0x7ff8000000000000,
+        0x7ff8123456789abc,
+        0x7ff7ffffffffffff,
+        0x41dfffffffc00000,
+        0x41e0000000000000,
+        0x43dfffffffffffff,
+        0x43e0000000000000,
+        0x4330000000000000,
+        0x432fffffffffffff,
+        0x47efffffe0000000,
+        0x47effffff0000000,
+        0x3810000000000000,
+        0x380fffffffffffff,
+        0x36a0000000000000,
+        0x3690000000000001,
+        0x3fe0000000000000,
+        0x3ff8000000000000,
+        0x0008000000000000,
+        0x2000000000000000,
+        0x5fefffffffffffff,
+    };
+    uint64_t x;
+
+    switch (below(g, 6)) {
+    case 0:
+    case 1:
+        x = edge[below(g, sizeof edge / sizeof edge[0])];
+        break;
+    case 2:
+        x = ((UINT64_C(1023 - 12) + below(g, 24)) << 52) | generate_random(g) >> 12;
+        break;
+    case 3:
+        x = ((UINT64_C(1023 - 24) + below(g, 48)) << 52) | (uint64_t)below(g, 8) << 49;
+        break;
+    default:
+        x = generate_random(g);
+        break;
+    }
+    return chance(g, 40) ? x ^ UINT64_C(0x8000000000000000) : x;
+}
+
+static void random_vector(struct generator *g, uint64_t v[4])
+{
+    static const uint8_t bytes[] = {0, 0xff, 0x80, 0x7f, 1, 0x0f, 0x81};
+    unsigned kind = below(g, 16);
+    uint8_t b[32];
+
+    for (unsigned n = 0; n < 4; n++) {
+        if (kind < 5) {
+            v[n] = interesting_single(g) | (uint64_t)interesting_single(g) << 32;
+        } else if (kind < 10) {
+            v[n] = interesting_double(g);
+        } else if (kind < 12) {
+            v[n] = interesting(g);
+        } else {
+            v[n] = generate_random(g);
+        }
+    }
+    if (kind >= 14) {
+        memcpy(b, v, 32);
+        for (unsigned n = 0; n < 32; n++) {
+            b[n] = chance(g, 60) ? bytes[below(g, sizeof bytes)] : b[n];
+        }
+        memcpy(v, b, 32);
+    }
+}
+
+static void random_vectors(struct generator *g, struct native_case *k)
+{
+    k->vectors = true;
+    for (unsigned n = 0; n < 16; n++) {
+        random_vector(g, k->in.vec[n]);
+        if (n && chance(g, 10)) {
+            memcpy(k->in.vec[n], k->in.vec[n - 1], 32);
+        }
+    }
+    for (unsigned n = 0; n < 8; n++) {
+        uint64_t v[4];
+        random_vector(g, v);
+        k->in.mm[n] = v[0];
+    }
+    k->in.mxcsr = 0x1f80;
+    if (chance(g, 60)) {
+        k->in.mxcsr |= below(g, 4) << 13 | below(g, 2) << 15 | below(g, 2) << 6;
+    }
+    if (chance(g, 20)) {
+        k->in.mxcsr |= below(g, 64);
+    }
+    if (chance(g, 10)) {
+        k->in.mxcsr &= ~(below(g, 64) << 7);
+    }
+}
+
 static void random_state(struct generator *g, struct generated *out)
 {
     struct native_case *k = &out->k;
@@ -673,6 +840,9 @@ static void random_state(struct generator *g, struct generated *out)
         if (g->bits < 64) {
             k->in.reg[n] = n < 8 ? (uint32_t)k->in.reg[n] : 0;
         }
+    }
+    if (g->vectors) {
+        random_vectors(g, k);
     }
     k->in.reg[X86_RSP] = pick_address(g, 8, chance(g, 80)) - segment_base(g, SEG_SS);
     k->in.rflags = 0x202 | (generate_random(g) & FL_STATUS) | (chance(g, 20) ? FL_DF : 0) |
@@ -712,9 +882,16 @@ bool generate_single(struct generator *g, const struct x86_opcode *row, struct g
         const struct x86_operand *m = memory_operand(&e.insn);
         uint64_t address = 0;
         if (m) {
-            address = pick_address(g, m->size, m->size == 16 && chance(g, 80));
+            address = pick_address(g, m->size, m->size >= 16 && chance(g, 80));
+            if (m->size == 32 && chance(g, 60)) {
+                address &= ~(uint64_t)31;
+            }
             aim(g, &out->k, &e, address);
-            if (chance(g, 50)) {
+            if (g->vectors && !e.insn.vsib && m->size && chance(g, 70)) {
+                uint64_t v[4];
+                random_vector(g, v);
+                patch_vector(&out->k, address, m->size < 32 ? m->size : 32, v);
+            } else if (chance(g, 50)) {
                 patch_memory(g, &out->k, address, m->size, interesting(g));
             }
         }

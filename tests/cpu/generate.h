@@ -1,5 +1,5 @@
 /* Random instructions and sequences from the decoder's table rows, with registers and memory that
- * make them interesting, for tests/cpu/native_test.c. */
+ * make them interesting, for tests/cpu/compare.c. */
 #ifndef TESTS_CPU_GENERATE_H
 #define TESTS_CPU_GENERATE_H
 
@@ -11,6 +11,7 @@ enum { GENERATE_MAX_INSNS = 40 };
 struct generator {
     uint64_t random; /* state; not 0 */
     unsigned bits;   /* 64, 32 or 16 */
+    bool vectors;    /* rows of SSE, MMX and AVX instead of the others */
 };
 
 /* A case with what the comparison and the shrinker need to know of its instructions. */
@@ -29,7 +30,7 @@ struct generated {
 
 uint64_t generate_random(struct generator *g);
 /* The row can be tested: user mode, state that native_state holds, and this host has it. */
-bool generate_wants(const struct x86_opcode *row, unsigned bits);
+bool generate_wants(const struct generator *g, const struct x86_opcode *row);
 /* One instruction of the row; false: no encoding of it was found. */
 bool generate_single(struct generator *g, const struct x86_opcode *row, struct generated *out);
 /* A sequence of n instructions of random rows out of the list. */

@@ -73,7 +73,14 @@ struct control {
     uint64_t cs, ss, ds, es; /* 0xa0 */
     struct native_result *r; /* of the running case; NULL: none runs */
     unsigned ticks;          /* alarms seen by the running case */
+    uint32_t vectors;        /* 0xcc: 0 none, 1 XMM and MMX, 2 YMM too */
+    uint32_t mxcsr;          /* 0xd0 */
+    uint8_t room[0x200 - 0xd4];
+    uint64_t vec[16][4]; /* 0x200 */
+    uint64_t mm[8];      /* 0x400 */
 };
+_Static_assert(offsetof(struct control, vectors) == 0xcc, "native_enter knows");
+_Static_assert(offsetof(struct control, vec) == 0x200, "native_enter knows");
 
 struct shared {
     uint8_t code[NATIVE_CODE_SIZE];
@@ -105,7 +112,22 @@ __asm__(".text\n"
         "    mov %eax, %ds\n"
         "    mov 0x5a3c70b8, %rax\n"
         "    mov %eax, %es\n"
-        "    mov $0x5a3c7f00, %rsp\n"
+        "    cmpl $0, 0x5a3c70cc; je 3f\n"
+        "    fninit\n"
+        "    movq 0x5a3c7400, %mm0; movq 0x5a3c7408, %mm1; movq 0x5a3c7410, %mm2\n"
+        "    movq 0x5a3c7418, %mm3; movq 0x5a3c7420, %mm4; movq 0x5a3c7428, %mm5\n"
+        "    movq 0x5a3c7430, %mm6; movq 0x5a3c7438, %mm7\n"
+        "    cmpl $2, 0x5a3c70cc; je 2f\n"
+        ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
+        "    movdqu 0x5a3c7200 + 32 * \\n, %xmm\\n\n"
+        ".endr\n"
+        "    jmp 4f\n"
+        "2:\n"
+        ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
+        "    vmovdqu 0x5a3c7200 + 32 * \\n, %ymm\\n\n"
+        ".endr\n"
+        "4:  ldmxcsr 0x5a3c70d0\n"
+        "3:  mov $0x5a3c7f00, %rsp\n"
         "    pushq 0x5a3c70a8; pushq 0x5a3c7020; pushq 0x5a3c7080\n" /* SS:RSP, RFLAGS */
         "    pushq 0x5a3c70a0; pushq 0x5a3c7088\n"                   /* CS:RIP */
         "    mov 0x5a3c7000, %rax; mov 0x5a3c7008, %rcx; mov 0x5a3c7010, %rdx\n"
@@ -135,6 +157,35 @@ static void take_state(struct native_result *r, const ucontext_t *u)
     r->cr2 = (uint64_t)g[REG_CR2];
 }
 
+/* From the signal frame's FXSAVE image, followed by Linux's description of what the kernel has put
+ * behind it: the XSAVE header at 512 and the upper halves at 576. */
+static void take_vectors(struct native_result *r, const ucontext_t *u)
+{
+    const uint8_t *fx = (const uint8_t *)u->uc_mcontext.fpregs;
+    uint32_t magic;
+    uint64_t xstate_bv = 0;
+
+    memcpy(&magic, fx + 464, 4);
+    if (magic == 0x46505853) {
+        memcpy(&xstate_bv, fx + 512, 8);
+    }
+    memcpy(&r->out.mxcsr, fx + 24, 4);
+    memcpy(&r->out.fsw, fx + 2, 2);
+    r->out.ftw = fx[4];
+    for (unsigned n = 0; n < 8; n++) {
+        memcpy(&r->out.mm[n], fx + 32 + 16 * n, 8);
+        memcpy(&r->out.mm_high[n], fx + 40 + 16 * n, 2);
+    }
+    for (unsigned n = 0; n < 16; n++) {
+        memcpy(r->out.vec[n], fx + 160 + 16 * n, 16);
+        if (xstate_bv & 4) {
+            memcpy(r->out.vec[n] + 2, fx + 576 + 16 * n, 16);
+        } else {
+            memset(r->out.vec[n] + 2, 0, 16);
+        }
+    }
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
     struct control *c = (struct control *)(uintptr_t)CONTROL;
@@ -154,6 +205,11 @@ static void on_signal(int sig, siginfo_t *info, void *context)
         return;
     }
     take_state(c->r, u);
+    if (c->vectors) {
+        uint32_t mxcsr = 0x1f80;
+        take_vectors(c->r, u);
+        memcpy((uint8_t *)u->uc_mcontext.fpregs + 24, &mxcsr, 4);
+    }
     if (sig == SIGALRM) {
         c->r->vector = NATIVE_TIMEOUT;
     } else if (sig == SIGSYS) {
@@ -245,6 +301,10 @@ static void run_case(struct shared *s, struct control *c, const struct native_ca
     c->ds = c->ss;
     c->es = k->bits == 16 ? LDT_ES : USER_DS;
     c->ticks = 0;
+    c->vectors = !k->vectors ? 0 : __builtin_cpu_supports("avx") ? 2 : 1;
+    c->mxcsr = k->in.mxcsr;
+    memcpy(c->vec, k->in.vec, sizeof c->vec);
+    memcpy(c->mm, k->in.mm, sizeof c->mm);
     c->r = r;
     native_enter();
     r->data_hash = native_hash(s->data);

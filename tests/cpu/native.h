@@ -9,8 +9,9 @@
  * that rip and rSP are offsets. ES has a limit of its own, inside the area. A sequence ends with
  * the first exception, normally the #BP of the INT3 after it.
  *
- * To extend it by vector and x87 state: more of it in struct native_state, loaded in native_enter()
- * (XRSTOR) and taken from the signal frame's fpregs in take_state(). */
+ * Cases with `vectors` load and compare the vector and MMX registers and MXCSR too. To extend it by
+ * x87 state: more of it in struct native_state, loaded in native_enter() and taken from the signal
+ * frame's fpregs in take_vectors(). */
 #ifndef TESTS_CPU_NATIVE_H
 #define TESTS_CPU_NATIVE_H
 
@@ -38,6 +39,12 @@ enum { NATIVE_TIMEOUT = -1, NATIVE_SYSCALL = -2, NATIVE_DIED = -3 };
 struct native_state {
     uint64_t reg[16]; /* in x86's numbering */
     uint64_t rip, rflags;
+    uint64_t vec[16][4]; /* these only with native_case.vectors */
+    uint64_t mm[8];
+    uint16_t mm_high[8]; /* sign and exponent of the x87 register; in: all ones */
+    uint32_t mxcsr;
+    uint16_t fsw;
+    uint8_t ftw; /* abridged: 1 a register in use; in: all are */
 };
 
 struct native_patch { /* bytes written over the data image before the run */
@@ -50,6 +57,7 @@ struct native_case {
     uint8_t code[NATIVE_MAX_CODE];
     uint16_t code_len, code_at; /* at: offset of the first byte in the code area */
     uint8_t bits;               /* 64, 32 (compatibility mode) or 16 (segments below) */
+    bool vectors;
     uint8_t npatches;
     struct native_patch patch[4];
     struct native_state in; /* rip is not looked at: the first byte's */

@@ -275,6 +275,18 @@ static uint64_t helper_halt(struct vcpu *v)
 }
 static const struct ir_helper h_halt = {"halt", (void (*)(void))helper_halt, 0, 0};
 
+/* Contiguous code of size bytes from the block's start. */
+static inline void fake_parts(struct ir *ir, const struct translate_request *req, unsigned size)
+{
+    unsigned room = 4096 - (unsigned)(req->linear & 4095);
+
+    ir->part[0].hi = (int32_t)(size < room ? size : room);
+    if (size > room) {
+        ir->part[1].lo = (int32_t)room;
+        ir->part[1].hi = (int32_t)size;
+    }
+}
+
 static inline struct fake_cpu *fake_create(struct guest_ops *ops, const struct tcg_options *opt)
 {
     static const struct tcg_host_ops host = {fake_protect, fake_unprotect, fake_exclusive,

@@ -1,5 +1,5 @@
-/* Blocks, links, invalidation and unwinding under the interpreter, with a guest of a few
- * instructions of its own:
+/* Blocks, links, invalidation and unwinding under each executor, with a guest of a few instructions
+ * of its own:
  *     01 r imm8     r += imm8              07 r a       [a] = r (64 bits)
  *     02 r a        r += a                 08           halt
  *     03 rel16      jump                   09 r imm64   r = imm64
@@ -20,6 +20,8 @@
 
 static const uint8_t length[] = {1, 3, 3, 3, 4, 2, 3, 3, 1, 10, 3, 3, 1, 2, 3, 1, 2, 2, 3, 1, 2};
 enum { SP = 14 };
+
+static struct tcg_options plain; /* with the executor under test */
 
 static uint64_t helper_retry(struct vcpu *v)
 {
@@ -186,6 +188,7 @@ static void translate(struct vcpu *v, const struct translate_request *req, struc
         ir_exit_tb(ir, 0, off, wrap);
     }
     ir->guest_size = off;
+    fake_parts(ir, req, off);
 }
 
 /* ---- a small assembler ---- */
@@ -230,7 +233,7 @@ static struct tcg_stats stats(struct fake_cpu *c)
 
 static void test_loop(void)
 {
-    struct fake_cpu *c = fake_create(&ops, NULL);
+    struct fake_cpu *c = fake_create(&ops, &plain);
     struct as a = {c->ram};
 
     set(&a, 1, 1000000);
@@ -248,7 +251,7 @@ static void test_loop(void)
 
 static void test_cross_page(bool wide)
 {
-    struct fake_cpu *c = fake_create(&ops, NULL);
+    struct fake_cpu *c = fake_create(&ops, &plain);
     struct as a = {c->ram};
 
     /* Two blocks on two pages that jump to each other; the second page is then mapped elsewhere. */
@@ -289,7 +292,7 @@ static void test_cross_page(bool wide)
 
 static void test_indirect(void)
 {
-    struct fake_cpu *c = fake_create(&ops, NULL);
+    struct fake_cpu *c = fake_create(&ops, &plain);
     struct as a = {c->ram};
     uint64_t before;
 
@@ -333,7 +336,7 @@ static void test_calls(bool narrow, bool check)
 
     pc32 = narrow;
     checked = check;
-    c = fake_create(&ops, NULL);
+    c = fake_create(&ops, &plain);
     a.p = c->ram;
     /* Two callers, of which one is reached indirectly, on other pages than the callee. */
     set(&a, 1, 1000);
@@ -372,7 +375,7 @@ static void test_calls(bool narrow, bool check)
     fake_destroy(c);
 
     /* Recursion deeper than the return stack. */
-    c = fake_create(&ops, NULL);
+    c = fake_create(&ops, &plain);
     a.p = c->ram;
     set(&a, 1, 200);
     call(&a, c->ram, 0x100);
@@ -392,7 +395,7 @@ static void test_calls(bool narrow, bool check)
     fake_destroy(c);
 
     /* Returns to another place than the call's: a changed return address. */
-    c = fake_create(&ops, NULL);
+    c = fake_create(&ops, &plain);
     a.p = c->ram;
     set(&a, 1, 100);
     top = (unsigned)(a.p - c->ram);
@@ -436,7 +439,7 @@ static void test_calls(bool narrow, bool check)
 
 static void test_fault(void)
 {
-    struct fake_cpu *c = fake_create(&ops, NULL);
+    struct fake_cpu *c = fake_create(&ops, &plain);
     struct as a = {c->ram};
 
     c->map[0x200] = 0xff;
@@ -460,7 +463,7 @@ static void test_fault(void)
 
 static void test_smc(void)
 {
-    struct fake_cpu *c = fake_create(&ops, NULL);
+    struct fake_cpu *c = fake_create(&ops, &plain);
     struct as a = {c->ram};
 
     /* Patches the instruction right behind the store, in the same block. */
@@ -477,7 +480,7 @@ static void test_smc(void)
     fake_destroy(c);
 
     /* Patches a block that is linked from a loop. */
-    c = fake_create(&ops, NULL);
+    c = fake_create(&ops, &plain);
     a.p = c->ram;
     set(&a, 1, 100);
     set(&a, 3, 0x1002);
@@ -495,7 +498,7 @@ static void test_smc(void)
     fake_destroy(c);
 
     /* A write beside the code on its page keeps the code. */
-    c = fake_create(&ops, NULL);
+    c = fake_create(&ops, &plain);
     a.p = c->ram;
     set(&a, 1, 1000);
     set(&a, 3, 0x800);
@@ -516,7 +519,7 @@ static void test_smc(void)
 
 static void test_two_pages(void)
 {
-    struct fake_cpu *c = fake_create(&ops, NULL);
+    struct fake_cpu *c = fake_create(&ops, &plain);
     struct as a = {c->ram + 0xff0};
 
     /* An instruction across the end of page 0, in a loop. */
@@ -564,8 +567,8 @@ static void test_two_pages(void)
 
 static void test_single(void)
 {
-    struct tcg_options one = {.one_insn = true};
-    struct fake_cpu *c = fake_create(&ops, NULL);
+    struct tcg_options one = {.accel = plain.accel, .one_insn = true};
+    struct fake_cpu *c = fake_create(&ops, &plain);
     struct as a = {c->ram};
 
     set(&a, 1, 3);
@@ -592,7 +595,7 @@ static void test_single(void)
     fake_destroy(c);
 
     no_link = true;
-    c = fake_create(&ops, NULL);
+    c = fake_create(&ops, &plain);
     a.p = c->ram;
     set(&a, 1, 50);
     top = (unsigned)(a.p - c->ram);
@@ -607,7 +610,7 @@ static void test_single(void)
 
 static void test_mmio(void)
 {
-    struct fake_cpu *c = fake_create(&ops, NULL);
+    struct fake_cpu *c = fake_create(&ops, &plain);
     struct as a = {c->ram + 0x9000};
 
     /* Code outside RAM is fetched for every execution. */
@@ -647,7 +650,8 @@ static void test_mmio(void)
 
 static void test_small_cache(void)
 {
-    struct tcg_options small = {.cache_size = 1 << 20};
+    struct tcg_options small = {.accel = plain.accel, .cache_size = 1 << 20};
+    char executor[64];
     struct fake_cpu *c = fake_create(&ops, &small);
     struct as a = {c->ram};
 
@@ -670,14 +674,19 @@ static void test_small_cache(void)
     struct tcg_stats s = stats(c);
     tap_ok(s.flushes >= 3, "which was recycled %llu times", (unsigned long long)s.flushes);
     char *text = tcg_describe(c->v.tcg);
-    tap_ok(text && strstr(text, "executor:            interp"), "tcg_describe");
+#ifdef __x86_64__
+    snprintf(executor, sizeof(executor), "executor:            %s", plain.accel);
+#else
+    snprintf(executor, sizeof(executor), "executor:            interp");
+#endif
+    tap_ok(text && strstr(text, executor), "tcg_describe");
     free(text);
     fake_destroy(c);
 }
 
 static void test_base(void)
 {
-    struct fake_cpu *c = fake_create(&ops, NULL);
+    struct fake_cpu *c = fake_create(&ops, &plain);
     struct as a = {c->ram + 0x1000};
 
     /* pc starts at 0 while the code is at 0x1000; the jump goes over a page. */
@@ -707,7 +716,7 @@ static void test_base(void)
 
 static void test_log(void)
 {
-    struct fake_cpu *c = fake_create(&ops, NULL);
+    struct fake_cpu *c = fake_create(&ops, &plain);
     struct as a = {c->ram};
     char *text = NULL;
     size_t len;
@@ -755,7 +764,7 @@ static void *disturb(void *opaque)
 
 static void test_threads(void)
 {
-    struct fake_cpu *c = fake_create(&ops, NULL);
+    struct fake_cpu *c = fake_create(&ops, &plain);
     struct as a = {c->ram};
     pthread_t thread;
 
@@ -790,22 +799,28 @@ static void test_errors(void)
 
 int main(void)
 {
-    test_loop();
-    test_cross_page(false);
-    test_cross_page(true);
-    test_indirect();
-    test_calls(false, false);
-    test_calls(true, false);
-    test_calls(false, true);
-    test_fault();
-    test_smc();
-    test_two_pages();
-    test_single();
-    test_mmio();
-    test_small_cache();
-    test_base();
-    test_log();
-    test_threads();
+    static const char *const accels[] = {"interp", "tcg"};
+
+    for (unsigned i = 0; i < sizeof(accels) / sizeof(accels[0]); i++) {
+        plain.accel = accels[i];
+        printf("# %s\n", accels[i]);
+        test_loop();
+        test_cross_page(false);
+        test_cross_page(true);
+        test_indirect();
+        test_calls(false, false);
+        test_calls(true, false);
+        test_calls(false, true);
+        test_fault();
+        test_smc();
+        test_two_pages();
+        test_single();
+        test_mmio();
+        test_small_cache();
+        test_base();
+        test_log();
+        test_threads();
+    }
     test_errors();
     return tap_done();
 }

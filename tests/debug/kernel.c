@@ -1,0 +1,49 @@
+/* A small 32-bit multiboot kernel with debug information, for the tests with debuggers. It computes
+ * for ever: work() with a recursion to look at, variables to watch, a string instruction. */
+__asm__(".text\n"
+        ".align 4\n"
+        ".long 0x1badb002, 0, -0x1badb002\n"
+        ".globl _start\n"
+        "_start:\n"
+        "    movl $stack + 16384, %esp\n"
+        "    xorl %ebp, %ebp\n"
+        "    call kernel_main\n"
+        "1:  hlt\n"
+        "    jmp 1b\n");
+
+char stack[16384] __attribute__((aligned(16)));
+volatile unsigned counter, total, last_depth, flag = 7;
+char from[64] = "copied by a string instruction", to[64];
+
+static unsigned __attribute__((noinline)) descend(unsigned depth)
+{
+    if (depth == 0) {
+        last_depth = counter; /* the bottom */
+        return 1;
+    }
+    return descend(depth - 1) + 1;
+}
+
+static void __attribute__((noinline)) copy(char *d, const char *s, unsigned n)
+{
+    __asm__ volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
+}
+
+static void __attribute__((noinline)) work(unsigned n)
+{
+    unsigned local = n * 3;
+
+    counter = n;
+    total += descend(3) + local;
+    if (flag == 8) {
+        copy(to, from, 31);
+        flag = 9;
+    }
+}
+
+void kernel_main(void)
+{
+    for (unsigned n = 0;; n++) {
+        work(n);
+    }
+}
