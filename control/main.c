@@ -1,5 +1,6 @@
 /* dragoman: the program. */
 #include "config.h"
+#include "control/qmp.h"
 #include "control/setup.h"
 #include "cpu/cpuid.h"
 #include "host/mainloop.h"
@@ -58,8 +59,14 @@ static int help(const struct options *o)
         print_and_free(tcg_accel_help());
     } else if (!strcmp(o->help, "d")) {
         print_and_free(log_help());
+    } else if (!strcmp(o->help, "trace")) {
+        print_and_free(log_trace_help());
+    } else if (!strcmp(o->help, "qmp")) {
+        print_and_free(qmp_doc());
     } else if (!strcmp(o->help, "chardev")) {
-        puts("stdio\nfile,path=PATH\npipe,path=PATH\npty\nnull");
+        puts("stdio\nfile,path=PATH\npipe,path=PATH\npty\nnull\n"
+             "socket,path=PATH[,server=on,wait=off]\nsocket,host=HOST,port=PORT[,server=on,wait=off]\n"
+             "socket,fd=N[,server=on,wait=off]");
     } else {
         print_and_free(options_help());
     }
@@ -71,6 +78,7 @@ static void on_signal(void *opaque)
     struct machine *m = opaque;
 
     m->exit_status = 0;
+    m->cause = CAUSE_SIGNAL;
     machine_request(m, REQUEST_EXIT, "ended by a signal");
 }
 

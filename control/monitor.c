@@ -1,4 +1,6 @@
-/* The monitor's terminal: prompt, line editing, history. Commands are in monitor_commands.c. */
+/* The monitor's terminal: prompt, line editing, history, completion. Commands are in
+ * monitor_commands.c. An editor of our own: there may be several monitors, on sockets and a shared
+ * console; readline has one terminal a process, and its licence is not ours. */
 #include "control/monitor.h"
 #include "softmmu/machine.h"
 
@@ -9,14 +11,15 @@
 enum { LINE = 512, HISTORY = 32 };
 
 struct monitor {
-    struct machine *machine;
+    struct monitor_context ctx;
     struct chardev *chardev;
     char line[LINE];
     size_t len, cursor;
     char *history[HISTORY];
     unsigned nhistory, browse;
-    unsigned escape; /* 1 after ESC, 2 after ESC [ */
-    bool greeted;
+    unsigned escape;   /* 1 after ESC, 2 after ESC [ */
+    uint8_t parameter; /* the digit of ESC [ 3 ~ */
+    bool greeted, connected;
 };
 
 static void put(struct monitor *mon, const char *text)
@@ -60,7 +63,7 @@ static void run_line(struct monitor *mon)
     mon->line[mon->len] = 0;
     if (mon->len) {
         remember(mon);
-        char *out = monitor_execute(mon->machine, mon->line);
+        char *out = monitor_run(&mon->ctx, mon->line);
         put(mon, out);
         free(out);
     }
@@ -99,9 +102,10 @@ static void move_cursor(struct monitor *mon, size_t to)
     }
 }
 
-static void arrow(struct monitor *mon, uint8_t key)
+/* The last byte of an escape sequence. */
+static void escape_end(struct monitor *mon, uint8_t key)
 {
-    switch (key) {
+    switch (key == '~' ? mon->parameter : key) {
     case 'A':
         show_history(mon, -1);
         break;
@@ -114,15 +118,93 @@ static void arrow(struct monitor *mon, uint8_t key)
     case 'D':
         move_cursor(mon, mon->cursor - 1);
         break;
+    case 'H':
+    case '1':
+    case '7':
+        move_cursor(mon, 0);
+        break;
+    case 'F':
+    case '4':
+    case '8':
+        move_cursor(mon, mon->len);
+        break;
+    case '3':
+        erase(mon, mon->cursor);
+        break;
     default:
         break;
     }
 }
 
+static void escape_key(struct monitor *mon, uint8_t k)
+{
+    if (mon->escape == 1) {
+        mon->escape = k == '[' || k == 'O' ? 2 : 0;
+        mon->parameter = 0;
+    } else if ((k >= '0' && k <= '9') || k == ';') {
+        mon->parameter = mon->parameter ? 0xff : k;
+    } else {
+        mon->escape = 0;
+        escape_end(mon, k);
+    }
+}
+
+static void insert(struct monitor *mon, char c)
+{
+    if (mon->len + 1 >= LINE) {
+        return;
+    }
+    memmove(mon->line + mon->cursor + 1, mon->line + mon->cursor, mon->len - mon->cursor);
+    mon->line[mon->cursor++] = c;
+    mon->len++;
+    if (mon->cursor == mon->len) {
+        chardev_write(mon->chardev, (const uint8_t *)&c, 1);
+    } else {
+        redraw(mon);
+    }
+}
+
+static void complete(struct monitor *mon)
+{
+    char start[LINE], common[MONITOR_WORD], *list = NULL;
+
+    snprintf(start, sizeof(start), "%.*s", (int)mon->cursor, mon->line);
+    unsigned n = monitor_complete(start, common, &list);
+    for (const char *c = common; n && *c; c++) {
+        insert(mon, *c);
+    }
+    if (n == 1) {
+        insert(mon, ' ');
+    } else if (n > 1 && !*common) {
+        put(mon, "\n");
+        put(mon, list);
+        put(mon, "\n");
+        redraw(mon);
+    }
+    free(list);
+}
+
+/* Ctrl-W: the word before the cursor. */
+static void erase_word(struct monitor *mon)
+{
+    size_t to = mon->cursor;
+
+    while (to && mon->line[to - 1] == ' ') {
+        to--;
+    }
+    while (to && mon->line[to - 1] != ' ') {
+        to--;
+    }
+    memmove(mon->line + to, mon->line + mon->cursor, mon->len - mon->cursor);
+    mon->len -= mon->cursor - to;
+    mon->cursor = to;
+    redraw(mon);
+}
+
 static void key(struct monitor *mon, uint8_t k)
 {
     if (mon->escape) {
-        mon->escape = mon->escape == 1 && (k == '[' || k == 'O') ? 2 : (arrow(mon, k), 0);
+        escape_key(mon, k);
         return;
     }
     switch (k) {
@@ -145,6 +227,12 @@ static void key(struct monitor *mon, uint8_t k)
     case 5: /* Ctrl-E */
         move_cursor(mon, mon->len);
         break;
+    case 9: /* Tab */
+        complete(mon);
+        break;
+    case 23: /* Ctrl-W */
+        erase_word(mon);
+        break;
     case 4: /* Ctrl-D */
         erase(mon, mon->cursor);
         break;
@@ -158,11 +246,8 @@ static void key(struct monitor *mon, uint8_t k)
         redraw(mon);
         break;
     default:
-        if (k >= ' ' && mon->len + 1 < LINE) {
-            memmove(mon->line + mon->cursor + 1, mon->line + mon->cursor, mon->len - mon->cursor);
-            mon->line[mon->cursor++] = (char)k;
-            mon->len++;
-            redraw(mon);
+        if (k >= ' ') {
+            insert(mon, (char)k);
         }
         break;
     }
@@ -189,6 +274,10 @@ static void monitor_event(void *opaque, enum chardev_event ev)
         put(mon, mon->greeted ? "\n" : "\nDragoman monitor: 'help' lists the commands.\n");
         mon->greeted = true;
         redraw(mon);
+    } else if (ev == CHARDEV_OPENED && mon->connected) { /* a client came to a socket */
+        mon->len = mon->cursor = mon->escape = 0;
+        put(mon, "Dragoman monitor: 'help' lists the commands.\n");
+        redraw(mon);
     } else if (ev == CHARDEV_MUX_OUT) {
         put(mon, "\n");
     }
@@ -202,12 +291,13 @@ struct monitor *monitor_create(struct machine *m, struct chardev *c, struct erro
     if (!mon) {
         abort();
     }
-    mon->machine = m;
+    mon->ctx.machine = m;
     mon->chardev = c;
     if (!chardev_connect(c, &fe, err)) {
         free(mon);
         return NULL;
     }
+    mon->connected = true;
     return mon;
 }
 

@@ -11,7 +11,21 @@ struct monitor;
 struct monitor *monitor_create(struct machine *m, struct chardev *c, struct error *err);
 void monitor_destroy(struct monitor *mon); /* NULL is fine */
 
-/* Runs one command line and returns its output, to be freed. Machine lock held. */
+/* What one user of the monitor has chosen. */
+struct monitor_context {
+    struct machine *machine;
+    unsigned cpu; /* `cpu N` */
+};
+/* Runs one command line and returns its output, to be freed. Machine lock held; given away while
+ * waiting for the processors. */
+char *monitor_run(struct monitor_context *ctx, const char *line);
+
+/* The same for a user without choices. */
 char *monitor_execute(struct machine *m, const char *line);
+
+enum { MONITOR_WORD = 64 };
+/* What a line that is being typed may go on with: the number of possibilities, what all of them add
+ * (common, MONITOR_WORD bytes), and their names in one line (free it). */
+unsigned monitor_complete(const char *line, char *common, char **list);
 
 #endif

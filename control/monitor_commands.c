@@ -1,271 +1,390 @@
-/* The monitor's commands: one row each. */
-#include "config.h"
-#include "control/monitor.h"
-#include "control/options.h"
-#include "cpu/x86.h"
-#include "host/nearest.h"
-#include "hw/device.h"
-#include "hw/pci/pci.h"
+/* The monitor's commands: rows of its own, and those of QMP that have a name here. */
+#include "control/control.h"
+#include "control/monitor_internal.h"
+#include "control/qmp.h"
+#include "control/setup.h"
 #include "hw/virtio/virtio_balloon.h"
-#include "softmmu/machine.h"
-#include "tcg/tcg.h"
+#include "host/nearest.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct command {
-    const char *name, *args, *help;
-    void (*run)(struct machine *m, const char *arg, FILE *out);
-};
+enum { LONGEST_LINE = 4096 };
 
-static void cmd_stop(struct machine *m, const char *arg, FILE *out)
+/* ---- commands of QMP ---- */
+
+static const struct qmp_command *find_qmp(const char *name)
 {
-    (void)arg;
-    (void)out;
-    machine_request(m, REQUEST_STOP, "stop from the monitor");
+    for (const struct qmp_command *q = qmp_commands; q->name; q++) {
+        if (q->hmp && !strcmp(q->hmp, name)) {
+            return q;
+        }
+    }
+    return NULL;
 }
 
-static void cmd_cont(struct machine *m, const char *arg, FILE *out)
+/* One positional argument: a word, or what stands in quotes; a backslash takes the next character.
+ */
+static json_t *read_word(const char **text)
 {
-    (void)arg;
-    (void)out;
-    machine_request(m, REQUEST_CONT, "cont from the monitor");
+    const char *p = *text;
+    char word[1024];
+    size_t n = 0;
+    char quote = *p == '"' || *p == '\'' ? *p++ : 0;
+
+    while (*p && n < sizeof(word) - 1 && (quote ? *p != quote : *p != ' ' && *p != '\t')) {
+        p += *p == '\\' && p[1];
+        word[n++] = *p++;
+    }
+    p += quote && *p == quote;
+    *text = p;
+    return json_stringn(word, n);
 }
 
-static void cmd_quit(struct machine *m, const char *arg, FILE *out)
+/* An expression without blanks outside of brackets: "16 /tmp/file" is no division. */
+static bool read_number(struct monitor_call *c, const char **text, uint64_t *v, struct error *err)
 {
-    (void)arg;
-    (void)out;
-    machine_request(m, REQUEST_EXIT, "quit from the monitor");
+    char word[256];
+    size_t n = 0;
+    int depth = 0;
+    const char *p = *text, *w = word;
+
+    while (p[n] && n < sizeof(word) - 1 && (depth > 0 || (p[n] != ' ' && p[n] != '\t'))) {
+        depth += (p[n] == '(') - (p[n] == ')');
+        word[n] = p[n];
+        n++;
+    }
+    word[n] = 0;
+    *text = p + n;
+    if (!monitor_eval(c, &w, v, err)) {
+        return false;
+    }
+    return !*w || error_set(err, "'%.100s' is left over", w);
 }
 
-static void cmd_reset(struct machine *m, const char *arg, FILE *out)
+static bool read_args(struct monitor_call *c, const char *members, json_t *args, struct error *err)
 {
-    (void)arg;
-    (void)out;
-    machine_request(m, REQUEST_RESET, "system_reset from the monitor");
+    const char *p = c->arg;
+    struct qmp_member m;
+    uint64_t v;
+
+    while (qmp_next_member(&members, &m)) {
+        json_t *value;
+        p += strspn(p, " \t");
+        if (!*p) {
+            return m.optional || error_set(err, "the argument '%s' is missing", m.name);
+        }
+        if (!strcmp(m.type, "str")) {
+            value = read_word(&p);
+        } else {
+            if (!read_number(c, &p, &v, err)) {
+                return error_prefix(err, "%s", m.name);
+            }
+            value = json_integer((json_int_t)v);
+        }
+        if (!value) {
+            return error_set(err, "%s is not UTF-8", m.name);
+        }
+        json_object_set_new(args, m.name, value);
+    }
+    p += strspn(p, " \t");
+    return !*p || error_set(err, "'%.100s' is left over", p);
 }
 
-static void cmd_powerdown(struct machine *m, const char *arg, FILE *out)
+static void run_qmp(struct monitor_call *c, const struct qmp_command *q)
 {
-    (void)arg;
-    (void)out;
-    machine_request(m, REQUEST_POWERDOWN, "system_powerdown from the monitor");
+    struct qmp_call call = {.machine = c->machine, .program = control_program(c->machine)};
+
+    call.args = json_object();
+    if (read_args(c, q->args, call.args, &call.err)) {
+        /* A command about a processor is about the one that was chosen. */
+        if (strstr(q->args, "cpu-index") && !json_object_get(call.args, "cpu-index")) {
+            json_object_set_new(call.args, "cpu-index", json_integer(c->ctx->cpu));
+        }
+        if (qmp_check_args(q, call.args, &call.err) && q->run(&call)) {
+            call.err.msg[0] = 0;
+        }
+    }
+    if (call.err.msg[0]) {
+        fprintf(c->out, "Error: %s\n", call.err.msg);
+    }
+    json_decref(call.ret);
+    json_decref(call.args);
 }
 
-static void cmd_nmi(struct machine *m, const char *arg, FILE *out)
+/* ---- rows ---- */
+
+static void run_line(struct monitor_call *c, const struct monitor_row *rows, bool with_qmp,
+                     const char *what, const char *line);
+
+static void print_row(FILE *out, const char *prefix, const char *name, const char *args,
+                      const char *help)
 {
-    (void)arg;
-    (void)out;
-    for (unsigned i = 0; i < m->nvcpus; i++) {
-        vcpu_request(m->vcpus[i], X86_REQ_NMI);
+    char left[80];
+
+    snprintf(left, sizeof(left), "%s%s%s%s", prefix, name, *args ? " " : "", args);
+    fprintf(out, "%-28s %s\n", left, help);
+}
+
+static void print_rows(const struct monitor_row *rows, const char *prefix, FILE *out)
+{
+    for (const struct monitor_row *r = rows; r->name; r++) {
+        print_row(out, prefix, r->name, r->args, r->help);
     }
 }
 
-static void cmd_balloon(struct machine *m, const char *arg, FILE *out)
+static void cmd_info(struct monitor_call *c)
+{
+    if (!*c->arg) {
+        print_rows(monitor_info_rows, "info ", c->out);
+        return;
+    }
+    run_line(c, monitor_info_rows, false, "info", c->arg);
+}
+
+static void cmd_help(struct monitor_call *c)
+{
+    bool all = !*c->arg, found = false;
+
+    for (const struct monitor_row *r = monitor_rows; r->name; r++) {
+        if (all || !strcmp(c->arg, r->name)) {
+            print_row(c->out, "", r->name, r->args, r->help);
+            found = true;
+        }
+    }
+    for (const struct qmp_command *q = qmp_commands; q->name; q++) {
+        if (q->hmp && (all || !strcmp(c->arg, q->hmp))) {
+            char args[80] = "";
+            const char *members = q->args;
+            struct qmp_member m;
+            while (qmp_next_member(&members, &m)) {
+                size_t n = strlen(args);
+                snprintf(args + n, sizeof(args) - n, m.optional ? "%s[%s]" : "%s%s", n ? " " : "",
+                         m.name);
+            }
+            print_row(c->out, "", q->hmp, args, q->help);
+            found = true;
+        }
+    }
+    if (!found) {
+        fprintf(c->out, "there is no command '%s'\n", c->arg);
+    }
+}
+
+static void cmd_cont(struct monitor_call *c)
+{
+    run_qmp(c, find_qmp("cont"));
+}
+
+static void cmd_quit(struct monitor_call *c)
+{
+    run_qmp(c, find_qmp("quit"));
+}
+
+static void cmd_step(struct monitor_call *c)
+{
+    fputs("step: there is no single step in the monitor of this version (GDB's 'stepi' does it)\n",
+          c->out);
+}
+
+static void cmd_cpu(struct monitor_call *c)
+{
+    char *end;
+    unsigned long n = strtoul(c->arg, &end, 0);
+
+    if (end == c->arg || *end || n >= c->machine->nvcpus) {
+        fprintf(c->out, "cpu: a number from 0 to %u\n", c->machine->nvcpus - 1);
+    } else {
+        c->ctx->cpu = (unsigned)n;
+    }
+}
+
+static void cmd_balloon(struct monitor_call *c)
 {
     struct error err = {{0}};
     uint64_t bytes;
 
-    if (!opt_size(arg, 1 << 20, &bytes) || !bytes) {
-        fprintf(out, "balloon: '%s' is not a size in MiB\n", arg);
-    } else if (!balloon_set(m, bytes, &err)) {
-        fprintf(out, "balloon: %s\n", err.msg);
+    if (!opt_size(c->arg, 1 << 20, &bytes) || !bytes) {
+        fprintf(c->out, "balloon: '%s' is not a size in MiB\n", c->arg);
+    } else if (!c->machine->devices || !balloon_set(c->machine, bytes, &err)) {
+        fprintf(c->out, "balloon: %s\n", err.msg);
     }
 }
 
-/* ---- info ---- */
-
-static void info_status(struct machine *m, const char *arg, FILE *out)
+static void cmd_log(struct monitor_call *c)
 {
-    static const char *const text[] = {"paused", "running", "paused (shutdown)"};
+    struct program *p = control_program(c->machine);
+    struct error err = {0};
 
-    (void)arg;
-    fprintf(out, "VM status: %s\n", text[m->state]);
-}
-
-static void info_version(struct machine *m, const char *arg, FILE *out)
-{
-    (void)m;
-    (void)arg;
-    fprintf(out, "dragoman %s\n", DRAGOMAN_VERSION);
-}
-
-static void print_text(char *text, FILE *out)
-{
-    fputs(text, out);
-    free(text);
-}
-
-static void info_mtree(struct machine *m, const char *arg, FILE *out)
-{
-    (void)arg;
-    print_text(memory_describe(m->memory), out);
-}
-
-static void info_pci(struct machine *m, const char *arg, FILE *out)
-{
-    (void)arg;
-    if (pci_root(m)) {
-        print_text(pci_describe(pci_root(m)), out);
+    if (!p) {
+        fputs("there is no log\n", c->out);
+    } else if (!*c->arg) {
+        char *text = log_help();
+        fprintf(c->out, "log LIST or log none, LIST of:\n%s", text);
+        free(text);
+    } else if (!setup_log(p, c->arg, &err)) {
+        fprintf(c->out, "Error: %s\n", err.msg);
     }
 }
 
-static void info_balloon(struct machine *m, const char *arg, FILE *out)
-{
-    char *text = balloon_describe(m);
-
-    (void)arg;
-    fputs(text ? text : "there is no memory balloon\n", out);
-    free(text);
-}
-
-static void info_jit(struct machine *m, const char *arg, FILE *out)
-{
-    (void)arg;
-    print_text(tcg_describe(m->tcg), out);
-}
-
-static void info_cpus(struct machine *m, const char *arg, FILE *out)
-{
-    (void)arg;
-    for (unsigned i = 0; i < m->nvcpus; i++) {
-        struct x86_cpu *c = x86_cpu(m->vcpus[i]);
-        fprintf(out, "CPU #%u: %s\n", i, c->halted ? "halted" : "running");
-    }
-}
-
-static void print_device(struct device *d, void *opaque)
-{
-    fprintf(opaque, "%s%s%s: %s\n", d->type->name, d->id ? " " : "", d->id ? d->id : "", d->type->summary);
-}
-
-static void info_qtree(struct machine *m, const char *arg, FILE *out)
-{
-    (void)arg;
-    device_foreach(m, print_device, out);
-}
-
-static void print_seg(FILE *out, const char *name, uint16_t sel, uint64_t base, uint32_t limit,
-                      uint16_t attr)
-{
-    fprintf(out, "%-4s=%04x %016llx %08x %04x\n", name, sel, (unsigned long long)base, limit, attr);
-}
-
-static void info_registers(struct machine *m, const char *arg, FILE *out)
-{
-    static const char *const names[16] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
-                                          "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15"};
-    static const char *const segs[6] = {"ES", "CS", "SS", "DS", "FS", "GS"};
-
-    (void)arg;
-    for (unsigned n = 0; n < m->nvcpus; n++) {
-        struct x86_cpu *c = x86_cpu(m->vcpus[n]);
-        fprintf(out, "CPU #%u\n", n);
-        for (unsigned i = 0; i < 16; i++) {
-            fprintf(out, "%s=%016llx%c", names[i], (unsigned long long)c->v.reg[i], i % 4 == 3 ? '\n' : ' ');
-        }
-        fprintf(out, "RIP=%016llx RFL=%08x CPL=%u HLT=%d SMM=%d\n", (unsigned long long)c->v.reg[X86_RIP],
-                x86_get_eflags(c), c->cpl, c->halted, c->in_smm);
-        for (unsigned i = 0; i < 6; i++) {
-            print_seg(out, segs[i], c->seg[i].sel, c->v.reg[X86_ES_BASE + i], c->seg[i].limit,
-                      c->seg[i].attr);
-        }
-        print_seg(out, "LDT", c->ldtr.sel, c->ldtr.base, c->ldtr.limit, c->ldtr.attr);
-        print_seg(out, "TR", c->tr.sel, c->tr.base, c->tr.limit, c->tr.attr);
-        fprintf(out, "GDT = %016llx %04x\nIDT = %016llx %04x\n", (unsigned long long)c->gdtr.base,
-                c->gdtr.limit, (unsigned long long)c->idtr.base, c->idtr.limit);
-        fprintf(out, "CR0=%08llx CR2=%016llx CR3=%016llx CR4=%08llx EFER=%016llx\n",
-                (unsigned long long)c->cr0, (unsigned long long)c->cr2, (unsigned long long)c->cr3,
-                (unsigned long long)c->cr4, (unsigned long long)c->efer);
-    }
-}
-
-static const struct command info_rows[] = {
-    {"registers", "", "registers of the processors", info_registers},
-    {"status", "", "running or paused", info_status},
-    {"version", "", "version of the program", info_version},
-    {"mtree", "", "map of memory and I/O ports", info_mtree},
-    {"pci", "", "PCI devices", info_pci},
-    {"balloon", "", "memory of the guest", info_balloon},
-    {"qtree", "", "all devices", info_qtree},
-    {"jit", "", "statistics of the translator", info_jit},
-    {"cpus", "", "processors and their states", info_cpus},
+/* clang-format off */
+const struct monitor_row monitor_rows[] = {
+    {"help", "[COMMAND]", "this list", cmd_help, false},
+    {"?", "[COMMAND]", "the same", cmd_help, false},
+    {"info", "[WHAT]", "show something; without WHAT: the list", cmd_info, false},
+    {"x", "/FMT ADDR", "virtual memory; FMT: count, x d u o c s i, b h w g", monitor_x, true},
+    {"xp", "/FMT ADDR", "physical memory", monitor_xp, true},
+    {"print", "/FMT EXPR", "value of an expression ($pc: linear address of the next instruction)", monitor_print, true},
+    {"p", "/FMT EXPR", "the same", monitor_print, true},
+    {"gva2gpa", "ADDR", "physical address of a virtual one", monitor_gva2gpa, true},
+    {"cpu", "N", "choose the processor that commands are about", cmd_cpu, false},
+    {"sendkey", "KEYS", "press keys, like ctrl-alt-delete", monitor_sendkey, false},
+    {"log", "[LIST|none]", "what to log, as -d; without LIST: what there is", cmd_log, false},
+    {"balloon", "MIB", "how much memory the guest should keep", cmd_balloon, false},
+    {"step", "", "not in this version", cmd_step, false},
+    {"c", "", "the same as cont", cmd_cont, false},
+    {"q", "", "the same as quit", cmd_quit, false},
+    {NULL, NULL, NULL, NULL, false},
 };
-enum { NINFO = sizeof(info_rows) / sizeof(info_rows[0]) };
+/* clang-format on */
 
-static void print_rows(const struct command *rows, size_t n, const char *prefix, FILE *out)
+static size_t count_rows(const struct monitor_row *rows)
 {
-    for (size_t i = 0; i < n; i++) {
-        char left[64];
-        snprintf(left, sizeof(left), "%s%s%s%s", prefix, rows[i].name, *rows[i].args ? " " : "",
-                 rows[i].args);
-        fprintf(out, "%-28s %s\n", left, rows[i].help);
+    size_t n = 0;
+
+    while (rows[n].name) {
+        n++;
     }
+    return n;
 }
 
-static void run_in(const struct command *rows, size_t n, struct machine *m, const char *line,
-                   const char *what, FILE *out)
+static void unknown(struct monitor_call *c, const struct monitor_row *rows, bool with_qmp,
+                    const char *what, const char *word)
 {
-    char word[64];
-    size_t len = strcspn(line, " \t");
+    const char *near = nearest_name(word, &rows[0].name, count_rows(rows), sizeof(rows[0]));
+
+    for (const struct qmp_command *q = qmp_commands; with_qmp && q->name; q++) {
+        if (q->hmp && (!near || nearest_distance(word, q->hmp) < nearest_distance(word, near)) &&
+            nearest_name(word, &q->hmp, 1, sizeof(*q))) {
+            near = q->hmp;
+        }
+    }
+    fprintf(c->out, "unknown %s '%s'", what, word);
+    fprintf(c->out, near ? " (did you mean '%s'?)\n" : "\n", near);
+}
+
+static void run_line(struct monitor_call *c, const struct monitor_row *rows, bool with_qmp,
+                     const char *what, const char *line)
+{
+    char word[64], fmt[32];
+    size_t len = strcspn(line, " \t/"), n = 0;
+    const struct qmp_command *q;
 
     snprintf(word, sizeof(word), "%.*s", (int)(len < 63 ? len : 63), line);
-    for (size_t i = 0; i < n; i++) {
-        if (!strcmp(rows[i].name, word)) {
-            rows[i].run(m, line + len + strspn(line + len, " \t"), out);
+    line += len;
+    if (*line == '/') {
+        n = strcspn(++line, " \t");
+        snprintf(fmt, sizeof(fmt), "%.*s", (int)(n < 31 ? n : 31), line);
+        line += n;
+    }
+    c->fmt = n ? fmt : "";
+    c->arg = line + strspn(line, " \t");
+    for (const struct monitor_row *r = rows; r->name; r++) {
+        if (!strcmp(r->name, word)) {
+            if (r->exact) {
+                control_freeze(c->machine);
+            }
+            r->run(c);
+            if (r->exact) {
+                control_thaw(c->machine);
+            }
             return;
         }
     }
-    const char *near = nearest_name(word, &rows[0].name, n, sizeof(rows[0]));
-    fprintf(out, "unknown %s '%s'", what, word);
-    fprintf(out, near ? " (did you mean '%s'?)\n" : "\n", near);
-}
-
-static void cmd_info(struct machine *m, const char *arg, FILE *out)
-{
-    if (!*arg) {
-        print_rows(info_rows, NINFO, "info ", out);
-        return;
+    q = with_qmp ? find_qmp(word) : NULL;
+    if (q) {
+        run_qmp(c, q);
+    } else {
+        unknown(c, rows, with_qmp, what, word);
     }
-    run_in(info_rows, NINFO, m, arg, "info", out);
 }
 
-static void cmd_help(struct machine *m, const char *arg, FILE *out);
-
-static const struct command rows[] = {
-    {"help", "", "this list", cmd_help},
-    {"info", "[WHAT]", "show something; without WHAT: the list", cmd_info},
-    {"stop", "", "pause the processors", cmd_stop},
-    {"cont", "", "let them run", cmd_cont},
-    {"c", "", "the same", cmd_cont},
-    {"balloon", "MIB", "ask the guest to make do with this much memory", cmd_balloon},
-    {"nmi", "", "send a non-maskable interrupt", cmd_nmi},
-    {"system_reset", "", "reset the machine", cmd_reset},
-    {"system_powerdown", "", "press the power button", cmd_powerdown},
-    {"quit", "", "end the emulator", cmd_quit},
-    {"q", "", "the same", cmd_quit},
-};
-enum { NROWS = sizeof(rows) / sizeof(rows[0]) };
-
-static void cmd_help(struct machine *m, const char *arg, FILE *out)
+char *monitor_run(struct monitor_context *ctx, const char *line)
 {
-    (void)m;
-    (void)arg;
-    print_rows(rows, NROWS, "", out);
+    char *text = NULL, copy[LONGEST_LINE];
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    struct monitor_call c = {.ctx = ctx, .machine = ctx->machine, .out = out};
+
+    if (!out) {
+        abort();
+    }
+    line += strspn(line, " \t\r\n");
+    snprintf(copy, sizeof(copy), "%s", line);
+    for (len = strlen(copy); len && strchr(" \t\r\n", copy[len - 1]);) {
+        copy[--len] = 0;
+    }
+    if (*copy) {
+        run_line(&c, monitor_rows, true, "command", copy);
+    }
+    fclose(out);
+    return text;
 }
 
 char *monitor_execute(struct machine *m, const char *line)
 {
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
+    struct monitor_context ctx = {m, 0};
 
-    line += strspn(line, " \t");
-    if (*line) {
-        run_in(rows, NROWS, m, line, "command", out);
+    return monitor_run(&ctx, line);
+}
+
+/* ---- completion ---- */
+
+static void offer(const char *name, const char *start, size_t n, char *common, unsigned *found,
+                  FILE *list)
+{
+    if (strncmp(name, start, n)) {
+        return;
     }
-    fclose(out);
-    return text;
+    if (!*found) {
+        snprintf(common, MONITOR_WORD, "%s", name);
+    } else {
+        size_t k = 0;
+        while (common[k] && common[k] == name[k]) {
+            k++;
+        }
+        common[k] = 0;
+    }
+    fprintf(list, "%s%s", *found ? "  " : "", name);
+    ++*found;
+}
+
+unsigned monitor_complete(const char *line, char *common, char **list)
+{
+    const char *word = line + strspn(line, " \t");
+    bool info = !strncmp(word, "info ", 5), help = !strncmp(word, "help ", 5);
+    size_t len = 0;
+    unsigned found = 0;
+    FILE *f = open_memstream(list, &len);
+
+    common[0] = 0;
+    if (info || help) {
+        word += 5 + strspn(word + 5, " \t");
+    }
+    size_t n = strlen(word);
+    if (!strpbrk(word, " \t")) {
+        for (const struct monitor_row *r = info ? monitor_info_rows : monitor_rows; r->name; r++) {
+            offer(r->name, word, n, common, &found, f);
+        }
+        for (const struct qmp_command *q = qmp_commands; !info && q->name; q++) {
+            if (q->hmp) {
+                offer(q->hmp, word, n, common, &found, f);
+            }
+        }
+    }
+    fclose(f);
+    if (found) {
+        memmove(common, common + n, strlen(common + n) + 1);
+    }
+    return found;
 }

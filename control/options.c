@@ -49,8 +49,11 @@ static const struct row rows[] = {
     {"nographic", FLAG, AT(nographic), NULL, "serial console and monitor on the terminal, Ctrl-A h for help"},
     {"display", TEXT, AT(display), "none", "there is no graphical display in this version"},
     {"serial", LIST, AT(serials), "DEV", "serial port: stdio, mon:stdio, pty, file:PATH, pipe:PATH, null, none, chardev:ID"},
-    {"monitor", TEXT, AT(monitor), "DEV", "monitor on stdio, pty, null or none"},
-    {"chardev", LIST, AT(chardevs), "KIND,id=ID[,path=PATH,mux=on]", "character device: stdio, file, pipe, pty, null"},
+    {"monitor", TEXT, AT(monitor), "DEV", "monitor on stdio, pty, unix:PATH,server=on, tcp:HOST:PORT,server=on, null or none"},
+    {"qmp", LIST, AT(qmps), "DEV", "QMP for management tools: unix:PATH,server=on,wait=off, tcp:[HOST]:PORT,..., stdio"},
+    {"mon", LIST, AT(mons), "chardev=ID[,mode=readline|control]", "monitor (control: QMP) on a -chardev"},
+    {"chardev", LIST, AT(chardevs), "KIND,id=ID[,path=PATH,mux=on]",
+     "character device: stdio, file, pipe, pty, null, socket (path= | host=,port= | fd=; server=on,wait=off)"},
     {"debugcon", LIST, AT(debugcons), "DEV", "debug console on port 0xe9"},
     {"rtc", TEXT, AT(rtc), "base=utc|localtime", "clock of the machine"},
     {"S", FLAG, AT(paused), NULL, "do not start the processors ('c' in the monitor does)"},
@@ -62,6 +65,8 @@ static const struct row rows[] = {
     {"nodefaults", FLAG, AT(nodefaults), NULL, "no devices but those asked for"},
     {"d", TEXT, AT(log), "LIST", "log these things ('help' lists them)"},
     {"D", TEXT, AT(log_file), "FILE", "log to this file instead of the standard error"},
+    {"dfilter", TEXT, AT(dfilter), "RANGE[,RANGE...]", "log only blocks in these: FIRST..LAST, START+SIZE, END-SIZE"},
+    {"symbols", TEXT, AT(symbols), "FILE", "names for the log: a System.map, or an ELF file (default: -kernel's if it is one)"},
     {"singlestep", FLAG, AT(one_insn), NULL, "translate one guest instruction at a time"},
     {"one-insn-per-tb", FLAG, AT(one_insn), NULL, NULL},
     {"pidfile", TEXT, AT(pidfile), "FILE", "write the process id there"},
@@ -145,12 +150,17 @@ static bool is_help(const char *value)
 
 static bool ask_help(struct options *o, const struct row *r, const char *value)
 {
-    static const char *const with_help[] = {"machine", "M", "accel", "cpu", "device", "d", "chardev"};
+    static const char *const with_help[] = {"machine", "M", "accel", "cpu", "device", "d", "chardev",
+                                            "qmp"};
 
     for (size_t i = 0; i < sizeof(with_help) / sizeof(with_help[0]); i++) {
         size_t n = strlen(value);
         bool prop_help = !strcmp(r->name, "device") && n > 5 &&
                          (!strcmp(value + n - 5, ",help") || !strcmp(value + n - 2, ",?"));
+        if (!strcmp(r->name, "d") && !strcmp(value, "trace:help")) {
+            o->help = "trace";
+            return true;
+        }
         if (!strcmp(r->name, with_help[i]) && (is_help(value) || prop_help)) {
             o->help = !strcmp(r->name, "M") ? "machine" : r->name;
             o->help_arg = prop_help ? value : NULL;

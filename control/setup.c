@@ -2,6 +2,7 @@
 #include "control/setup.h"
 #include "control/gdb_server.h"
 #include "control/monitor.h"
+#include "control/qmp.h"
 #include "cpu/cpuid.h"
 #include "cpu/x86.h"
 #include "host/block.h"
@@ -9,6 +10,7 @@
 #include "host/mainloop.h"
 #include "host/nearest.h"
 #include "host/net.h"
+#include "host/symbols.h"
 #include "softmmu/tlb.h"
 
 #include <stdio.h>
@@ -220,6 +222,57 @@ static bool boot_pair(void *opaque, const char *key, const char *value, struct e
     return error_set(err, "unknown property '%s'", key);
 }
 
+/* One RANGE of -dfilter. */
+static bool parse_range(const char *text, struct tcg_log_range *r, struct error *err)
+{
+    char *end, *last;
+    uint64_t a = strtoull(text, &end, 0), b;
+    bool dots = !strncmp(end, "..", 2);
+
+    if (end == text || (!dots && *end != '+' && *end != '-')) {
+        return error_set(err, "'%s' is none of FIRST..LAST, START+SIZE, END-SIZE", text);
+    }
+    const char *second = end + (dots ? 2 : 1);
+    b = strtoull(second, &last, 0);
+    if (last == second || *last || (!dots && !b)) {
+        return error_set(err, "'%s': '%s' is not a number", text, second);
+    }
+    r->first = *end == '-' ? a - b + 1 : a;
+    r->last = dots ? b : *end == '+' ? a + b - 1 : a;
+    return r->first <= r->last || error_set(err, "'%s' is empty", text);
+}
+
+static bool parse_dfilter(struct program *p, struct error *err)
+{
+    char *copy = strdup(p->opt.dfilter), *save = NULL;
+    bool ok = true;
+
+    for (char *t = strtok_r(copy, ",", &save); ok && t; t = strtok_r(NULL, ",", &save)) {
+        p->dfilter = realloc(p->dfilter, (p->ndfilter + 1) * sizeof(*p->dfilter));
+        if (!p->dfilter) {
+            abort();
+        }
+        ok = parse_range(t, &p->dfilter[p->ndfilter++], err);
+    }
+    free(copy);
+    return ok || error_prefix(err, "-dfilter");
+}
+
+/* Names for the log. A kernel that is no ELF file (a bzImage) has none that could be read. */
+static bool load_symbols(struct program *p, struct error *err)
+{
+    struct options *o = &p->opt;
+
+    if (o->symbols) {
+        p->log.symbols = symbols_load(o->symbols, err);
+        return p->log.symbols || error_prefix(err, "-symbols %s", o->symbols);
+    }
+    if (o->kernel && (p->log.mask & LOG_INT)) {
+        p->log.symbols = symbols_load_elf(o->kernel, NULL);
+    }
+    return true;
+}
+
 static bool parse_rest(struct program *p, struct error *err)
 {
     struct options *o = &p->opt;
@@ -238,6 +291,12 @@ static bool parse_rest(struct program *p, struct error *err)
     }
     if (o->log && !log_parse(&p->log, o->log, err)) {
         return error_prefix(err, "-d %s", o->log);
+    }
+    if (o->dfilter && !parse_dfilter(p, err)) {
+        return false;
+    }
+    if (!load_symbols(p, err)) {
+        return false;
     }
     if ((o->initrd || o->append) && !o->kernel) {
         return error_set(err, "-%s needs -kernel", o->initrd ? "initrd" : "append");
@@ -377,20 +436,42 @@ static bool make_devices(struct program *p, struct error *err)
 }
 
 /* The -d categories that are the translator's own. */
-static void log_translations(struct program *p)
+static unsigned translator_bits(const struct log *log)
 {
     static const unsigned bits[][2] = {
         {LOG_IN_ASM, TCG_LOG_IN_ASM}, {LOG_OP, TCG_LOG_OP},   {LOG_OUT_ASM, TCG_LOG_OUT_ASM},
-        {LOG_EXEC, TCG_LOG_EXEC},     {LOG_CPU, TCG_LOG_CPU},
+        {LOG_EXEC, TCG_LOG_EXEC},     {LOG_CPU, TCG_LOG_CPU},   {LOG_OP_OPT, TCG_LOG_OP_OPT},
     };
     unsigned mask = 0;
 
     for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
-        mask |= p->log.mask & bits[i][0] ? bits[i][1] : 0;
+        mask |= log->mask & bits[i][0] ? bits[i][1] : 0;
     }
-    if (mask) {
-        tcg_set_log(p->machine->tcg, mask, p->log.out);
+    return mask;
+}
+
+bool setup_log(struct program *p, const char *list, struct error *err)
+{
+    struct log wanted = {0};
+    unsigned before = translator_bits(&p->log);
+
+    if (strcmp(list, "none") && !log_parse(&wanted, list, err)) {
+        return false;
     }
+    memcpy(p->log.traces, wanted.traces, sizeof(wanted.traces));
+    p->log.mask = wanted.mask;
+    unsigned bits = translator_bits(&p->log);
+    if (bits || before) {
+        bool locked = machine_lock_held(p->machine);
+        if (locked) {
+            machine_unlock(p->machine); /* it waits for the processors */
+        }
+        tcg_set_log(p->machine->tcg, bits, p->log.out);
+        if (locked) {
+            machine_lock(p->machine);
+        }
+    }
+    return true;
 }
 
 bool program_setup(struct program *p, struct error *err)
@@ -405,6 +486,7 @@ bool program_setup(struct program *p, struct error *err)
         return false;
     }
     p->machine->log = &p->log;
+    p->machine->control = p;
     p->machine->no_reboot = p->opt.no_reboot;
     p->machine->no_shutdown = p->opt.no_shutdown;
     p->loop = mainloop_create(p->machine);
@@ -412,7 +494,11 @@ bool program_setup(struct program *p, struct error *err)
     if (!p->machine->tcg) {
         return error_prefix(err, "-accel %s", p->opt.accel ? p->opt.accel : p->tcg.accel);
     }
-    log_translations(p);
+    tcg_set_log_filter(p->machine->tcg, p->dfilter, p->ndfilter);
+    unsigned bits = translator_bits(&p->log);
+    if (bits) {
+        tcg_set_log(p->machine->tcg, bits, p->log.out);
+    }
     if (!setup_chardevs(p, err) || !setup_drives(p, err) || !setup_networks(p, err)) {
         return false;
     }
@@ -423,11 +509,8 @@ bool program_setup(struct program *p, struct error *err)
     if (!make_devices(p, err)) {
         return false;
     }
-    if (p->monitor_chardev) {
-        p->monitor = monitor_create(p->machine, p->monitor_chardev, err);
-        if (!p->monitor) {
-            return error_prefix(err, "-monitor");
-        }
+    if (!setup_monitors(p, err)) {
+        return false;
     }
     if (p->opt.gdb && strcmp(p->opt.gdb, "none")) {
         p->gdb = gdb_server_create(p->machine, p->loop, p->opt.gdb, p->opt.kernel != NULL, err);
@@ -446,7 +529,11 @@ void program_destroy(struct program *p)
         machine_set_running(m, false);
     }
     gdb_server_destroy(p->gdb, m ? m->exit_status : 0);
+    qmp_destroy(p->qmp);
     monitor_destroy(p->monitor);
+    for (unsigned i = 0; i < p->nmons; i++) {
+        monitor_destroy(p->mons[i]);
+    }
     for (unsigned i = 0; i < p->nblocks; i++) {
         block_close(p->blocks[i]); /* before the devices whose buffers its worker fills */
     }
@@ -482,4 +569,5 @@ void program_destroy(struct program *p)
     }
     x86_model_free(p->cpu_model);
     log_close(&p->log);
+    free(p->dfilter);
 }

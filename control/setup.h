@@ -9,13 +9,16 @@
 
 struct mainloop;
 struct monitor;
+struct qmp;
 struct gdb_server;
 
-enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16, SETUP_NETDEVS = 16 };
+enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16, SETUP_MONITORS = 4, SETUP_NETDEVS = 16 };
 
 struct program {
     struct options opt;
     struct log log;
+    struct tcg_log_range *dfilter;
+    unsigned ndfilter;
     struct machine *machine;
     struct mainloop *loop;
     struct machine_config cfg;
@@ -35,6 +38,9 @@ struct program {
     unsigned nnic_devices;
     struct chardev *monitor_chardev;
     struct monitor *monitor;
+    struct monitor *mons[SETUP_MONITORS]; /* -mon */
+    unsigned nmons;
+    struct qmp *qmp;
     struct gdb_server *gdb;
 };
 
@@ -46,6 +52,10 @@ void program_destroy(struct program *p);
 /* setup_io.c: chardevs and drives of the options. */
 bool setup_chardevs(struct program *p, struct error *err);
 bool setup_drives(struct program *p, struct error *err);
+bool setup_log(struct program *p, const char *list, struct error *err); /* -d; "none" ends it */
+bool setup_monitors(struct program *p, struct error *err); /* setup_monitors.c */
+struct chardev *setup_add_chardev(struct program *p, const char *id, const char *spec, bool mux,
+                                  struct error *err);
 /* setup_net.c: -netdev and -nic. */
 bool setup_networks(struct program *p, struct error *err);
 struct netdev *setup_find_netdev(struct program *p, const char *id);

@@ -33,8 +33,8 @@ static void quit_asked(void *opaque)
     machine_request(opaque, REQUEST_EXIT, "ended from the console");
 }
 
-static struct chardev *add_chardev(struct program *p, const char *id, const char *spec, bool mux,
-                                   struct error *err)
+struct chardev *setup_add_chardev(struct program *p, const char *id, const char *spec, bool mux,
+                                  struct error *err)
 {
     if (p->nchardevs >= SETUP_CHARDEVS) {
         error_set(err, "more than %d character devices", SETUP_CHARDEVS);
@@ -73,7 +73,7 @@ static bool device_text(struct program *p, const char *option, unsigned n, const
         return *out || error_set(err, "-%s %s: there is no -chardev with this id", option, spec);
     }
     snprintf(id, sizeof(id), "%s%u", option, n);
-    *out = add_chardev(p, id, mon ? spec + 4 : spec, mon, err);
+    *out = setup_add_chardev(p, id, mon ? spec + 4 : spec, mon, err);
     if (!*out) {
         return error_prefix(err, "-%s %s", option, spec);
     }
@@ -83,9 +83,45 @@ static bool device_text(struct program *p, const char *option, unsigned n, const
     return true;
 }
 
+/* -chardev socket,... as the text that host/socket.c reads. */
+static void socket_spec(const char *text, char *spec, size_t size)
+{
+    static const char *const keys[] = {"path", "fd", "host", "port", "server", "wait"};
+    enum { PATH, FD, HOST, PORT, SERVER, WAIT, NKEYS };
+    char *v[NKEYS];
+    size_t n = 0;
+
+    for (unsigned i = 0; i < NKEYS; i++) {
+        v[i] = opt_get(text, "backend", keys[i]);
+    }
+    if (v[PATH]) {
+        n = (size_t)snprintf(spec, size, "unix:");
+        for (const char *c = v[PATH]; *c && n + 3 < size; c++) {
+            spec[n++] = *c;
+            if (*c == ',') {
+                spec[n++] = ',';
+            }
+        }
+        spec[n] = 0;
+    } else if (v[FD]) {
+        n = (size_t)snprintf(spec, size, "fd:%s", v[FD]);
+    } else {
+        n = (size_t)snprintf(spec, size, "tcp:%s:%s", v[HOST] ? v[HOST] : "", v[PORT] ? v[PORT] : "");
+    }
+    for (unsigned i = SERVER; i <= WAIT; i++) {
+        if (v[i] && n < size) {
+            n += (size_t)snprintf(spec + n, size - n, ",%s=%s", keys[i], v[i]);
+        }
+    }
+    for (unsigned i = 0; i < NKEYS; i++) {
+        free(v[i]);
+    }
+}
+
 static bool make_chardev(struct program *p, const char *text, struct error *err)
 {
-    static const char *const known[] = {"backend", "id", "path", "mux", "signal", NULL};
+    static const char *const known[] = {"backend", "id", "path", "mux", "signal", "host", "port", "fd", "server",
+                                        "wait", "nodelay", NULL};
     char *unknown = opt_unknown(text, "backend", known);
     char *kind = opt_get(text, "backend", "backend"), *id = opt_get(text, "backend", "id");
     char *path = opt_get(text, "backend", "path"), *mux_text = opt_get(text, "backend", "mux");
@@ -101,12 +137,14 @@ static bool make_chardev(struct program *p, const char *text, struct error *err)
     } else if (mux_text && !opt_bool(mux_text, &mux)) {
         error_set(err, "mux=%s is neither on nor off", mux_text);
     } else {
-        if (kind && path) {
+        if (kind && !strcmp(kind, "socket")) {
+            socket_spec(text, spec, sizeof(spec));
+        } else if (kind && path) {
             snprintf(spec, sizeof(spec), "%s:%s", kind, path);
         } else {
             snprintf(spec, sizeof(spec), "%s", kind ? kind : "");
         }
-        ok = add_chardev(p, id, spec, mux, err) != NULL;
+        ok = setup_add_chardev(p, id, spec, mux, err) != NULL;
     }
     free(unknown);
     free(kind);
@@ -125,9 +163,13 @@ bool setup_chardevs(struct program *p, struct error *err)
             return false;
         }
     }
-    /* With the debugger on the standard input and output, they are not there for others. */
-    if (!o->serials.n && !o->nodefaults && !(o->gdb && !strncmp(o->gdb, "stdio", 5))) {
-        o->serials.item[o->serials.n++] = o->monitor ? "stdio" : "mon:stdio";
+    if (!o->serials.n && !o->nodefaults) {
+        /* With the debugger or QMP on the standard input and output, they are not there for others. */
+        bool taken = o->gdb && !strncmp(o->gdb, "stdio", 5);
+        for (unsigned i = 0; i < o->qmps.n; i++) {
+            taken |= !strcmp(o->qmps.item[i], "stdio");
+        }
+        o->serials.item[o->serials.n++] = taken ? "null" : o->monitor ? "stdio" : "mon:stdio";
     }
     for (unsigned i = 0; i < o->serials.n; i++) {
         if (i >= 4) {

@@ -75,6 +75,7 @@ static inline bool x86_model_has(const struct x86_model *m, unsigned f)
 /* -cpu NAME[,+feat][,-feat][,feat=on|off]: a model to be freed by x86_model_free, or NULL. */
 struct x86_model *x86_model_parse(const char *spec, struct error *err);
 void x86_model_free(struct x86_model *m);
+const char *x86_model_name(unsigned n); /* of model number n; NULL: there are no more */
 char *x86_model_help(void); /* -cpu help; free() it */
 
 /* Family, model and stepping as in CPUID.1:EAX and in EDX after reset. */

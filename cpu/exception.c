@@ -295,15 +295,32 @@ static void deliver_long(struct x86_cpu *c, const struct event *e)
     enter_handler(c, &cs, cpl, rip, clear);
 }
 
+static void log_event(struct x86_cpu *c, struct log *log, const struct event *e)
+{
+    static const char *const names[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "",
+                                        "#TS", "#NP", "#SS", "#GP", "#PF", "", "#MF", "#AC", "#MC", "#XM"};
+    bool external = c->delivering >= 0 && (c->delivering & DELIVERING_BENIGN) && e->ext;
+    bool named = !external && !e->check_dpl && e->vector < sizeof(names) / sizeof(names[0]);
+    char symbol[160];
+
+    log_write(log, "cpu%u: %s %02x%s%s error %04x at %04x:%016llx cpl %u cr2 %016llx sp %04x:%016llx%s\n",
+              c->v.index,
+              e->check_dpl ? "software interrupt"
+              : external   ? "interrupt"
+                           : "exception",
+              e->vector, named && *names[e->vector] ? " " : "", named ? names[e->vector] : "",
+              e->has_error ? e->error : 0, c->seg[SEG_CS].sel, (unsigned long long)e->rip, c->cpl,
+              (unsigned long long)c->cr2, c->seg[SEG_SS].sel, (unsigned long long)c->v.reg[X86_RSP],
+              log_symbol(log, c->v.reg[X86_CS_BASE] + e->rip, symbol, sizeof(symbol)));
+}
+
 static void deliver_event(struct x86_cpu *c, const struct event *e)
 {
     struct log *log = c->v.machine ? c->v.machine->log : NULL;
 
-    log_at(log, LOG_INT,
-           "cpu%u: %s %02x error %04x at %04x:%016llx cpl %u cr2 %016llx sp %04x:%016llx\n",
-           c->v.index, e->check_dpl ? "software interrupt" : "interrupt or exception", e->vector,
-           e->has_error ? e->error : 0, c->seg[SEG_CS].sel, (unsigned long long)e->rip, c->cpl,
-           (unsigned long long)c->cr2, c->seg[SEG_SS].sel, (unsigned long long)c->v.reg[X86_RSP]);
+    if (__builtin_expect(log && (log->mask & LOG_INT), 0)) {
+        log_event(c, log, e);
+    }
     if (!(c->cr0 & CR0_PE)) {
         deliver_real(c, e);
     } else if (x86_long_mode(c)) {
@@ -408,6 +425,7 @@ void x86_interrupt(struct x86_cpu *c, uint8_t vector)
     };
 
     c->halted = false;
+    c->interrupts[vector]++;
     c->delivering = vector | DELIVERING_BENIGN;
     deliver_event(c, &e);
 }

@@ -9,6 +9,7 @@
 
 #include "cpu/cpuid.h"
 #include "cpu/far.h"
+#include "host/log.h"
 
 static uint64_t opsize_mask(unsigned opsize)
 {
@@ -170,12 +171,20 @@ static void far_task(struct x86_cpu *c, struct x86_desc *d, unsigned type, enum 
     x86_task_switch(c, &tss, how, (uint32_t)next, flags, 0);
 }
 
+static void log_far(struct x86_cpu *c, const char *what, uint16_t sel, uint64_t off, uint64_t next)
+{
+    log_at(c->v.machine ? c->v.machine->log : NULL, LOG_PCALL,
+           "cpu%u: %s to %04x:%llx, next %04x:%llx cpl %u\n", c->v.index, what, sel,
+           (unsigned long long)off, c->seg[SEG_CS].sel, (unsigned long long)next, c->cpl);
+}
+
 void x86_far_jmp(struct x86_cpu *c, uint16_t sel, uint64_t off, unsigned opsize, uint64_t next)
 {
     struct x86_desc d;
     struct call_target t;
     unsigned type;
 
+    log_far(c, "far jump", sel, off & opsize_mask(opsize), next);
     off &= opsize_mask(opsize);
     if (!x86_protected(c)) {
         real_check_rip(c, off);
@@ -249,6 +258,7 @@ void x86_far_call(struct x86_cpu *c, uint16_t sel, uint64_t off, unsigned opsize
     struct call_target t;
     unsigned type;
 
+    log_far(c, "far call", sel, off & opsize_mask(opsize), next);
     off &= opsize_mask(opsize);
     if (!x86_code64(c)) {
         next = (uint32_t)next;
@@ -357,6 +367,7 @@ void x86_far_ret(struct x86_cpu *c, unsigned opsize, unsigned release)
     x86_stack_current(&st, c, 0);
     rip = x86_stack_pop(&st, opsize);
     sel = (uint16_t)x86_stack_pop(&st, opsize);
+    log_far(c, "far return", sel, rip, c->v.reg[X86_RIP]);
     if (!x86_protected(c)) {
         real_check_rip(c, rip);
         st.sp = (st.sp + release) & st.mask;

@@ -244,6 +244,11 @@ void x86_model_free(struct x86_model *m)
     free(m);
 }
 
+const char *x86_model_name(unsigned n)
+{
+    return n < NMODELS ? models[n].name : NULL;
+}
+
 char *x86_model_help(void)
 {
     char *text = NULL;

@@ -236,6 +236,8 @@ void x86_task_switch(struct x86_cpu *c, const struct x86_desc *tss, enum x86_tas
     uint64_t old_desc = gdt_entry(c, old_sel);
     bool vm;
 
+    log_at(x86_log(c), LOG_PCALL, "cpu%u: task switch from %04x to %04x, next %llx cpl %u\n",
+           c->v.index, old_sel, tss->sel, (unsigned long long)next, c->cpl);
     if (tss->limit < (is32 ? TSS32_MIN_LIMIT : TSS16_MIN_LIMIT)) {
         x86_raise_error(c, EXC_TS, x86_sel_error(tss->sel, ext));
     }

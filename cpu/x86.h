@@ -206,6 +206,7 @@ struct x86_cpu {
         bool noncanonical; /* #GP of the page walk: becomes #SS if the access was to the stack */
     } exc;
     uint64_t pending_dr6; /* data breakpoints hit by the running instruction: #DB at its end */
+    uint64_t interrupts[256]; /* external ones taken, for the monitor; not guest state */
     int delivering; /* vector being delivered, for #DF and triple fault; -1: none */
 
     const struct x86_model *model;

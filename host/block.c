@@ -33,6 +33,7 @@ struct block {
     pthread_cond_t cond;
     pthread_cond_t idle;
     struct block_request *head, *tail; /* waiting */
+    struct block_stats stats;
     bool busy, quit; /* busy: the worker has taken a request out of the list */
 };
 
@@ -208,6 +209,10 @@ static void complete(void *opaque)
     struct completion c = *(struct completion *)opaque;
 
     free(opaque);
+    struct block_stats *s = &c.request->block->stats;
+    s->operations[c.request->op]++;
+    s->bytes[c.request->op] += c.request->len;
+    s->failed += c.result != 0;
     c.request->done(c.request, c.result);
 }
 
@@ -397,6 +402,11 @@ uint64_t block_size(const struct block *b)
 bool block_readonly(const struct block *b)
 {
     return b->readonly;
+}
+
+struct block_stats block_get_stats(const struct block *b)
+{
+    return b->stats;
 }
 
 const char *block_id(const struct block *b)

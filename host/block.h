@@ -26,6 +26,11 @@ struct block_request {
     struct block_request *next;
 };
 
+struct block_stats {
+    uint64_t operations[BLOCK_WRITE_ZEROES + 1], bytes[BLOCK_WRITE_ZEROES + 1]; /* by enum block_op */
+    uint64_t failed;
+};
+
 struct block_options {
     const char *id, *file, *format; /* format NULL: raw */
     bool readonly, snapshot;        /* snapshot: writes go to a temporary overlay */
@@ -37,6 +42,7 @@ void block_close(struct block *b); /* waits for requests, flushes */
 uint64_t block_size(const struct block *b); /* bytes */
 bool block_readonly(const struct block *b);
 const char *block_id(const struct block *b);
+struct block_stats block_get_stats(const struct block *b); /* of completed requests; machine lock held */
 void block_submit(struct block *b, struct block_request *r);
 /* Waits until the worker has carried out everything submitted; the calls of done may be still to come. */
 void block_drain(struct block *b);

@@ -7,6 +7,7 @@
 
 static const struct chardev_backend *const backends[] = {
     &chardev_stdio, &chardev_file, &chardev_pipe, &chardev_pty, &chardev_null,
+    &chardev_unix,  &chardev_tcp,  &chardev_fd,
 };
 
 static const struct chardev_backend *find_backend(const char *spec, const char **arg)
@@ -29,7 +30,8 @@ struct chardev *chardev_create(struct mainloop *loop, const char *id, const char
     const struct chardev_backend *be = find_backend(spec, &arg);
 
     if (!be) {
-        error_set(err, "unknown character device '%s' (known: stdio, file:PATH, pipe:PATH, pty, null)",
+        error_set(err, "unknown character device '%s' (known: stdio, file:PATH, pipe:PATH, pty, unix:PATH, "
+                       "tcp:HOST:PORT, null)",
                   spec);
         return NULL;
     }

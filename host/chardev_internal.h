@@ -34,6 +34,7 @@ size_t chardev_room(struct chardev *c);
 void chardev_input(struct chardev *c, const uint8_t *buf, size_t len);
 void chardev_event(struct chardev *c, enum chardev_event ev);
 
-extern const struct chardev_backend chardev_stdio, chardev_file, chardev_pipe, chardev_pty, chardev_null;
+extern const struct chardev_backend chardev_stdio, chardev_file, chardev_pipe, chardev_pty, chardev_null,
+    chardev_unix, chardev_tcp, chardev_fd;
 
 #endif

@@ -1,8 +1,10 @@
 /* The machine's log. */
 #include "host/log.h"
 #include "host/nearest.h"
+#include "host/symbols.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +19,16 @@ static const struct category {
     {"int", LOG_INT, "interrupts and exceptions"},
     {"in_asm", LOG_IN_ASM, "guest code of each block"},
     {"op", LOG_OP, "IR of each block"},
+    {"op_opt", LOG_OP_OPT, "IR of each block after optimization"},
     {"out_asm", LOG_OUT_ASM, "generated host code"},
     {"exec", LOG_EXEC, "each block that is entered by look-up"},
     {"cpu", LOG_CPU, "registers before each block"},
     {"mmu", LOG_MMU, "page walks that fault"},
-    {"pcall", LOG_PCALL, "far calls and task switches"},
+    {"pcall", LOG_PCALL, "far jumps, calls and returns, task switches"},
     {"io", LOG_IO, "port accesses"},
     {"cpu_reset", LOG_RESET, "resets and what ends the machine"},
     {"stats", LOG_STATS, "statistics of the translator at the end"},
+    {"trace:PATTERN", LOG_TRACE, "trace points of devices (-d trace:help lists them)"},
 };
 enum { NCATEGORIES = sizeof(categories) / sizeof(categories[0]) };
 
@@ -38,12 +42,80 @@ static unsigned find(const char *name)
     return strcmp(name, "reset") ? 0 : LOG_RESET;
 }
 
+/* Made by the linker: the trace points of all files. */
+extern const struct trace_point __start_trace_points[] __attribute__((weak));
+extern const struct trace_point __stop_trace_points[] __attribute__((weak));
+
+static size_t count_traces(void)
+{
+    size_t n = (size_t)(__stop_trace_points - __start_trace_points);
+
+    return n < LOG_MAX_TRACES ? n : LOG_MAX_TRACES;
+}
+
+bool log_trace_on(const struct log *log, const struct trace_point *tp)
+{
+    size_t n = (size_t)(tp - __start_trace_points);
+
+    return n < LOG_MAX_TRACES && log->traces[n / 64] >> (n % 64) & 1;
+}
+
+static bool enable_traces(struct log *log, const char *pattern, struct error *err)
+{
+    size_t all = count_traces(), hits = 0;
+
+    for (size_t n = 0; n < all; n++) {
+        if (!fnmatch(pattern, __start_trace_points[n].name, 0)) {
+            log->traces[n / 64] |= UINT64_C(1) << n % 64;
+            hits++;
+        }
+    }
+    log->mask |= LOG_TRACE;
+    if (hits) {
+        return true;
+    }
+    const char *near =
+        nearest_name(pattern, &__start_trace_points[0].name, all, sizeof(struct trace_point));
+    return error_set(err, "no trace point matches '%s'%s%s%s", pattern,
+                     near ? " (did you mean '" : "", near ? near : "",
+                     near ? "'?)" : " (-d trace:help lists them)");
+}
+
+char *log_trace_help(void)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+
+    for (size_t n = 0; n < count_traces(); n++) {
+        fprintf(f, "%-24s %s\n", __start_trace_points[n].name, __start_trace_points[n].format);
+    }
+    fclose(f);
+    return text;
+}
+
+const char *log_symbol(const struct log *log, uint64_t addr, char *buf, size_t size)
+{
+    uint64_t offset;
+    const char *name = log && log->symbols ? symbols_find(log->symbols, addr, &offset) : NULL;
+
+    buf[0] = 0;
+    if (name) {
+        snprintf(buf, size, offset ? " <%s+%#llx>" : " <%s>", name, (unsigned long long)offset);
+    }
+    return buf;
+}
+
 bool log_parse(struct log *log, const char *list, struct error *err)
 {
     char *copy = strdup(list), *save = NULL;
     bool ok = true;
 
     for (char *n = strtok_r(copy, ",", &save); ok && n; n = strtok_r(NULL, ",", &save)) {
+        if (!strncmp(n, "trace:", 6)) {
+            ok = enable_traces(log, n + 6, err);
+            continue;
+        }
         unsigned bit = find(n);
         if (!bit) {
             const char *near =
@@ -76,6 +148,8 @@ void log_close(struct log *log)
         fclose(log->out);
     }
     log->out = NULL;
+    symbols_free(log->symbols);
+    log->symbols = NULL;
 }
 
 char *log_help(void)

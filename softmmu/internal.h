@@ -96,6 +96,7 @@ struct softmmu_cpu {
     unsigned nwatches, watch_cap;
     /* vcpu_thread.c */
     pthread_t thread;
+    atomic_int tid; /* the host's id of it */
     pthread_cond_t cond;
     bool inside, started;
     atomic_bool held; /* by the debugger */

@@ -99,6 +99,7 @@ static void do_reset(struct machine *m)
 {
     bool running = m->state == RUN_RUNNING;
 
+    m->resetting = true;
     machine_set_running(m, false);
     machine_lock(m);
     if (m->reset) {
@@ -108,29 +109,54 @@ static void do_reset(struct machine *m)
     if (running) {
         machine_set_running(m, true);
     }
+    m->resetting = false;
+}
+
+static void tell(struct machine *m, enum machine_event ev, enum machine_cause cause)
+{
+    if (m->event) {
+        m->event(m->event_opaque, ev, cause);
+    }
+}
+
+/* The process will end: said once, although the main loop may ask again. */
+static bool end(struct machine *m, enum machine_cause cause)
+{
+    if (!m->end_told) {
+        m->end_told = true;
+        tell(m, EVENT_SHUTDOWN, cause);
+    }
+    return true;
 }
 
 bool machine_handle_requests(struct machine *m)
 {
     unsigned r = atomic_exchange(&m->requests, 0);
+    enum machine_cause cause = CAUSE_GUEST;
 
+    if (r & (REQUEST_EXIT | REQUEST_SHUTDOWN | REQUEST_RESET)) {
+        cause = atomic_exchange(&m->cause, CAUSE_GUEST);
+    }
     if (r & REQUEST_EXIT) {
-        return true;
+        return end(m, cause);
     }
     if (r & REQUEST_SHUTDOWN) {
         if (!m->no_shutdown) {
-            return true;
+            return end(m, cause);
         }
+        tell(m, EVENT_SHUTDOWN, cause);
         machine_set_running(m, false);
         m->state = RUN_SHUTDOWN;
     }
     if (r & REQUEST_RESET) {
         if (m->no_reboot) {
-            return true;
+            return end(m, cause);
         }
         do_reset(m);
+        tell(m, EVENT_RESET, cause);
     }
     if ((r & REQUEST_POWERDOWN) && m->powerdown) {
+        tell(m, EVENT_POWERDOWN, cause);
         machine_lock(m);
         m->powerdown(m);
         machine_unlock(m);

@@ -38,6 +38,12 @@ enum machine_request { /* asked by anyone, carried out by the main loop */
     REQUEST_DEBUG = 64,    /* a processor stopped for the debugger */
 };
 
+enum machine_cause { /* who asked for the reset or the end */
+    CAUSE_GUEST, CAUSE_QUIT, CAUSE_SIGNAL, CAUSE_HOST_RESET,
+};
+
+enum machine_event { EVENT_STOP, EVENT_RESUME, EVENT_RESET, EVENT_SHUTDOWN, EVENT_POWERDOWN };
+
 enum vcpu_request_bit { /* in vcpu.irq_request, beside the guest's own bits */
     VCPU_REQ_STOP = 32,  /* leave to the run loop */
     VCPU_REQ_FLUSH = 64, /* TLB flush asked for by another thread */
@@ -61,7 +67,15 @@ struct machine {
     atomic_uint requests; /* enum machine_request */
     char reset_reason[160]; /* why the last reset or shutdown was asked for */
     int exit_status;
+    _Atomic enum machine_cause cause; /* set before machine_request by other than the guest */
     bool no_reboot, no_shutdown;
+    bool end_told;  /* EVENT_SHUTDOWN came, the process ends */
+    bool resetting; /* the processors stand still for a moment only */
+
+    /* What happened, for management; main loop's thread, lock not held. May be NULL. */
+    void (*event)(void *opaque, enum machine_event ev, enum machine_cause cause);
+    void *event_opaque;
+    void *control; /* struct program of control/, for its monitors */
 
     void (*wake_main)(void *opaque); /* any thread: makes the main loop look at requests and timers */
     void *wake_opaque;
@@ -94,6 +108,7 @@ bool machine_handle_requests(struct machine *m);
 
 /* Asynchronous requests to a vcpu; any thread. Bits are the guest's (cpu/x86.h). */
 void vcpu_request(struct vcpu *v, unsigned bits); /* sets, and wakes or kicks it */
+int vcpu_thread_id(const struct vcpu *v); /* the host's, 0: not started */
 void vcpu_clear_request(struct vcpu *v, unsigned bits);
 void vcpu_kick(struct vcpu *v); /* makes it leave linked code soon and call ops->poll */
 /* Held: does not run although the machine does. Holding waits until it has left guest code; not with

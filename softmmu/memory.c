@@ -844,14 +844,11 @@ uint64_t ioport_read(struct memory *mem, uint16_t port, unsigned size)
         v |= (m ? mmio_read(m, p - m->base, n) : ones(n)) << 8 * done;
         done += n;
     }
-    log_at(mem->machine->log, LOG_IO, "in  %04x %u -> %llx\n", port, size, (unsigned long long)v);
     return v;
 }
 
 void ioport_write(struct memory *mem, uint16_t port, uint64_t value, unsigned size)
 {
-    log_at(mem->machine->log, LOG_IO, "out %04x %u <- %llx\n", port, size,
-           (unsigned long long)value);
     for (unsigned done = 0; done < size;) {
         uint16_t p = (uint16_t)(port + done);
         unsigned n = same_owner(mem, p, size - done);

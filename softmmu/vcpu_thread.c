@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct vcpu_threads {
     pthread_mutex_t mutex;
@@ -89,6 +90,7 @@ static void *vcpu_main(void *opaque)
     struct vcpu_threads *t = v->machine->threads;
 
     current = v;
+    atomic_store(&v->mmu->tid, gettid());
     pthread_mutex_lock(&t->mutex);
     while (!t->quit) {
         if (!t->running || t->exclusive || atomic_load(&v->mmu->held)) {
@@ -173,6 +175,7 @@ void machine_set_running(struct machine *m, bool running)
     pthread_mutex_unlock(&t->mutex);
 
     machine_lock(m);
+    bool changed = running != (m->state == RUN_RUNNING) && !m->resetting;
     m->state = running ? RUN_RUNNING : RUN_PAUSED;
     clock_set_running(m->clock, running);
     machine_unlock(m);
@@ -181,6 +184,14 @@ void machine_set_running(struct machine *m, bool running)
         pthread_cond_broadcast(&t->go);
         pthread_mutex_unlock(&t->mutex);
     }
+    if (changed && m->event) {
+        m->event(m->event_opaque, running ? EVENT_RESUME : EVENT_STOP, CAUSE_GUEST);
+    }
+}
+
+int vcpu_thread_id(const struct vcpu *v)
+{
+    return atomic_load(&v->mmu->tid);
 }
 
 void vcpu_kick(struct vcpu *v)

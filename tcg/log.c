@@ -16,6 +16,26 @@ void tcg_set_log(struct tcg *t, unsigned bits, FILE *out)
     tcg_flush(t); /* links hide executions, cached blocks are not translated again */
 }
 
+void tcg_set_log_filter(struct tcg *t, const struct tcg_log_range *ranges, unsigned n)
+{
+    t->log_ranges = ranges;
+    t->nlog_ranges = n;
+}
+
+/* Is the block that v is about to run one that the filter lets through? */
+static bool wanted(struct vcpu *v)
+{
+    const struct tcg *t = v->tcg;
+    uint64_t pc = t->nlog_ranges ? v->ops->linear_pc(v) : 0;
+
+    for (unsigned i = 0; i < t->nlog_ranges; i++) {
+        if (pc >= t->log_ranges[i].first && pc <= t->log_ranges[i].last) {
+            return true;
+        }
+    }
+    return !t->nlog_ranges;
+}
+
 static void list_bytes(FILE *out, uint64_t pc, const uint8_t *code, unsigned size)
 {
     for (unsigned i = 0; i < size; i += 16) {
@@ -67,6 +87,9 @@ void tcg_log_ir(struct vcpu *v, const struct translate_request *req, const struc
     unsigned bits = atomic_load(&t->log_bits);
     FILE *out = t->log_out;
 
+    if (!wanted(v)) {
+        return;
+    }
     if ((bits & TCG_LOG_IN_ASM) && !optimized) {
         unsigned code_bits = v->ops->code_bits ? v->ops->code_bits(req->flags) : 0;
 
@@ -94,7 +117,7 @@ void tcg_log_code(struct vcpu *v, const struct tb *tb)
 {
     struct tcg *t = v->tcg;
 
-    if (!(atomic_load_explicit(&t->log_bits, memory_order_relaxed) & TCG_LOG_OUT_ASM)) {
+    if (!(atomic_load_explicit(&t->log_bits, memory_order_relaxed) & TCG_LOG_OUT_ASM) || !wanted(v)) {
         return;
     }
     if (v->exec->list) {
@@ -110,6 +133,9 @@ void tcg_log_exec(struct vcpu *v, const struct tb *tb)
     struct tcg *t = v->tcg;
     unsigned bits = atomic_load(&t->log_bits);
 
+    if (!wanted(v)) {
+        return;
+    }
     if (bits & TCG_LOG_EXEC) {
         fprintf(t->log_out,
                 "Trace %u: pc 0x%" PRIx64 " linear 0x%" PRIx64 " key 0x%" PRIx64 " insns %u\n",

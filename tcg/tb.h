@@ -161,6 +161,8 @@ struct tcg {
 
     atomic_uint log_bits;
     FILE *log_out;
+    const struct tcg_log_range *log_ranges;
+    unsigned nlog_ranges;
 
     struct {
         atomic_uint_fast64_t blocks, guest_bytes, host_bytes, insns, translate_ns, flushes,

@@ -55,6 +55,11 @@ enum {
     TCG_LOG_OP_OPT = 32, /* after the passes */
 };
 void tcg_set_log(struct tcg *t, unsigned bits, FILE *out);
+struct tcg_log_range {
+    uint64_t first, last;
+};
+/* Only blocks that begin at linear addresses in these are logged; n 0: all. Borrowed; before it runs. */
+void tcg_set_log_filter(struct tcg *t, const struct tcg_log_range *ranges, unsigned n);
 
 struct tcg_stats {
     uint64_t blocks, guest_bytes, host_bytes, insns, translate_ns;

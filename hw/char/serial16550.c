@@ -274,6 +274,7 @@ static void serial_write(void *opaque, uint64_t offset, uint64_t value, unsigned
     struct serial *s = opaque;
     uint8_t v = (uint8_t)value;
 
+    log_trace(s->dev.machine->log, serial_write, "register %u <- %02x", (unsigned)offset, v);
     (void)size;
     switch (offset) {
     case 0:

@@ -117,6 +117,7 @@ void fw_cfg_add_file(struct fw_cfg *f, const char *name, const void *data, size_
 
 static void select_item(struct fw_cfg *f, uint16_t key)
 {
+    log_trace(f->dev.machine->log, fw_cfg_select, "%04x", key);
     f->selected = key;
     f->offset = 0;
 }

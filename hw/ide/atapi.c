@@ -516,6 +516,7 @@ void atapi_packet(struct ide_drive *d)
 {
     uint32_t limit = (uint32_t)d->lba2 << 8 | d->lba1;
 
+    log_trace(d->channel->machine->log, atapi_packet, "limit %u", limit);
     /* The byte count limit of this command: even, kept where ATA commands keep their block size. */
     if (limit == 0 || limit == 0xffff) {
         limit = 0xfffe;

@@ -630,6 +630,7 @@ static const struct command {
 
 static void run_command(struct ide_drive *d, uint8_t code)
 {
+    log_trace(d->channel->machine->log, ide_command, "%s command %02x", d->cdrom ? "cdrom" : "disk", code);
     d->channel->irq_pending = false;
     update_irq(d->channel);
     if (d->phase != IDE_IDLE && code != 0x08 && (d->status & ATA_BSY)) {

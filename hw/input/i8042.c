@@ -179,6 +179,7 @@ static void write_ram(struct i8042 *s, unsigned n, uint8_t v)
 
 static void controller_command(struct i8042 *s, uint8_t v)
 {
+    log_trace(s->dev.machine->log, i8042_command, "%02x", v);
     s->command = 0;
     if ((v & 0xe0) == CMD_READ_RAM) {
         answer(s, s->ram[v & 31], false);

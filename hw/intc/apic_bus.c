@@ -92,6 +92,7 @@ static bool send_except(struct machine *m, const struct apic_message *msg, const
 
 bool apic_send(struct machine *m, const struct apic_message *msg)
 {
+    log_trace(m->log, apic_message, "to %x mode %u vector %02x", msg->dest, msg->mode, msg->vector);
     return send_except(m, msg, NULL);
 }
 

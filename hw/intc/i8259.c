@@ -187,6 +187,7 @@ int i8259_ack(struct device *d)
         vector = s->pic[0].base + n;
     }
     update(s);
+    log_trace(d->machine->log, i8259_ack, "vector %02x", vector);
     return vector;
 }
 

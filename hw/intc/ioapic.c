@@ -71,6 +71,7 @@ void ioapic_set_irq(void *opaque, int n, int level)
     uint32_t bit = UINT32_C(1) << n;
     bool rising = level && !(s->lines & bit);
 
+    log_trace(s->dev.machine->log, ioapic_line, "%d level %d", n, level);
     s->lines = level ? s->lines | bit : s->lines & ~bit;
     if (s->table[n] & RTE_LEVEL) {
         service_level(s, (unsigned)n);

@@ -254,6 +254,7 @@ static void latch_status(struct channel *c, uint64_t t)
 
 static void write_control(struct i8254 *s, uint8_t v)
 {
+    log_trace(s->dev.machine->log, i8254_control, "%02x", v);
     uint64_t t = now_ticks(s);
     unsigned n = v >> 6;
 

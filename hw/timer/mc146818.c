@@ -370,6 +370,7 @@ static void rtc_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
 {
     struct mc146818 *s = opaque;
 
+    log_trace(s->dev.machine->log, mc146818_write, "%u <- %02x", (unsigned)offset, (unsigned)value & 255);
     (void)size;
     if (offset) {
         write_reg(s, s->index & 0x7f, (uint8_t)value);

@@ -1,0 +1,553 @@
+/* The monitor looks at memory: expressions, dumps, disassembly, page tables. Nothing here changes
+ * the guest's state; device registers are not read by virtual address. */
+#include "control/disas.h"
+#include "control/monitor_internal.h"
+#include "cpu/system.h"
+#include "softmmu/tlb.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- expressions ---- */
+
+struct reader {
+    struct monitor_call *call;
+    const char *p;
+    struct error *err;
+    unsigned depth;
+};
+
+static bool register_value(struct x86_cpu *c, const char *name, uint64_t *value)
+{
+    static const char *const general[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                            "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+    static const char *const segs[6] = {"es", "cs", "ss", "ds", "fs", "gs"};
+    struct {
+        const char *name;
+        uint64_t value;
+    } others[] = {
+        {"rip", c->v.reg[X86_RIP]},
+        {"eip", (uint32_t)c->v.reg[X86_RIP]},
+        {"pc", c->v.ops->linear_pc(&c->v)},
+        {"eflags", x86_get_eflags(c)},
+        {"rflags", x86_get_eflags(c)},
+        {"cr0", c->cr0},
+        {"cr2", c->cr2},
+        {"cr3", c->cr3},
+        {"cr4", c->cr4},
+        {"efer", c->efer},
+        {"gdtr", c->gdtr.base},
+        {"idtr", c->idtr.base},
+        {"tr", c->tr.base},
+        {"ldtr", c->ldtr.base},
+        {"kernel_gs_base", c->kernel_gs_base},
+    };
+
+    for (unsigned i = 0; i < 16; i++) {
+        if (!strcmp(name, general[i])) {
+            *value = c->v.reg[i];
+            return true;
+        }
+        if (i < 8 && name[0] == 'e' && !strcmp(name + 1, general[i] + 1)) {
+            *value = (uint32_t)c->v.reg[i];
+            return true;
+        }
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        if (!strncmp(name, segs[i], 2) && (!name[2] || !strcmp(name + 2, "_base"))) {
+            *value = name[2] ? c->v.reg[X86_ES_BASE + i] : c->seg[i].sel;
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (!strcmp(name, others[i].name)) {
+            *value = others[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void blanks(struct reader *r)
+{
+    r->p += strspn(r->p, " \t");
+}
+
+static bool sum(struct reader *r, uint64_t *v);
+
+static bool term(struct reader *r, uint64_t *v)
+{
+    char name[32];
+    char *end;
+
+    blanks(r);
+    if (++r->depth > 100) {
+        return error_set(r->err, "the expression is nested too deeply");
+    }
+    if (*r->p == '(') {
+        r->p++;
+        if (!sum(r, v)) {
+            return false;
+        }
+        blanks(r);
+        if (*r->p++ != ')') {
+            r->p--;
+            return error_set(r->err, "')' is missing");
+        }
+    } else if (*r->p == '-' || *r->p == '~' || *r->p == '+') {
+        char op = *r->p++;
+        if (!term(r, v)) {
+            return false;
+        }
+        *v = op == '-' ? -*v : op == '~' ? ~*v : *v;
+    } else if (*r->p == '$') {
+        size_t n = strspn(++r->p, "abcdefghijklmnopqrstuvwxyz0123456789_");
+        struct x86_cpu *cpu = monitor_cpu(r->call);
+        snprintf(name, sizeof(name), "%.*s", (int)n, r->p);
+        r->p += n;
+        if (!cpu || !register_value(cpu, name, v)) {
+            return error_set(r->err, "there is no register '$%s'", name);
+        }
+    } else if (isdigit((unsigned char)*r->p)) {
+        *v = strtoull(r->p, &end, 0);
+        r->p = end;
+    } else {
+        return error_set(
+            r->err,
+            *r->p ? "a number or $register is expected at '%.40s'" : "a number is missing%s", r->p);
+    }
+    r->depth--;
+    return true;
+}
+
+/* Products bind tighter than sums; & | ^ are of the sums' rank. */
+static bool product(struct reader *r, uint64_t *v)
+{
+    if (!term(r, v)) {
+        return false;
+    }
+    for (;;) {
+        uint64_t b;
+        blanks(r);
+        char op = *r->p;
+        if (op != '*' && op != '/' && op != '%') {
+            return true;
+        }
+        r->p++;
+        if (!term(r, &b)) {
+            return false;
+        }
+        if (op != '*' && !b) {
+            return error_set(r->err, "division by zero");
+        }
+        *v = op == '*' ? *v * b : op == '/' ? *v / b : *v % b;
+    }
+}
+
+static bool sum(struct reader *r, uint64_t *v)
+{
+    if (!product(r, v)) {
+        return false;
+    }
+    for (;;) {
+        uint64_t b;
+        blanks(r);
+        char op = *r->p;
+        if (!op || !strchr("+-&|^", op)) {
+            return true;
+        }
+        r->p++;
+        if (!product(r, &b)) {
+            return false;
+        }
+        *v = op == '+'   ? *v + b
+             : op == '-' ? *v - b
+             : op == '&' ? *v & b
+             : op == '|' ? *v | b
+                         : *v ^ b;
+    }
+}
+
+bool monitor_eval(struct monitor_call *c, const char **text, uint64_t *value, struct error *err)
+{
+    struct reader r = {c, *text, err, 0};
+    bool ok = sum(&r, value);
+
+    *text = r.p;
+    return ok;
+}
+
+/* The whole argument is one expression. */
+static bool one_value(struct monitor_call *c, uint64_t *v)
+{
+    struct error err = {0};
+    const char *p = c->arg;
+
+    if (!monitor_eval(c, &p, v, &err)) {
+        fprintf(c->out, "%s\n", err.msg);
+        return false;
+    }
+    p += strspn(p, " \t");
+    if (*p) {
+        fprintf(c->out, "'%s' is left over\n", p);
+    }
+    return !*p;
+}
+
+/* ---- formats: /COUNT, one of x d u o c i s, one of b h w g ---- */
+
+struct format {
+    uint64_t count;
+    char kind;
+    unsigned size;
+};
+
+static bool parse_format(struct monitor_call *c, struct format *f)
+{
+    const char *p = c->fmt;
+    char *end;
+
+    *f = (struct format){1, 'x', 4};
+    if (isdigit((unsigned char)*p)) {
+        f->count = strtoull(p, &end, 10);
+        p = end;
+    }
+    for (; *p; p++) {
+        if (strchr("xduocis", *p)) {
+            f->kind = *p;
+        } else if (strchr("bhwg", *p)) {
+            f->size = *p == 'b' ? 1 : *p == 'h' ? 2 : *p == 'w' ? 4 : 8;
+        } else {
+            fprintf(c->out, "/%s: a count, one of x d u o c i s and one of b h w g are known\n",
+                    c->fmt);
+            return false;
+        }
+    }
+    f->size = f->kind == 'c' || f->kind == 's' ? 1 : f->size;
+    if (f->count < 1 || f->count > 65536) {
+        fprintf(c->out, "/%s: the count must be from 1 to 65536\n", c->fmt);
+        return false;
+    }
+    return true;
+}
+
+static void put_value(FILE *out, const struct format *f, uint64_t v)
+{
+    unsigned bits = 8 * f->size;
+
+    switch (f->kind) {
+    case 'd':
+        fprintf(out, "%" PRId64,
+                bits == 64 ? (int64_t)v : (int64_t)(v << (64 - bits)) >> (64 - bits));
+        break;
+    case 'u':
+        fprintf(out, "%" PRIu64, v);
+        break;
+    case 'o':
+        fprintf(out, "%#" PRIo64, v);
+        break;
+    case 'c':
+    case 's':
+        fprintf(out, v >= 32 && v < 127 && v != '\'' ? "'%c'" : "'\\x%02x'", (int)(v & 255));
+        break;
+    default:
+        fprintf(out, "0x%0*" PRIx64, (int)(2 * f->size), v);
+        break;
+    }
+}
+
+struct memory_view {
+    struct monitor_call *call;
+    bool physical;
+};
+
+static bool fetch(const struct memory_view *m, uint64_t addr, void *buf, uint64_t len)
+{
+    struct x86_cpu *cpu = monitor_cpu(m->call);
+
+    if (m->physical) {
+        return memory_read(m->call->machine->memory, addr, buf, len);
+    }
+    return cpu && vcpu_read_virtual(&cpu->v, addr, buf, len);
+}
+
+static void dump(const struct memory_view *m, uint64_t addr, const struct format *f)
+{
+    FILE *out = m->call->out;
+    unsigned per_line = f->kind == 'c' ? 8 : 16 / f->size;
+
+    per_line = f->kind == 'o' || f->kind == 'd' || f->kind == 'u' ? 4 : per_line;
+    for (uint64_t i = 0; i < f->count; i++, addr += f->size) {
+        uint8_t b[8];
+        uint64_t v = 0;
+        if (i % per_line == 0) {
+            fprintf(out, "%s%016" PRIx64 ":", i ? "\n" : "", addr);
+        }
+        if (!fetch(m, addr, b, f->size)) {
+            fprintf(out, " Cannot access memory");
+            break;
+        }
+        for (unsigned k = 0; k < f->size; k++) {
+            v |= (uint64_t)b[k] << 8 * k;
+        }
+        fputs(" ", out);
+        put_value(out, f, v);
+    }
+    fputs("\n", out);
+}
+
+static void dump_text(const struct memory_view *m, uint64_t addr, const struct format *f)
+{
+    FILE *out = m->call->out;
+    enum { LONGEST = 4096 };
+
+    for (uint64_t i = 0; i < f->count; i++) {
+        uint8_t b = 1;
+        unsigned n = 0;
+        fprintf(out, "%016" PRIx64 ": \"", addr);
+        while (n++ < LONGEST && fetch(m, addr++, &b, 1) && b) {
+            fprintf(out, b >= 32 && b < 127 && b != '"' && b != '\\' ? "%c" : "\\x%02x", b);
+        }
+        fputs("\"\n", out);
+        if (b) {
+            return; /* cut, or memory ended */
+        }
+    }
+}
+
+static void disassemble(const struct memory_view *m, uint64_t addr, uint64_t count)
+{
+    struct x86_cpu *cpu = monitor_cpu(m->call);
+    unsigned bits = cpu && cpu->v.ops->code_bits ? cpu->v.ops->code_bits(cpu->v.tb_flags) : 16;
+    FILE *out = m->call->out;
+
+    while (count--) {
+        uint8_t code[15];
+        unsigned have = 0;
+        char text[128];
+        while (have < sizeof(code) && fetch(m, addr + have, code + have, 1)) {
+            have++;
+        }
+        fprintf(out, "0x%08" PRIx64 ":  ", addr);
+        if (!have) {
+            fputs("Cannot access memory\n", out);
+            break;
+        }
+        unsigned n = disas_insn(bits, addr, code, have, text, sizeof(text));
+        for (unsigned i = 0; i < (n ? n : 1); i++) {
+            fprintf(out, "%02x", code[i]);
+        }
+        fprintf(out, "%*s%s\n", n < 11 ? (int)(22 - 2 * (n ? n : 1)) : 1, "", text);
+        addr += n ? n : 1;
+    }
+}
+
+static void examine(struct monitor_call *c, bool physical)
+{
+    struct memory_view m = {c, physical};
+    struct format f;
+    uint64_t addr;
+
+    if (!parse_format(c, &f) || !one_value(c, &addr)) {
+        return;
+    }
+    if (f.kind == 'i') {
+        disassemble(&m, addr, f.count);
+    } else if (f.kind == 's') {
+        dump_text(&m, addr, &f);
+    } else {
+        dump(&m, addr, &f);
+    }
+}
+
+void monitor_x(struct monitor_call *c)
+{
+    examine(c, false);
+}
+
+void monitor_xp(struct monitor_call *c)
+{
+    examine(c, true);
+}
+
+void monitor_print(struct monitor_call *c)
+{
+    struct format f;
+    uint64_t v;
+
+    if (parse_format(c, &f) && one_value(c, &v)) {
+        f.size = 8;
+        if (f.kind == 'x') {
+            fprintf(c->out, "%#" PRIx64, v);
+        } else {
+            put_value(c->out, &f, f.kind == 'c' ? v & 255 : v);
+        }
+        fputs("\n", c->out);
+    }
+}
+
+void monitor_gva2gpa(struct monitor_call *c)
+{
+    struct x86_cpu *cpu = monitor_cpu(c);
+    struct walk w;
+    uint64_t va;
+
+    if (cpu && one_value(c, &va)) {
+        if (x86_walk(&cpu->v, va, ACCESS_READ, 0, true, &w)) {
+            fprintf(c->out, "gpa: %#" PRIx64 "\n", w.phys | (va & 4095));
+        } else {
+            fputs("Unmapped\n", c->out);
+        }
+    }
+}
+
+/* ---- page tables as a whole ---- */
+
+enum {
+    PAGE_P = 1,
+    PAGE_W = 2,
+    PAGE_U = 4,
+    PAGE_PWT = 8,
+    PAGE_PCD = 16,
+    PAGE_A = 32,
+    PAGE_D = 64,
+    PAGE_PS = 128,
+    PAGE_G = 256
+};
+#define PAGE_NX      UINT64_C(0x8000000000000000)
+#define PAGE_ADDRESS UINT64_C(0x000ffffffffff000)
+enum { MAX_ENTRIES = 4 << 20, MAX_LINES = 100000 };
+
+struct tables {
+    struct monitor_call *call;
+    unsigned entry_size, index_bits; /* 8 and 9, or 4 and 10 */
+    unsigned long entries, lines;
+    void (*page)(struct tables *t, uint64_t va, uint64_t size, uint64_t phys, uint64_t flags);
+    uint64_t start, end, flags; /* info mem: the run so far */
+    bool sign;                  /* addresses above the middle are negative */
+    unsigned width;
+};
+
+/* rights: W, U and not NX must be set on every level. */
+static void walk_table(struct tables *t, uint64_t table, uint64_t va, unsigned level,
+                       uint64_t rights)
+{
+    unsigned shift = 12 + t->index_bits * (level - 1),
+             n = level == 3 && t->width == 32 ? 4 : 1u << t->index_bits;
+    struct memory *mem = t->call->machine->memory;
+    bool pae_top = level == 3 && t->width == 32;
+    uint8_t raw[4096];
+
+    if (!memory_read(mem, table, raw, (uint64_t)n * t->entry_size)) {
+        return;
+    }
+    for (unsigned i = 0; i < n && t->entries < MAX_ENTRIES && t->lines < MAX_LINES; i++) {
+        uint64_t e = 0, here = va | (uint64_t)i << shift;
+        for (unsigned k = 0; k < t->entry_size; k++) {
+            e |= (uint64_t)raw[i * t->entry_size + k] << 8 * k;
+        }
+        t->entries++;
+        if (!(e & PAGE_P)) {
+            continue;
+        }
+        if (t->sign && here >> (t->width - 1) & 1) {
+            here |= ~UINT64_C(0) << (t->width - 1);
+        }
+        uint64_t r =
+            pae_top ? rights : (rights & (e | ~(uint64_t)(PAGE_W | PAGE_U))) | (e & PAGE_NX);
+        bool leaf = level == 1 || (!pae_top && level <= 3 && (e & PAGE_PS));
+        if (leaf) {
+            uint64_t phys = e & PAGE_ADDRESS & ~((UINT64_C(1) << shift) - 1);
+            if (t->entry_size == 4) {
+                phys = level == 2 ? (e & 0xffc00000) | (e & 0x1fe000) << 19 : e & 0xfffff000;
+            }
+            t->page(t, here, UINT64_C(1) << shift, phys,
+                    (e & ~(uint64_t)(PAGE_W | PAGE_U | PAGE_NX)) | r);
+        } else {
+            walk_table(t, t->entry_size == 4 ? e & 0xfffff000 : e & PAGE_ADDRESS, here, level - 1,
+                       r);
+        }
+    }
+}
+
+static void walk_all(struct monitor_call *c, struct tables *t)
+{
+    struct x86_cpu *cpu = monitor_cpu(c);
+
+    t->call = c;
+    if (!cpu || !x86_paging(cpu)) {
+        fputs("PG disabled\n", c->out);
+        return;
+    }
+    bool lma = cpu->efer & EFER_LMA, pae = cpu->cr4 & CR4_PAE;
+    unsigned levels = lma ? (cpu->cr4 & CR4_LA57 ? 5 : 4) : pae ? 3 : 2;
+    t->entry_size = pae ? 8 : 4;
+    t->index_bits = pae ? 9 : 10;
+    t->width = lma ? 12 + 9 * levels : 32;
+    t->sign = lma;
+    walk_table(t,
+               cpu->cr3 & (lma   ? PAGE_ADDRESS
+                           : pae ? 0xffffffe0
+                                 : 0xfffff000),
+               0, levels, PAGE_W | PAGE_U);
+    if (t->entries >= MAX_ENTRIES || t->lines >= MAX_LINES) {
+        fputs("(the rest is left out: the tables are too large)\n", c->out);
+    }
+}
+
+static void list_page(struct tables *t, uint64_t va, uint64_t size, uint64_t phys, uint64_t flags)
+{
+    static const struct {
+        uint64_t bit;
+        char letter;
+    } letters[] = {{PAGE_NX, 'X'},  {PAGE_G, 'G'},   {PAGE_PS, 'P'}, {PAGE_D, 'D'}, {PAGE_A, 'A'},
+                   {PAGE_PCD, 'C'}, {PAGE_PWT, 'T'}, {PAGE_U, 'U'},  {PAGE_W, 'W'}};
+    FILE *out = t->call->out;
+
+    fprintf(out, "%016" PRIx64 ": %016" PRIx64 " ", va, phys);
+    for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
+        bool set = letters[i].bit == PAGE_PS ? size > 4096 : (flags & letters[i].bit) != 0;
+        fputc(set ? letters[i].letter : '-', out);
+    }
+    fputs("\n", out);
+    t->lines++;
+}
+
+void monitor_info_tlb(struct monitor_call *c)
+{
+    struct tables t = {.page = list_page};
+
+    walk_all(c, &t);
+}
+
+static void end_run(struct tables *t)
+{
+    if (t->end != t->start) {
+        fprintf(t->call->out, "%016" PRIx64 "-%016" PRIx64 " %016" PRIx64 " %cr%c%c\n", t->start,
+                t->end, t->end - t->start, t->flags & PAGE_U ? 'u' : '-',
+                t->flags & PAGE_W ? 'w' : '-', t->flags & PAGE_NX ? '-' : 'x');
+        t->lines++;
+    }
+}
+
+static void add_page(struct tables *t, uint64_t va, uint64_t size, uint64_t phys, uint64_t flags)
+{
+    (void)phys;
+    flags &= PAGE_U | PAGE_W | PAGE_NX;
+    if (va != t->end || flags != t->flags || t->start == t->end) {
+        end_run(t);
+        t->start = va;
+        t->flags = flags;
+    }
+    t->end = va + size;
+}
+
+void monitor_info_mem(struct monitor_call *c)
+{
+    struct tables t = {.page = add_page};
+
+    walk_all(c, &t);
+    end_run(&t);
+}

@@ -1,0 +1,7 @@
+# QMP: every command with right, missing, wrong-typed and surplus arguments; events; clients that die.
+: "${DRAGOMAN:=./dragoman}" "${SRC:=../}"
+command -v python3 >/dev/null || {
+    echo "1..0 # SKIP there is no python3"
+    exit 0
+}
+exec timeout 300 python3 "$SRC/tests/control/qmp.py" "$DRAGOMAN" "$SRC"
