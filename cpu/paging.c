@@ -13,6 +13,8 @@
 #include "cpu/system.h"
 #include "softmmu/tlb.h"
 
+#include <endian.h>
+
 enum { /* bits of paging-structure entries */
        PTE_P = 1,
        PTE_W = 2,
@@ -98,9 +100,21 @@ static bool fault_noncanonical(struct walker *w)
 
 /* ---- entries ---- */
 
+static uint64_t load_host64(const uint8_t *p)
+{
+    return le64toh(__atomic_load_n((const uint64_t *)(const void *)p, __ATOMIC_RELAXED));
+}
+
 static uint64_t load_entry(struct walker *w, uint64_t at, unsigned size)
 {
-    return memory_view_load(w->mem, w->view, at & w->c->a20_mask, size);
+    at &= w->c->a20_mask;
+    const uint8_t *p = memory_view_ram(w->mem, w->view, at, size);
+    if (!p) {
+        return memory_view_load(w->mem, w->view, at, size);
+    }
+    return size == 8
+               ? load_host64(p)
+               : le32toh(__atomic_load_n((const uint32_t *)(const void *)p, __ATOMIC_RELAXED));
 }
 
 /* Sets bits in an entry that was read as *entry. False: somebody else changed it meanwhile. */
@@ -237,6 +251,33 @@ static bool walk_32(struct walker *w, struct walk *out)
 
 /* ---- tables of 8-byte entries ---- */
 
+/* The page tables walked last are remembered: an entry of a page directory may be cached by a
+ * processor until something is invalidated (SDM volume 3, 5.10.3), here until any flush of this
+ * vcpu's TLB. Entries that are not present, and large pages, never are. The entry's accessed flag
+ * was set when it was walked. */
+static bool cache_hit(const struct walker *w, const struct page_table_cache *pc)
+{
+    return pc->host && pc->epoch == w->c->v.walk_epoch && pc->va == w->va >> 21 &&
+           pc->cr3 == w->c->cr3 && pc->view == w->view && !w->probe;
+}
+
+static void remember_table(struct walker *w, struct page_table_cache *pc, uint64_t table,
+                           uint64_t rights)
+{
+    uint64_t phys = table & w->c->a20_mask;
+    uint8_t *host = memory_view_ram(w->mem, w->view, phys, 4096);
+
+    *pc = (struct page_table_cache){
+        .epoch = w->c->v.walk_epoch,
+        .cr3 = w->c->cr3,
+        .va = w->va >> 21,
+        .phys = phys,
+        .rights = rights,
+        .host = host,
+        .view = w->view,
+    };
+}
+
 /* Walks from the table at `table` on; its entries each map 1 << shift bytes. */
 static bool walk_64(struct walker *w, uint64_t table, unsigned shift, struct walk *out)
 {
@@ -244,7 +285,24 @@ static bool walk_64(struct walker *w, uint64_t table, unsigned shift, struct wal
     bool gib = x86_model_has(c->model, X86F_PDPE1GB);
     uint64_t both = PTE_U | PTE_W, nx = 0;
     struct leaf l = {.size = 8};
+    struct page_table_cache *pc = &c->page_table;
 
+    if (cache_hit(w, pc)) {
+        unsigned at = (w->va >> 12 & 0x1ff) << 3;
+        uint64_t entry = load_host64(pc->host + at);
+        if (!(entry & PTE_P)) {
+            return fault(w, 0);
+        }
+        if (entry & w->reserved) {
+            return fault(w, PF_P | PF_RSVD);
+        }
+        l.at = pc->phys | at;
+        l.entry = entry;
+        l.page_size = 4096;
+        l.phys = entry & ADDRESS_BITS;
+        l.rights = (pc->rights & entry & (PTE_U | PTE_W)) | ((pc->rights | entry) & PTE_NX);
+        return finish(w, &l, out);
+    }
     for (;; shift -= 9) {
         uint64_t at = table | (w->va >> shift & 0x1ff) << 3, entry = load_entry(w, at, 8);
         bool large = (entry & PTE_PS) && (shift == 21 || (shift == 30 && gib));
@@ -275,6 +333,9 @@ static bool walk_64(struct walker *w, uint64_t table, unsigned shift, struct wal
             return false;
         }
         table = entry & ADDRESS_BITS;
+        if (shift == 21 && !w->probe) {
+            remember_table(w, pc, table, (both & (PTE_U | PTE_W)) | nx);
+        }
     }
 }
 

@@ -29,6 +29,7 @@ struct range { /* [start, end) of a view */
 struct view {
     struct view *next; /* retired ones */
     unsigned n;
+    _Atomic unsigned hint; /* the range found last: nearly always the right one again */
     struct range range[];
 };
 
@@ -55,10 +56,10 @@ enum {
 
 struct tlb_ext { /* beside each tlb_entry: what the slow path knows */
     uint64_t va, phys;
-    uint8_t flags;
-    uint8_t shift;   /* log2 of the guest's page size */
     struct ram *ram; /* RAM and ROM: the block and the page number in it */
     uint32_t ram_page;
+    uint8_t flags;
+    uint8_t shift; /* log2 of the guest's page size */
 };
 
 enum { TLB_LOG = 512, TLB_SETS = 8, MAX_WATCHES = 64 };

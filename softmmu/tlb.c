@@ -21,9 +21,8 @@ static void clear_entry(struct tlb_table *t, unsigned i)
 {
     uint64_t none = tlb_no_tag(i);
 
-    t->entry[i] = (struct tlb_entry){none, none, none, NULL};
-    t->ext[i].flags = 0;
-    t->ext[i].va = none;
+    t->entry[i].rtag = t->entry[i].wtag = t->entry[i].xtag = none;
+    t->ext[i].flags = 0; /* nothing else of it means anything now */
 }
 
 static void table_create(struct tlb_table *t)
@@ -35,12 +34,22 @@ static void table_create(struct tlb_table *t)
     }
 }
 
+/* Called by every flush: what is derived from page tables beside the TLB is stale. */
+static void mapping_changed(struct vcpu *v)
+{
+    v->walk_epoch++;
+    tcg_mapping_changed(v);
+}
+
 static void table_flush(struct tlb_table *t, bool keep_global)
 {
     unsigned n = t->all ? TLB_SIZE : t->nlog, kept = 0;
     bool all = t->all;
 
     if (!t->entry) {
+        return;
+    }
+    if (!n) {
         return;
     }
     t->all = false;
@@ -105,7 +114,7 @@ void tlb_destroy(struct vcpu *v)
 
 void tlb_flush_all(struct vcpu *v)
 {
-    tcg_mapping_changed(v);
+    mapping_changed(v);
     for (unsigned n = 0; n < TLB_SETS; n++) {
         set_flush(&v->mmu->set[n], false);
         v->mmu->set[n].used = n == v->mmu->current;
@@ -114,7 +123,7 @@ void tlb_flush_all(struct vcpu *v)
 
 void tlb_flush_nonglobal(struct vcpu *v)
 {
-    tcg_mapping_changed(v);
+    mapping_changed(v);
     set_flush(&v->mmu->set[v->mmu->current], true);
 }
 
@@ -143,7 +152,7 @@ static void table_flush_page(struct tlb_table *t, uint64_t va, bool only_global)
 
 void tlb_flush_page(struct vcpu *v, uint64_t va)
 {
-    tcg_mapping_changed(v);
+    mapping_changed(v);
     for (unsigned n = 0; n < TLB_SETS; n++) {
         for (unsigned c = 0; c < TLB_NCTX; c++) {
             table_flush_page(&v->mmu->set[n].table[c], va, n != v->mmu->current);
@@ -165,7 +174,7 @@ void tlb_flush_asid(struct vcpu *v, unsigned asid, bool keep_global)
 {
     struct tlb_set *s = find_set(v, asid);
 
-    tcg_mapping_changed(v);
+    mapping_changed(v);
     if (s) {
         set_flush(s, keep_global);
     }
@@ -175,7 +184,7 @@ void tlb_flush_page_asid(struct vcpu *v, unsigned asid, uint64_t va)
 {
     struct tlb_set *s = find_set(v, asid);
 
-    tcg_mapping_changed(v);
+    mapping_changed(v);
     for (unsigned c = 0; s && c < TLB_NCTX; c++) {
         table_flush_page(&s->table[c], va, false);
     }
@@ -186,7 +195,7 @@ void tlb_switch(struct vcpu *v, unsigned asid, bool keep)
     struct tlb_set *s = find_set(v, asid);
     unsigned oldest = 0;
 
-    tcg_mapping_changed(v);
+    mapping_changed(v);
     if (s) {
         if (!keep) {
             set_flush(s, true);
@@ -269,7 +278,10 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, con
     if (w->write && w->read && !r->map->readonly) {
         /* First say that a write tag may exist, then look for code: protect_code does it the other
          * way round, so that one of the two sees the other. */
-        atomic_fetch_or((_Atomic uint8_t *)&ram->page_flags[x->ram_page], PAGE_WRITE_TAG);
+        _Atomic uint8_t *flags = (_Atomic uint8_t *)&ram->page_flags[x->ram_page];
+        if (!(atomic_load(flags) & PAGE_WRITE_TAG)) {
+            atomic_fetch_or(flags, PAGE_WRITE_TAG);
+        }
         if (!atomic_load((_Atomic uint64_t *)&ram->code_map[x->ram_page])) {
             e->wtag = page;
         }

@@ -198,6 +198,7 @@ struct vcpu {
     struct softmmu_cpu *mmu;  /* softmmu's per-vcpu part (TLB contexts, ...) */
     struct machine *machine;
     unsigned index;
+    uint64_t walk_epoch; /* counts flushes: what a page walk remembers is good within one */
 };
 
 /* Leaves a helper or a slow path: restores the guest state of the faulting instruction, then
