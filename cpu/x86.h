@@ -154,7 +154,7 @@ struct x86_platform {
 struct page_table_cache {
     uint64_t epoch; /* of struct vcpu: good as long as it is the same */
     uint64_t cr3, va; /* va: >> 21 */
-    uint64_t phys, rights;
+    uint64_t rights, reserved;
     const uint8_t *host; /* NULL: none */
     unsigned view;
 };

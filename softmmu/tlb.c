@@ -115,6 +115,7 @@ void tlb_destroy(struct vcpu *v)
 void tlb_flush_all(struct vcpu *v)
 {
     mapping_changed(v);
+    v->mmu->piece.ram = NULL;
     for (unsigned n = 0; n < TLB_SETS; n++) {
         set_flush(&v->mmu->set[n], false);
         v->mmu->set[n].used = n == v->mmu->current;
@@ -248,11 +249,27 @@ static bool watched(const struct vcpu *v, uint64_t page)
     return false;
 }
 
-static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, const struct range *r,
-                     const struct walk *w, uint64_t page)
+/* The RAM or ROM that holds all of the page at phys, or NULL. */
+static const struct ram_piece *find_piece(struct vcpu *v, uint64_t phys)
 {
-    struct ram *ram = r && r->start <= w->phys && r->end - w->phys >= 4096 ? r->map->ram : NULL;
+    struct ram_piece *p = &v->mmu->piece;
 
+    if (p->ram && phys >= p->start && phys < p->end && p->end - phys >= 4096) {
+        return p;
+    }
+    const struct range *r = memory_find(v->machine->memory, v->mmu->view, phys);
+    if (!r || !r->map->ram || r->end - phys < 4096) {
+        return NULL;
+    }
+    *p = (struct ram_piece){r->start, r->end, r->map->ram,
+                            r->map->ram_offset + (r->start - r->map->base), r->map->readonly};
+    return p;
+}
+
+static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x,
+                     const struct ram_piece *r, const struct walk *w, uint64_t page)
+{
+    struct ram *ram = r ? r->ram : NULL;
     uint64_t none = tlb_no_tag(page >> 12 & TLB_MASK);
 
     *e = (struct tlb_entry){none, none, none, NULL};
@@ -261,10 +278,10 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, con
         x->flags |= EXT_IO;
         return;
     }
-    uint64_t offset = r->map->ram_offset + (w->phys - r->map->base);
+    uint64_t offset = r->offset + (w->phys - r->start);
     x->ram_page = (uint32_t)(offset >> 12);
     e->page = ram->host + offset;
-    x->flags |= r->map->readonly ? EXT_ROM : 0;
+    x->flags |= r->readonly ? EXT_ROM : 0;
     if (w->fetch) {
         e->xtag = page;
     }
@@ -275,7 +292,7 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, con
     if (w->read) {
         e->rtag = page;
     }
-    if (w->write && w->read && !r->map->readonly) {
+    if (w->write && w->read && !r->readonly) {
         /* First say that a write tag may exist, then look for code: protect_code does it the other
          * way round, so that one of the two sees the other. */
         _Atomic uint8_t *flags = (_Atomic uint8_t *)&ram->page_flags[x->ram_page];
@@ -319,19 +336,8 @@ bool tlb_fill(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool p
     x->flags = (uint8_t)(EXT_VALID | (w.read ? EXT_READ : 0) | (w.write ? EXT_WRITE : 0) |
                          (w.fetch ? EXT_FETCH : 0) | (w.global ? EXT_GLOBAL : 0));
     t->large |= x->shift > 12;
-    set_tags(v, &t->entry[i], x, memory_find(v->machine->memory, v->mmu->view, x->phys), &w, page);
+    set_tags(v, &t->entry[i], x, find_piece(v, x->phys), &w, page);
     return true;
-}
-
-struct tlb_ext *tlb_get(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx)
-{
-    static const uint8_t need[] = {EXT_READ, EXT_WRITE, EXT_FETCH};
-    struct tlb_ext *x = &tlb_table(v, ctx)->ext[va >> 12 & TLB_MASK];
-
-    if (x->va != (va & ~UINT64_C(4095)) || !(x->flags & EXT_VALID) || !(x->flags & need[acc])) {
-        tlb_fill(v, va, acc, ctx, false);
-    }
-    return x;
 }
 
 /* ---- translated code on pages (tcg_host_ops) ---- */
