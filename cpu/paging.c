@@ -13,6 +13,8 @@
 #include "cpu/system.h"
 #include "softmmu/tlb.h"
 
+#include <endian.h>
+
 enum { /* bits of paging-structure entries */
        PTE_P = 1,
        PTE_W = 2,
@@ -51,7 +53,7 @@ struct walker {
 
 /* ---- failure ---- */
 
-static bool fault(struct walker *w, uint32_t error)
+static __attribute__((noinline, cold)) bool fault(struct walker *w, uint32_t error)
 {
     struct x86_cpu *c = w->c;
 
@@ -80,7 +82,7 @@ static bool fault(struct walker *w, uint32_t error)
     return false;
 }
 
-static bool fault_noncanonical(struct walker *w)
+static __attribute__((noinline, cold)) bool fault_noncanonical(struct walker *w)
 {
     struct x86_cpu *c = w->c;
 
@@ -98,19 +100,29 @@ static bool fault_noncanonical(struct walker *w)
 
 /* ---- entries ---- */
 
+static uint64_t load_host64(const uint8_t *p)
+{
+    return le64toh(__atomic_load_n((const uint64_t *)(const void *)p, __ATOMIC_RELAXED));
+}
+
 static uint64_t load_entry(struct walker *w, uint64_t at, unsigned size)
 {
-    return memory_view_load(w->mem, w->view, at & w->c->a20_mask, size);
+    at &= w->c->a20_mask;
+    const uint8_t *p = memory_view_ram(w->mem, w->view, at, size);
+    if (!p) {
+        return memory_view_load(w->mem, w->view, at, size);
+    }
+    return size == 8
+               ? load_host64(p)
+               : le32toh(__atomic_load_n((const uint32_t *)(const void *)p, __ATOMIC_RELAXED));
 }
 
 /* Sets bits in an entry that was read as *entry. False: somebody else changed it meanwhile. */
-static bool set_bits(struct walker *w, uint64_t at, unsigned size, uint64_t *entry, uint64_t bits)
+static __attribute__((noinline)) bool change_bits(struct walker *w, uint64_t at, unsigned size,
+                                                  uint64_t *entry, uint64_t bits)
 {
     uint64_t seen;
 
-    if (w->probe || (*entry & bits) == bits) {
-        return true;
-    }
     at &= w->c->a20_mask;
     if (!memory_view_cmpxchg(w->mem, w->view, at, *entry, *entry | bits, size, &seen)) {
         if (seen != *entry) {
@@ -123,6 +135,12 @@ static bool set_bits(struct walker *w, uint64_t at, unsigned size, uint64_t *ent
     return true;
 }
 
+static inline bool set_bits(struct walker *w, uint64_t at, unsigned size, uint64_t *entry,
+                            uint64_t bits)
+{
+    return w->probe || (*entry & bits) == bits || change_bits(w, at, size, entry, bits);
+}
+
 /* ---- the end of a walk: rights ---- */
 
 struct leaf {
@@ -133,22 +151,32 @@ struct leaf {
     uint64_t rights; /* U and W: AND over all levels; NX: OR */
 };
 
-static bool finish(struct walker *w, struct leaf *l, struct walk *out)
+/* rights: U and W, ANDed over all levels, and NX, ORed. */
+static inline void allow(const struct x86_cpu *c, bool user, bool smap, uint64_t rights, bool *read,
+                         bool *write, bool *fetch)
+{
+    bool upage = rights & PTE_U, wpage = rights & PTE_W, nx = rights & PTE_NX;
+
+    if (user) {
+        *read = upage;
+        *write = upage && wpage;
+        *fetch = upage && !nx;
+    } else {
+        *read = !(upage && smap);
+        *write = *read && (wpage || !(c->cr0 & CR0_WP));
+        *fetch = !nx && !(upage && (c->cr4 & CR4_SMEP));
+    }
+}
+
+static inline __attribute__((always_inline)) bool finish(struct walker *w, struct leaf *l,
+                                                         struct walk *out)
 {
     struct x86_cpu *c = w->c;
-    bool upage = l->rights & PTE_U, wpage = l->rights & PTE_W, nx = l->rights & PTE_NX;
+    bool upage = l->rights & PTE_U;
     bool read, write, fetch;
     uint32_t error = PF_P;
 
-    if (w->user) {
-        read = upage;
-        write = upage && wpage;
-        fetch = upage && !nx;
-    } else {
-        read = !(upage && w->smap);
-        write = read && (wpage || !(c->cr0 & CR0_WP));
-        fetch = !nx && !(upage && (c->cr4 & CR4_SMEP));
-    }
+    allow(c, w->user, w->smap, l->rights, &read, &write, &fetch);
     if ((c->cr4 & CR4_PKE) && upage && (c->efer & EFER_LMA)) {
         unsigned key = (unsigned)(l->entry >> 59) & 15, pk = c->pkru >> (2 * key) & 3;
         bool no_write = (pk & 2) && (w->user || (c->cr0 & CR0_WP));
@@ -199,7 +227,7 @@ static uint64_t pse_address(const struct x86_cpu *c, uint64_t pde, bool *bad)
     return phys;
 }
 
-static bool walk_32(struct walker *w, struct walk *out)
+static __attribute__((noinline)) bool walk_32(struct walker *w, struct walk *out)
 {
     struct x86_cpu *c = w->c;
     uint32_t va = (uint32_t)w->va;
@@ -237,22 +265,37 @@ static bool walk_32(struct walker *w, struct walk *out)
 
 /* ---- tables of 8-byte entries ---- */
 
+/* The page tables walked last are remembered: an entry of a page directory may be cached by a
+ * processor until something is invalidated (SDM volume 3, 5.10.3), here until any flush of this
+ * vcpu's TLB. Entries that are not present, and large pages, never are. The entry's accessed flag
+ * was set when it was walked. */
+static void remember_table(struct walker *w, struct page_table_cache *pc, uint64_t table,
+                           uint64_t rights)
+{
+    uint64_t phys = table & w->c->a20_mask;
+    uint8_t *host = memory_view_ram(w->mem, w->view, phys, 4096);
+
+    *pc = (struct page_table_cache){
+        .epoch = w->c->v.walk_epoch,
+        .cr3 = w->c->cr3,
+        .va = w->va >> 21,
+        .rights = rights,
+        .reserved = w->reserved,
+        .host = host,
+        .view = w->view,
+    };
+}
+
 /* Walks from the table at `table` on; its entries each map 1 << shift bytes. */
-static bool walk_64(struct walker *w, uint64_t table, unsigned shift, struct walk *out)
+static inline __attribute__((always_inline)) bool walk_64(struct walker *w, uint64_t table,
+                                                          unsigned shift, struct walk *out)
 {
     struct x86_cpu *c = w->c;
     bool gib = x86_model_has(c->model, X86F_PDPE1GB);
     uint64_t both = PTE_U | PTE_W, nx = 0;
     struct leaf l = {.size = 8};
-    struct x86_walk_cache *cache = &c->walk_cache[w->va >> 21 & 7];
-    uint64_t tag = (w->va >> 21) << 1 | (w->view != VIEW_NORMAL);
+    struct page_table_cache *pc = &c->page_table;
 
-    if (cache->epoch == c->v.mapping_epoch && cache->tag == tag) {
-        shift = 12;
-        table = cache->table;
-        both = cache->both;
-        nx = cache->nx;
-    }
     for (;; shift -= 9) {
         uint64_t at = table | (w->va >> shift & 0x1ff) << 3, entry = load_entry(w, at, 8);
         bool large = (entry & PTE_PS) && (shift == 21 || (shift == 30 && gib));
@@ -284,12 +327,12 @@ static bool walk_64(struct walker *w, uint64_t table, unsigned shift, struct wal
         }
         table = entry & ADDRESS_BITS;
         if (shift == 21 && !w->probe) {
-            *cache = (struct x86_walk_cache){c->v.mapping_epoch, tag, table, both, nx};
+            remember_table(w, pc, table, (both & (PTE_U | PTE_W)) | nx);
         }
     }
 }
 
-static bool walk_pae(struct walker *w, struct walk *out)
+static __attribute__((noinline)) bool walk_pae(struct walker *w, struct walk *out)
 {
     uint64_t pdpte = w->c->pdpte[w->va >> 30 & 3];
 
@@ -300,8 +343,51 @@ static bool walk_pae(struct walker *w, struct walk *out)
     return walk_64(w, pdpte & ADDRESS_BITS, 21, out);
 }
 
+/* The usual case: a 4 KiB page of the page table walked last, with nothing to refuse and nothing to
+ * change. All else is left to the full walk. That the epoch is the same says that the mode is, too.
+ */
+static inline bool quick_walk(const struct x86_cpu *c, uint64_t va, enum access acc, unsigned ctx,
+                              struct walk *out)
+{
+    const struct page_table_cache *pc = &c->page_table;
+    uint64_t entry, want = PTE_P | PTE_A | (acc == ACCESS_WRITE ? PTE_D : 0);
+    bool read, write, fetch;
+
+    if (pc->va != va >> 21 || pc->epoch != c->v.walk_epoch || !pc->host || pc->cr3 != c->cr3 ||
+        pc->view != (c->in_smm ? VIEW_SMM : VIEW_NORMAL) || (c->cr4 & CR4_PKE)) {
+        return false;
+    }
+    entry = load_host64(pc->host + ((va >> 12 & 0x1ff) << 3));
+    if ((entry & want) != want || (entry & pc->reserved)) {
+        return false;
+    }
+    allow(c, ctx == 1, ctx == 0 && (c->cr4 & CR4_SMAP),
+          (pc->rights & entry & (PTE_U | PTE_W)) | ((pc->rights | entry) & PTE_NX), &read, &write,
+          &fetch);
+    if (!(acc == ACCESS_READ ? read : acc == ACCESS_WRITE ? write : fetch)) {
+        return false;
+    }
+    out->phys = entry & ADDRESS_BITS & c->a20_mask;
+    out->page_size = 4096;
+    out->read = read;
+    out->write = write && (entry & PTE_D);
+    out->fetch = fetch;
+    out->global = (entry & PTE_G) && (c->cr4 & CR4_PGE);
+    return true;
+}
+
+static __attribute__((noinline)) bool full_walk(struct vcpu *v, uint64_t va, enum access acc,
+                                                unsigned ctx, bool probe, struct walk *out);
+
 bool x86_walk(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool probe,
               struct walk *out)
+{
+    return (!probe && quick_walk(x86_cpu(v), va, acc, ctx, out)) ||
+           full_walk(v, va, acc, ctx, probe, out);
+}
+
+static bool full_walk(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool probe,
+                      struct walk *out)
 {
     struct x86_cpu *c = x86_cpu(v);
     struct walker w = {

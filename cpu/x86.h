@@ -152,6 +152,15 @@ struct x86_platform {
     void (*smm_changed)(void *opaque, struct x86_cpu *c, bool in_smm);
 };
 
+/* The page table that the last page walk ended in; see cpu/paging.c. */
+struct page_table_cache {
+    uint64_t epoch; /* of struct vcpu: good as long as it is the same */
+    uint64_t cr3, va; /* va: >> 21 */
+    uint64_t rights, reserved;
+    const uint8_t *host; /* NULL: none */
+    unsigned view;
+};
+
 struct x86_cpu {
     struct vcpu v; /* must be first */
 
@@ -160,11 +169,7 @@ struct x86_cpu {
     struct x86_dtr gdtr, idtr;
     uint64_t cr0, cr2, cr3, cr4, xcr0;
     uint64_t pdpte[4]; /* loaded by CR3 writes in PAE mode */
-    /* Page tables that walks found lately (SDM volume 3, 4.10.3), good while v.mapping_epoch stays. */
-    struct x86_walk_cache {
-        uint64_t epoch, tag; /* tag: address >> 21 and the memory view */
-        uint64_t table, both, nx;
-    } walk_cache[8];
+    struct page_table_cache page_table;
     uint64_t dr[8];
     uint32_t eflags; /* all but status flags and DF; bit 1 set */
     uint8_t cpl;

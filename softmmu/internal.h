@@ -3,6 +3,7 @@
 #define SOFTMMU_INTERNAL_H
 
 #include "softmmu/memory.h"
+#include "softmmu/tlb.h"
 #include "tcg/vcpu.h"
 
 #include <pthread.h>
@@ -29,7 +30,7 @@ struct range { /* [start, end) of a view */
 struct view {
     struct view *next; /* retired ones */
     unsigned n;
-    unsigned main; /* index of the largest range of RAM: nearly everything is there */
+    _Atomic unsigned hint; /* the range found last: nearly always the right one again */
     struct range range[];
 };
 
@@ -56,10 +57,10 @@ enum {
 
 struct tlb_ext { /* beside each tlb_entry: what the slow path knows */
     uint64_t va, phys;
-    uint8_t flags;
-    uint8_t shift;   /* log2 of the guest's page size */
     struct ram *ram; /* RAM and ROM: the block and the page number in it */
     uint32_t ram_page;
+    uint8_t flags;
+    uint8_t shift; /* log2 of the guest's page size */
 };
 
 enum { TLB_LOG = 512, TLB_SETS = 8 };
@@ -87,7 +88,15 @@ struct watch {
     void *tag;
 };
 
+struct ram_piece { /* a range of RAM or ROM */
+    uint64_t start, end;
+    struct ram *ram;
+    uint64_t offset; /* in ram, of start */
+    bool readonly;
+};
+
 struct softmmu_cpu {
+    struct ram_piece piece; /* of the last fill; good until everything is flushed */
     struct tlb_set set[TLB_SETS];
     unsigned current;
     uint64_t clock;
@@ -107,8 +116,19 @@ static inline struct tlb_table *tlb_table(struct vcpu *v, unsigned ctx)
     return &v->mmu->set[v->mmu->current].table[ctx];
 }
 
-/* The entry of va in ctx, filled for acc (raises). NULL only for probes. */
-struct tlb_ext *tlb_get(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx);
+/* What is known of the page of va in ctx, filled for acc (raises). */
+static inline struct tlb_ext *tlb_get(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx)
+{
+    struct tlb_ext *x = &tlb_table(v, ctx)->ext[va >> 12 & TLB_MASK];
+    unsigned need = EXT_VALID | (acc == ACCESS_READ    ? EXT_READ
+                                 : acc == ACCESS_WRITE ? EXT_WRITE
+                                                       : EXT_FETCH);
+
+    if (x->va != (va & ~UINT64_C(4095)) || (x->flags & need) != need) {
+        tlb_fill(v, va, acc, ctx, false);
+    }
+    return x;
+}
 uint64_t softmmu_granules(unsigned offset, unsigned len); /* bits of code_map for bytes of a page */
 void watch_check(struct vcpu *v, uint64_t va, unsigned size, enum access acc);
 

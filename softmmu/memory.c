@@ -3,8 +3,8 @@
  *
  * Look-ups outside of the lock go through an atomic pointer to an immutable view; replaced views
  * are kept until the memory goes, since a vcpu may still be reading them (changes are rare: PAM,
- * BARs). A look-up is a binary search over the few dozen ranges: it happens on TLB fills and MMIO
- * only. */
+ * BARs). A look-up tries the RAM range that was found last, then searches the few dozen ranges: it
+ * happens on TLB fills and MMIO only. */
 #include "host/le.h"
 #include "softmmu/memory.h"
 #include "host/log.h"
@@ -96,12 +96,6 @@ static struct view *flatten(struct memory *mem, unsigned view)
         }
     }
     free(edge);
-    for (unsigned i = 0; i < v->n; i++) {
-        const struct range *r = &v->range[i], *best = &v->range[v->main];
-        if (r->map->ram && (!best->map->ram || r->end - r->start > best->end - best->start)) {
-            v->main = i;
-        }
-    }
     return v;
 }
 
@@ -147,11 +141,11 @@ void memory_commit(struct memory *mem)
 
 const struct range *memory_find(struct memory *mem, unsigned view, uint64_t phys)
 {
-    const struct view *v = atomic_load_explicit(&mem->view[view], memory_order_acquire);
-    unsigned lo = 0, hi = v->n;
+    struct view *v = atomic_load_explicit(&mem->view[view], memory_order_acquire);
+    unsigned lo = 0, hi = v->n, hint = atomic_load_explicit(&v->hint, memory_order_relaxed);
 
-    if (hi && phys - v->range[v->main].start < v->range[v->main].end - v->range[v->main].start) {
-        return &v->range[v->main];
+    if (hint < hi && phys >= v->range[hint].start && phys < v->range[hint].end) {
+        return &v->range[hint];
     }
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
@@ -160,6 +154,9 @@ const struct range *memory_find(struct memory *mem, unsigned view, uint64_t phys
         } else if (phys >= v->range[mid].end) {
             lo = mid + 1;
         } else {
+            if (v->range[mid].map->ram) {
+                atomic_store_explicit(&v->hint, mid, memory_order_relaxed);
+            }
             return &v->range[mid];
         }
     }
@@ -695,6 +692,14 @@ void memory_discard(struct memory *mem, uint64_t phys, uint64_t len)
 static bool crosses(const struct range *r, uint64_t phys, unsigned size)
 {
     return size > 1 && (r ? r->end - phys < size : (phys & 7) + size > 8);
+}
+
+uint8_t *memory_view_ram(struct memory *mem, unsigned view, uint64_t phys, uint64_t size)
+{
+    const struct range *r = memory_find(mem, view, phys);
+    uint64_t offset;
+
+    return r && r->map->ram && r->end - phys >= size ? ram_at(r, phys, &offset) : NULL;
 }
 
 uint64_t memory_view_load(struct memory *mem, unsigned view, uint64_t phys, unsigned size)

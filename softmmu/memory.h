@@ -106,6 +106,9 @@ void memory_discard(struct memory *mem, uint64_t phys, uint64_t len);
 uint64_t memory_view_load(struct memory *mem, unsigned view, uint64_t phys, unsigned size);
 void memory_view_store(struct memory *mem, unsigned view, uint64_t phys, uint64_t value,
                        unsigned size);
+/* Host address of [phys, phys + size) when all of it is one piece of RAM or ROM, for reading; else
+ * NULL. Good until the vcpu's TLB is flushed. */
+uint8_t *memory_view_ram(struct memory *mem, unsigned view, uint64_t phys, uint64_t size);
 /* Atomic 32/64-bit compare and swap on RAM for accessed/dirty bits; false when it lost the race or
  * when the place is not RAM (then *seen is what a load gives). */
 bool memory_view_cmpxchg(struct memory *mem, unsigned view, uint64_t phys, uint64_t expect,

@@ -6,6 +6,7 @@
 #include "softmmu/tlb.h"
 #include "tcg/tcg.h"
 
+#include <endian.h>
 #include <string.h>
 
 static struct tlb_entry *entry_of(struct vcpu *v, uint64_t va, unsigned ctx)
@@ -123,6 +124,31 @@ static void store_bytes(struct vcpu *v, uint64_t va, const uint8_t *buf, unsigne
     store_page(v, va + first, buf + first, size - first, ctx, y);
 }
 
+/* One load of the access's own size. */
+static uint64_t load_host(const uint8_t *p, unsigned memop)
+{
+    uint64_t q;
+    uint32_t d;
+    uint16_t w;
+    bool sign = memop & MO_SIGN;
+
+    switch (memop & MO_SIZE) {
+    case MO_8:
+        return sign ? (uint64_t)(int8_t)*p : *p;
+    case MO_16:
+        memcpy(&w, p, 2);
+        w = le16toh(w);
+        return sign ? (uint64_t)(int16_t)w : w;
+    case MO_32:
+        memcpy(&d, p, 4);
+        d = le32toh(d);
+        return sign ? (uint64_t)(int32_t)d : d;
+    default:
+        memcpy(&q, p, 8);
+        return le64toh(q);
+    }
+}
+
 uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
 {
     unsigned size = 1u << (memop & MO_SIZE);
@@ -130,20 +156,10 @@ uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
     uint64_t value = 0;
 
     check_align(v, va, memop);
-    if (!crosses(va, size)) { /* nearly always a page that was not in the TLB, and is RAM */
+    if (!crosses(va, size)) { /* nearly always a TLB miss: the value comes straight from RAM */
         const struct tlb_ext *x = tlb_get(v, va, ACCESS_READ, ctx);
-        if (x->ram && !(x->flags & EXT_WATCH) && !(memop & MO_SIGN)) {
-            const uint8_t *p = entry_of(v, va, ctx)->page + (va & 4095);
-            switch (size) {
-            case 1:
-                return *p;
-            case 2:
-                return le_get16(p);
-            case 4:
-                return le_get32(p);
-            default:
-                return le_get64(p);
-            }
+        if (x->ram && !(x->flags & EXT_WATCH)) {
+            return load_host(entry_of(v, va, ctx)->page + (va & 4095), memop);
         }
     }
     load_bytes(v, va, buf, size, ctx);

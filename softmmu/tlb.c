@@ -22,9 +22,8 @@ static void clear_entry(struct tlb_table *t, unsigned i)
 {
     uint64_t none = tlb_no_tag(i);
 
-    t->entry[i] = (struct tlb_entry){none, none, none, NULL};
-    t->ext[i].flags = 0;
-    t->ext[i].va = none;
+    t->entry[i].rtag = t->entry[i].wtag = t->entry[i].xtag = none;
+    t->ext[i].flags = 0; /* nothing else of it means anything now */
 }
 
 static void table_create(struct tlb_table *t)
@@ -47,12 +46,22 @@ static void note_large(struct tlb_table *t, const struct tlb_ext *x)
     }
 }
 
+/* Called by every flush: what is derived from page tables beside the TLB is stale. */
+static void mapping_changed(struct vcpu *v)
+{
+    v->walk_epoch++;
+    tcg_mapping_changed(v);
+}
+
 static void table_flush(struct tlb_table *t, bool keep_global)
 {
     unsigned n = t->all ? TLB_SIZE : t->nlog, kept = 0;
     bool all = t->all;
 
     if (!t->entry) {
+        return;
+    }
+    if (!n) {
         return;
     }
     t->all = false;
@@ -98,7 +107,7 @@ static void make_current(struct vcpu *v, unsigned n)
 void tlb_init(struct vcpu *v)
 {
     v->mmu = must(calloc(1, sizeof(*v->mmu)));
-    v->mapping_epoch = 1;
+    v->walk_epoch = 1;
     make_current(v, 0);
 }
 
@@ -119,7 +128,8 @@ void tlb_destroy(struct vcpu *v)
 
 void tlb_flush_all(struct vcpu *v)
 {
-    tcg_mapping_changed(v);
+    mapping_changed(v);
+    v->mmu->piece.ram = NULL;
     for (unsigned n = 0; n < TLB_SETS; n++) {
         set_flush(&v->mmu->set[n], false);
         v->mmu->set[n].used = n == v->mmu->current;
@@ -128,7 +138,7 @@ void tlb_flush_all(struct vcpu *v)
 
 void tlb_flush_nonglobal(struct vcpu *v)
 {
-    tcg_mapping_changed(v);
+    mapping_changed(v);
     set_flush(&v->mmu->set[v->mmu->current], true);
 }
 
@@ -158,7 +168,7 @@ static void table_flush_page(struct tlb_table *t, uint64_t va, bool only_global)
 
 void tlb_flush_page(struct vcpu *v, uint64_t va)
 {
-    tcg_mapping_changed(v);
+    mapping_changed(v);
     for (unsigned n = 0; n < TLB_SETS; n++) {
         for (unsigned c = 0; c < TLB_NCTX; c++) {
             table_flush_page(&v->mmu->set[n].table[c], va, n != v->mmu->current);
@@ -180,7 +190,7 @@ void tlb_flush_asid(struct vcpu *v, unsigned asid, bool keep_global)
 {
     struct tlb_set *s = find_set(v, asid);
 
-    tcg_mapping_changed(v);
+    mapping_changed(v);
     if (s) {
         set_flush(s, keep_global);
     }
@@ -190,7 +200,7 @@ void tlb_flush_page_asid(struct vcpu *v, unsigned asid, uint64_t va)
 {
     struct tlb_set *s = find_set(v, asid);
 
-    tcg_mapping_changed(v);
+    mapping_changed(v);
     for (unsigned c = 0; s && c < TLB_NCTX; c++) {
         table_flush_page(&s->table[c], va, false);
     }
@@ -201,7 +211,7 @@ void tlb_switch(struct vcpu *v, unsigned asid, bool keep)
     struct tlb_set *s = find_set(v, asid);
     unsigned oldest = 0;
 
-    tcg_mapping_changed(v);
+    mapping_changed(v);
     if (s) {
         if (!keep) {
             set_flush(s, true);
@@ -254,11 +264,27 @@ static bool watched(const struct vcpu *v, uint64_t page)
     return false;
 }
 
-static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, const struct range *r,
-                     const struct walk *w, uint64_t page)
+/* The RAM or ROM that holds all of the page at phys, or NULL. */
+static const struct ram_piece *find_piece(struct vcpu *v, uint64_t phys)
 {
-    struct ram *ram = r && r->start <= w->phys && r->end - w->phys >= 4096 ? r->map->ram : NULL;
+    struct ram_piece *p = &v->mmu->piece;
 
+    if (p->ram && phys >= p->start && phys < p->end && p->end - phys >= 4096) {
+        return p;
+    }
+    const struct range *r = memory_find(v->machine->memory, v->mmu->view, phys);
+    if (!r || !r->map->ram || r->end - phys < 4096) {
+        return NULL;
+    }
+    *p = (struct ram_piece){r->start, r->end, r->map->ram,
+                            r->map->ram_offset + (r->start - r->map->base), r->map->readonly};
+    return p;
+}
+
+static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x,
+                     const struct ram_piece *r, const struct walk *w, uint64_t page)
+{
+    struct ram *ram = r ? r->ram : NULL;
     uint64_t none = tlb_no_tag(page >> 12 & TLB_MASK);
 
     *e = (struct tlb_entry){none, none, none, NULL};
@@ -267,10 +293,10 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, con
         x->flags |= EXT_IO;
         return;
     }
-    uint64_t offset = r->map->ram_offset + (w->phys - r->map->base);
+    uint64_t offset = r->offset + (w->phys - r->start);
     x->ram_page = (uint32_t)(offset >> 12);
     e->page = ram->host + offset;
-    x->flags |= r->map->readonly ? EXT_ROM : 0;
+    x->flags |= r->readonly ? EXT_ROM : 0;
     if (w->fetch) {
         e->xtag = page;
         if (v->machine->debug) {
@@ -284,7 +310,7 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x, con
     if (w->read) {
         e->rtag = page;
     }
-    if (w->write && w->read && !r->map->readonly) {
+    if (w->write && w->read && !r->readonly) {
         /* First say that a write tag may exist, then look for code: protect_code does it the other
          * way round, so that one of the two sees the other. */
         _Atomic uint8_t *flags = (_Atomic uint8_t *)&ram->page_flags[x->ram_page];
@@ -328,19 +354,8 @@ bool tlb_fill(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool p
     x->flags = (uint8_t)(EXT_VALID | (w.read ? EXT_READ : 0) | (w.write ? EXT_WRITE : 0) |
                          (w.fetch ? EXT_FETCH : 0) | (w.global ? EXT_GLOBAL : 0));
     note_large(t, x);
-    set_tags(v, &t->entry[i], x, memory_find(v->machine->memory, v->mmu->view, x->phys), &w, page);
+    set_tags(v, &t->entry[i], x, find_piece(v, x->phys), &w, page);
     return true;
-}
-
-struct tlb_ext *tlb_get(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx)
-{
-    static const uint8_t need[] = {EXT_READ, EXT_WRITE, EXT_FETCH};
-    struct tlb_ext *x = &tlb_table(v, ctx)->ext[va >> 12 & TLB_MASK];
-
-    if (x->va != (va & ~UINT64_C(4095)) || !(x->flags & EXT_VALID) || !(x->flags & need[acc])) {
-        tlb_fill(v, va, acc, ctx, false);
-    }
-    return x;
 }
 
 /* ---- translated code on pages (tcg_host_ops) ---- */

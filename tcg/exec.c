@@ -34,7 +34,6 @@ static void mapping_changed(struct tcg_cpu *tc)
 
 void tcg_mapping_changed(struct vcpu *v)
 {
-    v->mapping_epoch++;
     if (v->tcg_cpu) {
         mapping_changed(v->tcg_cpu);
     }

@@ -191,7 +191,6 @@ struct vcpu {
                                       * CPL 3, else 0): index of tlb[] whose xtag linked code checks */
     atomic_uchar exit_request;       /* leave linked code at the next poll */
     atomic_uint irq_request;         /* pending asynchronous requests, the guest's own bits */
-    uint64_t mapping_epoch;          /* counts tcg_mapping_changed(); starts at 1 */
     const void *const *helpers;      /* executor's: what generated code calls */
     uint8_t host_fp80_flags;         /* executor's: no other exception flags are up in the host's x87 unit */
     struct fpenv fp;                 /* SIMD rounding, masks, accumulated exception flags (MXCSR) */
@@ -209,6 +208,7 @@ struct vcpu {
     struct softmmu_cpu *mmu;  /* softmmu's per-vcpu part (TLB contexts, ...) */
     struct machine *machine;
     unsigned index;
+    uint64_t walk_epoch; /* counts flushes: what a page walk remembers is good within one */
 
     struct pc_entry returns[TLB_NCTX][RETURN_ENTRIES];
     struct pc_entry targets[TLB_NCTX][TARGET_ENTRIES];

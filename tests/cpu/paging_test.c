@@ -14,7 +14,7 @@ static int probe_walk(uint64_t va, enum access acc, unsigned ctx)
 {
     memset(&out, 0, sizeof out);
     c->exc.cr2 = 0xdead;
-    tcg_mapping_changed(&c->v); /* the tests change entries as they like: the INVLPG for that */
+    c->v.walk_epoch++; /* the tests change entries as they like: the INVLPG for that */
     if (x86_walk(&c->v, va, acc, ctx, false, &out)) {
         return -1;
     }
