@@ -7,8 +7,9 @@
 #include "hw/virtio/virtio_serial.h"
 #include "tests/device/virtio_driver.h"
 
-#include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
+#include <fcntl.h>
 
 extern const struct device_type virtio_blk_type, virtio_net_type, virtio_rng_type,
     virtio_balloon_type, virtio_serial_type, virtserialport_type;
@@ -803,8 +804,33 @@ static void test_net(void)
 
 /* ---- balloon and console ---- */
 
+/* QEMU's user-mode emulation, under which the cross build is tested, takes MADV_REMOVE and does nothing: the
+ * pages stay, and only that the neighbours stay too can be checked there. */
+static bool host_removes_pages(void)
+{
+    int fd = memfd_create("probe", 0);
+    char *p = fd >= 0 && ftruncate(fd, 4096) == 0 ? mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+                                                  : MAP_FAILED;
+    bool gone = false;
+
+    if (p != MAP_FAILED) {
+        *p = 1;
+        madvise(p, 4096, MADV_REMOVE);
+        gone = *p == 0;
+        munmap(p, 4096);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (!gone) {
+        printf("# this host does not remove pages by madvise: that they go is not checked\n");
+    }
+    return gone;
+}
+
 static void test_balloon(void)
 {
+    uint64_t kept = host_removes_pages() ? 0 : 0x1111;
     struct error err = {{0}};
     struct device *dev = device_create(b.m, &virtio_balloon_type, "balloon");
     struct driver d;
@@ -827,14 +853,14 @@ static void test_balloon(void)
     put_desc(&d, 0, 0, DRIVER_BUFFERS, 8, 0, 0);
     make_available(&d, 0, 0);
     driver_kick(&d, 0);
-    tap_ok(take_used(&d, 0, &id, &len) && memory_read64(b.m->memory, page) == 0 &&
+    tap_ok(take_used(&d, 0, &id, &len) && memory_read64(b.m->memory, page) == kept &&
                memory_read64(b.m->memory, page + 4096) == 0x1111,
            "balloon: a page is gone, the next is not");
     put_desc(&d, 3, 0, page + 4096 + 8, 2 * 4096, D_WRITE, 0);
     make_available(&d, 3, 0);
     driver_kick(&d, 3);
     tap_ok(take_used(&d, 3, &id, &len) && memory_read64(b.m->memory, page + 4096) == 0x1111 &&
-               memory_read64(b.m->memory, page + 8192) == 0 &&
+               memory_read64(b.m->memory, page + 8192) == kept &&
                memory_read64(b.m->memory, page + 12288) == 0x1111,
            "balloon: of a reported range the whole pages go");
     memory_write16(b.m->memory, DRIVER_BUFFERS, 4);
