@@ -1,5 +1,5 @@
 # Several processors: all come up, topology as asked for, and a stress of what they do to each other
-# (smp-stress.c). SMP_SECONDS and SMP_CPUS make it longer: make check-smp-long.
+# (smp-stress.c). The environment makes it longer: SMP_SECONDS=600 SMP_CPUS=8.
 . "$SRC/tests/boot/lib.sh"
 cpus=${SMP_CPUS:-4}
 seconds=${SMP_SECONDS:-15}
