@@ -1,6 +1,5 @@
 # Debian's cloud kernel to a shell, with several sizes of memory.
 . "$SRC/tests/boot/lib.sh"
-need_guest
 mkdir -p "$work/extra"
 cat >"$work/extra/test.sh" <<'S'
 uname -a
@@ -13,10 +12,8 @@ echo "memory: $(awk '/MemTotal/ {print $2}' /proc/meminfo)"
 [ "$(awk '/MemTotal/ {print $2}' /proc/meminfo)" -lt 5500000 ] || /pattern 4500
 echo "end of test"
 S
-mkdir -p "$work/guest"
-cp -r "$guest/bzImage" "$guest/modules" "$work/guest/"
 gcc -O2 -static -o "$work/extra/pattern" "$SRC/tests/boot/pattern.c"
-GUEST_EXTRA=$work/extra "$SRC/scripts/guest.sh" "$work/guest" >/dev/null
+guest_with "$work/extra"
 boot() { # memory, more arguments
     m=$1
     shift

@@ -1,32 +1,7 @@
 # The same disk as in 50-disk.t behind virtio-blk: SeaBIOS and GRUB boot from it, Linux writes to it with
 # real flushes, and the file system is clean afterwards; also when the emulator is killed.
 . "$SRC/tests/boot/lib.sh"
-PATH=$PATH:/sbin:/usr/sbin
-command -v grub-mkimage >/dev/null && command -v mke2fs >/dev/null || skip_all "grub-mkimage or mke2fs is not installed"
-need_guest
-disk=$work/disk.img
-mkdir -p "$work/root/boot/grub"
-cp "$guest/bzImage" "$guest/initrd.img" "$work/root/boot/"
-cat >"$work/load.cfg" <<'G'
-set root=(hd0,msdos1)
-serial --unit=0 --speed=115200
-terminal_input serial
-terminal_output serial
-echo GRUB is up
-linux /boot/bzImage console=ttyS0 quiet
-initrd /boot/initrd.img
-boot
-G
-truncate -s 96M "$disk"
-printf '2048,,83,*\n' | sfdisk -q "$disk" >/dev/null
-truncate -s 95M "$work/part.img"
-mke2fs -q -t ext4 -O ^metadata_csum,^64bit -d "$work/root" "$work/part.img"
-dd if="$work/part.img" of="$disk" bs=1M seek=1 conv=notrunc status=none
-grub-mkimage -O i386-pc -c "$work/load.cfg" -p /boot/grub -o "$work/core.img" biosdisk part_msdos ext2 serial \
-    terminal echo linux boot
-dd if=/usr/lib/grub/i386-pc/boot.img of="$disk" bs=440 count=1 conv=notrunc status=none
-dd if="$work/core.img" of="$disk" bs=512 seek=1 conv=notrunc status=none
-
+. "$SRC/tests/boot/disk.sh"
 start_guest -m 256 -no-reboot -drive "file=$disk,format=raw,if=virtio,id=root" -device virtio-rng-pci
 wait_for 60 'GRUB is up'
 ok $? "SeaBIOS boots GRUB from the disk"
@@ -53,13 +28,7 @@ ok $? "the driver knows of the cache"
 send 'poweroff\n'
 wait_end 60
 ok $? "poweroff ends with status 0"
-dd if="$disk" of="$work/part.img" bs=1M skip=1 conv=notrunc status=none
-e2fsck -fn "$work/part.img" >"$work/console" 2>&1
-ok $? "the file system is clean afterwards"
-debugfs -R "dump /new $work/new" "$work/part.img" >/dev/null 2>&1
-debugfs -R "dump /sum $work/sum" "$work/part.img" >/dev/null 2>&1
-[ "$(cut -d' ' -f1 "$work/sum")" = "$(sha256sum "$work/new" | cut -d' ' -f1)" ]
-ok $? "and the file holds what was written"
+check_disk
 
 # Killed while it writes: the journal brings the file system back, and what was synced is there.
 start_guest -m 256 -kernel "$guest/bzImage" -initrd "$guest/initrd.img" -append 'console=ttyS0 quiet' \
@@ -76,7 +45,7 @@ sleep 3
 kill -9 "$pid"
 wait "$pid" 2>/dev/null
 pid=
-dd if="$disk" of="$work/part.img" bs=1M skip=1 conv=notrunc status=none
+take_part
 e2fsck -p "$work/part.img" >"$work/console" 2>&1
 e2fsck -fn "$work/part.img" >>"$work/console" 2>&1
 ok $? "after kill -9 the journal is enough"

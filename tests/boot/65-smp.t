@@ -6,11 +6,7 @@ seconds=${SMP_SECONDS:-15}
 command -v gcc >/dev/null || skip_all "no compiler for the guest's program"
 mkdir "$work/extra"
 gcc -O2 -static -pthread -o "$work/extra/smp-stress" "$SRC/tests/boot/smp-stress.c" || skip_all "smp-stress.c does not build here"
-need_guest
-mkdir "$work/guest"
-cp "$guest/bzImage" "$work/guest/"
-cp -r "$guest/modules" "$work/guest/"
-GUEST_EXTRA=$work/extra "$SRC/scripts/guest.sh" "$work/guest" >/dev/null || skip_all "the guest could not be made"
+guest_with "$work/extra"
 start_guest -m 512 -smp "$cpus,sockets=1,cores=$((cpus / 2)),threads=2" -no-reboot -kernel "$work/guest/bzImage" \
     -initrd "$work/guest/initrd.img" -append "console=ttyS0 quiet panic=-1"
 wait_for 120 'is up after'

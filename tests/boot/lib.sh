@@ -78,3 +78,10 @@ wait_end() {
 need_guest() {
     "$SRC/scripts/guest.sh" "$guest" >/dev/null || skip_all "the guest could not be made"
 }
+# guest_with FOLDER: a guest of this test's own in $work/guest, with the folder's files in its RAM disk.
+guest_with() {
+    need_guest
+    mkdir -p "$work/guest"
+    cp -r "$guest/bzImage" "$guest/modules" "$work/guest/"
+    GUEST_EXTRA=$1 "$SRC/scripts/guest.sh" "$work/guest" >/dev/null || skip_all "the guest could not be made"
+}
