@@ -1,6 +1,7 @@
 /* The code cache: where blocks live, how they are found, linked, invalidated and recycled. tb.h
  * tells the life of a block. */
 #include "tcg/tb.h"
+#include "tcg/verify.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -197,6 +198,12 @@ struct tb *tb_containing(struct tcg *t, struct tcg_cpu *tc, uintptr_t host_pc)
 
     if (!host_pc) {
         return NULL;
+    }
+    if (tc->v->verify) {
+        struct tb *running = verify_running(tc->v);
+        if (running && contains(running, host_pc) == 0) {
+            return running;
+        }
     }
     if (tc->scratch_tb && tc->scratch_tb->code && contains(tc->scratch_tb, host_pc) == 0) {
         return tc->scratch_tb;

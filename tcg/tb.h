@@ -65,6 +65,7 @@ struct tb {
     _Atomic(struct tb *) hash_next;
     struct tb *page_next[2];
     struct tb_page *page[2];
+    struct tb *twin; /* verify=on: the interpreter's code of the same IR */
     struct tb_exit *incoming;
     struct tb_exit exits[]; /* nexits */
 };
@@ -201,6 +202,8 @@ unsigned tb_invalidate_range(struct tcg *t, uint64_t phys, uint64_t len);
 void tcg_probe_write(struct vcpu *v, uint64_t va, unsigned size, unsigned ctx);
 void tcg_exclusive_begin(struct vcpu *v);
 void tcg_exclusive_end(struct vcpu *v);
+/* After an unwind: the state becomes that of the instruction which was left. */
+void tcg_settle(struct vcpu *v);
 
 /* atomic.c: atomic accesses at a guest address (they may unwind), or at a host address that the TLB gave.
  * Values are zero-extended; the result is the old one. */
@@ -216,6 +219,8 @@ enum {
 }; /* wants to see every block: no links, no cache */
 void tcg_log_ir(struct vcpu *v, const struct translate_request *req, const struct ir *ir,
                 bool optimized);
+/* The guest's instructions that ir was made of; reads them, which may raise. */
+void tcg_list_guest(struct vcpu *v, const struct translate_request *req, const struct ir *ir, FILE *out);
 void tcg_log_code(struct vcpu *v, const struct tb *tb);
 void tcg_log_exec(struct vcpu *v, const struct tb *tb);
 

@@ -1,5 +1,6 @@
 /* Creation of the translator, vcpus joining it, and its statistics. */
 #include "tcg/tb.h"
+#include "tcg/verify.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -50,8 +51,9 @@ struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
     if (!exec) {
         return NULL;
     }
-    if (opt && opt->verify) {
-        error_set(err, "verify=on needs a code generator to compare with; there is none yet");
+    if (opt && opt->verify && !exec->generates) {
+        error_set(err, "verify=on compares a code generator with the interpreter: '%s' generates no code",
+                  exec->name);
         return NULL;
     }
     t = calloc(1, sizeof(*t));
@@ -104,6 +106,10 @@ bool tcg_attach(struct tcg *t, struct vcpu *v, struct error *err)
         free(tc);
         return error_set(err, "vcpu %u: the translator has room for %u", v->index, TCG_MAX_VCPUS);
     }
+    if (t->opt.verify && !verify_attach(t, v, err)) {
+        free(tc);
+        return false;
+    }
     ir_init(&tc->ir);
     tc->v = v;
     atomic_init(&tc->epoch, UINT64_MAX);
@@ -136,6 +142,7 @@ void tcg_detach(struct vcpu *v)
     }
     *link = tc->next;
     pthread_mutex_unlock(&t->lock);
+    verify_detach(v);
     ir_free(&tc->ir);
     free(tc);
     v->tcg_cpu = NULL;
@@ -194,6 +201,9 @@ char *tcg_describe(struct tcg *t)
     fprintf(out, "unwinds:             %" PRIu64 "\n", (uint64_t)atomic_load(&t->stat.unwinds));
     fprintf(out, "single instructions: %" PRIu64 "\n", (uint64_t)atomic_load(&t->stat.singles));
     fprintf(out, "zones recycled:      %" PRIu64 "\n", s.flushes);
+    if (t->opt.verify) {
+        verify_describe(t, out);
+    }
     fclose(out);
     return text;
 }

@@ -25,6 +25,9 @@ struct tcg_host_ops {
     /* Stop all vcpus outside guest code, and go on. */
     void (*exclusive_begin)(struct machine *m);
     void (*exclusive_end)(struct machine *m);
+    /* verify=on: empty v's TLB (its own thread); a difference was found, the machine is to end. */
+    void (*flush_tlb)(struct vcpu *v);
+    void (*verify_failed)(struct vcpu *v);
 };
 
 struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,

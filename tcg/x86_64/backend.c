@@ -34,7 +34,7 @@ unsigned x64_helper_index(struct gen *g, const void *fn)
 static void count_uses(struct gen *g)
 {
     const struct ir *ir = g->ir;
-    bool loops = false, each = atomic_load(&g->t->log_bits) & TCG_LOG_EACH;
+    bool loops = false, each = (atomic_load(&g->t->log_bits) & TCG_LOG_EACH) || g->t->opt.verify;
 
     memset(g->last_use, 0, sizeof(g->last_use));
     memset(g->vlast_use, 0, sizeof(g->vlast_use));
