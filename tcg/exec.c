@@ -6,6 +6,7 @@
  * leave by EXIT_LOOP or an exception; linked code and the jump cache use it to look at the fetch
  * TLB. */
 #include "tcg/tb.h"
+#include "tcg/perf.h"
 #include "tcg/verify.h"
 
 #include <assert.h>
@@ -323,6 +324,9 @@ static struct tb *translate(struct vcpu *v, struct where *w)
             tb_commit(t, tb, head + used);
             protect_parts(t, tb);
             tb_insert(t, tb);
+            if (unlikely(t->perf != NULL)) {
+                perf_block(t->perf, tb, w->linear);
+            }
             stat_add(&t->stat.blocks, 1);
             stat_add(&t->stat.guest_bytes, tb->size);
             stat_add(&t->stat.insns, tb->ninsns);

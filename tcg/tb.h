@@ -140,6 +140,7 @@ struct tcg {
     const struct executor *exec;
     void *backend; /* the executor's own */
     struct tcg_host_ops host;
+    struct perf *perf; /* NULL: nobody wants names of blocks */
     struct tcg_options opt;
     unsigned max_insns;
 

@@ -1,5 +1,6 @@
 /* Creation of the translator, vcpus joining it, and its statistics. */
 #include "tcg/tb.h"
+#include "tcg/perf.h"
 #include "tcg/verify.h"
 
 #include <inttypes.h>
@@ -78,6 +79,19 @@ struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
         tcg_destroy(t);
         return NULL;
     }
+    if (t->opt.perfmap || t->opt.jitdump) {
+        if (!exec->generates) {
+            error_set(err, "perf's files name generated code: '%s' generates none", exec->name);
+            tcg_destroy(t);
+            return NULL;
+        }
+        t->perf = perf_open(t->opt.perfmap, t->opt.jitdump, t->opt.symbols, err);
+        if (!t->perf) {
+            tcg_destroy(t);
+            return NULL;
+        }
+        perf_code(t->perf, "dragoman:enter-and-leave", t->area + t->exec_delta, t->area, TCG_THUNKS_SIZE);
+    }
     return t;
 }
 
@@ -89,6 +103,7 @@ void tcg_destroy(struct tcg *t)
     if (t->backend) {
         t->exec->destroy(t);
     }
+    perf_close(t->perf);
     tb_cache_free(t);
     pthread_mutex_destroy(&t->lock);
     free(t);

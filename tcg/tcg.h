@@ -9,10 +9,14 @@
 #include "host/error.h"
 #include "tcg/vcpu.h"
 
+struct symbols; /* host/symbols.h */
+
 struct tcg_options {
     const char *accel;  /* "interp" or "tcg" (NULL: the best this host has) */
     uint64_t cache_size; /* bytes for generated code; 0: default */
     bool one_insn;      /* -singlestep: one guest instruction a block */
+    bool perfmap, jitdump; /* tell Linux's perf the names of blocks (tcg/perf.h) */
+    const struct symbols *symbols; /* ... the guest's; borrowed, may be NULL */
     bool verify;        /* run interpreter and back end in lockstep */
 };
 

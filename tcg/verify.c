@@ -20,98 +20,15 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "host/error.h"
+#include "tcg/fp80.h"
 #include "tcg/ir_info.h"
 #include "tcg/tb.h"
-
-enum { PAGE = 4096, FLUSH_EVERY = 61, MAX_GUEST_STATE = 2048 };
-
-struct state {
-    uint64_t reg[TCG_REG_TEMP], flags, tb_flags;
-    union vreg vec[TCG_VREG_TEMP];
-    struct fpenv fp;
-    unsigned fetch_ctx;
-    uint8_t guest[MAX_GUEST_STATE];
-};
-
-enum how { LEFT, RETRIED, FAULTED, DIVERGED };
-struct outcome {
-    enum how how;
-    struct state s;
-};
-
-/* One call of a helper in the IR of some blocks. */
-struct site {
-    const struct ir_helper *real;
-    struct ir_helper wrapped;
-    int64_t imm;
-    struct site *next;
-};
-
-enum event_kind { EV_CALL, EV_READ, EV_WRITE, EV_CODE };
-struct event {
-    enum event_kind kind;
-    bool mapping; /* translations changed */
-    bool unwound, deliver;
-    const struct site *site;
-    uint64_t arg[3], value; /* CALL */
-    uint64_t phys;          /* the others */
-    unsigned size, dropped;
-    size_t before, after;       /* CALL: struct effects in the arena */
-    size_t stores, nstores, to; /* CALL: in the undo log; the bytes that stand there at its end */
-};
-
-/* What a helper may change; vec only for those that say so. */
-struct effects {
-    uint64_t reg[TCG_REG_TEMP], tb_flags;
-    struct fpenv fp;
-    unsigned fetch_ctx;
-    uint8_t guest[MAX_GUEST_STATE];
-    uint8_t vec[TCG_NVREGS * sizeof(union vreg)];
-};
-
-struct store {
-    uint8_t *host;
-    size_t size, old; /* in the arena */
-};
-
-struct page {
-    uint8_t *host;
-    uint64_t va;
-    struct tlb_entry *entry;
-    bool direct;
-    uint8_t *after, *before, *now; /* copies; the last two only to look into a difference */
-};
-
-struct verify {
-    struct vcpu *v;
-    struct tcg *t;
-    size_t guest_size; /* bytes of state.guest in use */
-    bool active, replay, in_helper, mapping, pending_mapping, code_hit, failed, deliver;
-    struct tb *block, *running;
-    sigjmp_buf landing;
-    struct state start;
-    struct outcome first, second;
-    const char *why; /* of a divergence */
-    char what[160];
-
-    uint8_t *arena;
-    size_t used, cap;
-    struct event *event;
-    size_t nevents, cap_events, next_event;
-    struct store *store;
-    size_t nstores, cap_stores;
-    struct page *page;
-    size_t npages, cap_pages;
-    struct event call; /* being recorded */
-    struct site *sites[256];
-    uint64_t blocks, races;
-};
+#include "tcg/verify_internal.h"
 
 static void *grow(void *at, size_t *cap, size_t need, size_t each)
 {
@@ -169,7 +86,7 @@ static void state_save(const struct verify *y, struct state *s)
     guest_save(y, s->guest);
 }
 
-static void state_load(const struct verify *y, const struct state *s)
+void verify_state_load(const struct verify *y, const struct state *s)
 {
     struct vcpu *v = y->v;
 
@@ -179,11 +96,6 @@ static void state_load(const struct verify *y, const struct state *s)
     v->tb_flags = s->tb_flags;
     v->fetch_ctx = s->fetch_ctx;
     guest_load(y, s->guest);
-}
-
-static bool is_lazy_flag(unsigned r)
-{
-    return r >= TCG_REG_CC_OP && r <= TCG_REG_CC_C;
 }
 
 static bool state_same(const struct verify *y, const struct state *a, const struct state *b)
@@ -284,17 +196,17 @@ static void undo(struct verify *y)
     }
 }
 
-static bool pages_same(struct verify *y, size_t *page, unsigned *at)
+bool verify_page_differs(struct verify *y, size_t *page, unsigned *at)
 {
     for (size_t i = 0; i < y->npages; i++) {
         if (memcmp(y->page[i].host, y->page[i].after, PAGE)) {
             *page = i;
             for (*at = 0; y->page[i].host[*at] == y->page[i].after[*at]; ++*at) {
             }
-            return false;
+            return true;
         }
     }
-    return true;
+    return false;
 }
 
 /* Write tags for the pages of the log, or none again. */
@@ -506,7 +418,7 @@ static uint64_t call_again(struct verify *y, const struct site *s, const uint64_
     for (unsigned r = 0;
          (flags & (HELPER_READS | HELPER_WRITES)) && !(flags & HELPER_READS_CC) && r < TCG_REG_TEMP;
          r++) {
-        if (v->reg[r] != b->reg[r] && !is_lazy_flag(r) && r != TCG_REG_PC) {
+        if (v->reg[r] != b->reg[r] && !verify_is_lazy_flag(r) && r != TCG_REG_PC) {
             snprintf(y->what, sizeof(y->what),
                      "%s, register %u (%s): %#" PRIx64 ", interpreter: %#" PRIx64, s->real->name, r,
                      v->ops->reg_name && v->ops->reg_name(r) ? v->ops->reg_name(r) : "", v->reg[r],
@@ -710,7 +622,7 @@ static void run_again(struct verify *y, const struct executor *exec, struct tb *
 {
     bool direct = !y->mapping && !y->code_hit && exec == y->t->exec;
 
-    state_load(y, &y->start);
+    verify_state_load(y, &y->start);
     if (y->mapping || y->blocks % FLUSH_EVERY == 0) {
         y->t->host.flush_tlb(y->v);
     }
@@ -724,7 +636,7 @@ static void run_again(struct verify *y, const struct executor *exec, struct tb *
         write_tags(y, false);
     }
     y->replay = false;
-    if (y->second.how != DIVERGED && y->next_event != y->nevents) {
+    if (y->second.how != DIVERGED && y->second.how != RETRIED && y->next_event != y->nevents) {
         y->second.how = DIVERGED;
         y->why = "fewer helper calls or accesses to devices";
         snprintf(y->what, sizeof(y->what), "%zu of %zu", y->next_event, y->nevents);
@@ -737,7 +649,7 @@ static bool same(struct verify *y)
     unsigned at;
 
     return y->first.how == y->second.how && state_same(y, &y->first.s, &y->second.s) &&
-           pages_same(y, &page, &at);
+           !verify_page_differs(y, &page, &at);
 }
 
 static void put_pages(struct verify *y)
@@ -747,17 +659,40 @@ static void put_pages(struct verify *y)
     }
 }
 
-/* There was a difference. False: it is real. Else the first run's result stands. */
-static bool was_race(struct verify *y, struct tb *tb)
+/* Keeps what memory is now, and makes it what it was before the block. */
+static void rewind_pages(struct verify *y)
 {
-    bool race;
-
     copy_pages(y, offsetof(struct page, now));
     for (size_t i = 0; i < y->npages; i++) {
         memcpy(y->page[i].host, y->page[i].after, PAGE);
     }
     undo(y);
     copy_pages(y, offsetof(struct page, before));
+}
+
+/* The first run's result stands; so does what another thread has written meanwhile. */
+static void take_first(struct verify *y)
+{
+    for (size_t i = 0; i < y->npages; i++) {
+        struct page *p = &y->page[i];
+        for (unsigned k = 0; k < PAGE; k++) {
+            p->host[k] = p->after[k] == p->before[k] ? p->now[k] : p->after[k];
+        }
+    }
+    for (size_t i = 0; i < y->nstores; i++) {
+        size_t at = (uintptr_t)y->store[i].host & (PAGE - 1);
+        memcpy(y->store[i].host, page_of(y, y->store[i].host - at)->after + at, y->store[i].size);
+    }
+    verify_state_load(y, &y->first.s);
+    y->t->host.flush_tlb(y->v);
+}
+
+/* There was a difference. False: it is real. Else the first run's result stands. */
+static bool was_race(struct verify *y, struct tb *tb)
+{
+    bool race;
+
+    rewind_pages(y);
     run_again(y, &interp_executor, tb->twin);
     race = !same(y);
     if (!race) {
@@ -766,141 +701,9 @@ static bool was_race(struct verify *y, struct tb *tb)
         race = same(y);
     }
     if (race) {
-        for (size_t i = 0; i < y->npages; i++) {
-            struct page *p = &y->page[i];
-            for (unsigned k = 0; k < PAGE; k++) { /* what another thread has written stays */
-                p->host[k] = p->after[k] == p->before[k] ? p->now[k] : p->after[k];
-            }
-        }
-        state_load(y, &y->first.s);
-        y->t->host.flush_tlb(y->v);
+        take_first(y);
     }
     return race;
-}
-
-/* ---- report ---- */
-
-static const char *const how_text[] = {"left to the next block", "left to run an instruction alone",
-                                       "left by an exception", "stopped: see above"};
-
-static void show(FILE *out, const char *name, unsigned index, uint64_t start, uint64_t a,
-                 uint64_t b)
-{
-    char label[48];
-
-    snprintf(label, sizeof(label), index == UINT32_MAX ? "%s" : "%s%u", name, index);
-    fprintf(out, "%c %-14s %016" PRIx64 "  %016" PRIx64 "  %016" PRIx64 "\n", a == b ? ' ' : '*',
-            label, start, a, b);
-}
-
-static void show_guest(const struct verify *y, FILE *out)
-{
-    size_t at = 0;
-
-    for (const struct guest_state *p = y->v->ops->state; p && p->size; at += p->size, p++) {
-        const uint8_t *a = y->first.s.guest + at, *b = y->second.s.guest + at;
-        for (size_t k = 0; k < p->size; k += 8) {
-            size_t n = p->size - k < 8 ? p->size - k : 8;
-            uint64_t x[3] = {0};
-            if (memcmp(a + k, b + k, n)) {
-                memcpy(&x[0], y->start.guest + at + k, n);
-                memcpy(&x[1], a + k, n);
-                memcpy(&x[2], b + k, n);
-                show(out, p->name, p->size > 8 ? (unsigned)(k / 8) : UINT32_MAX, x[0], x[1], x[2]);
-            }
-        }
-    }
-}
-
-static void show_states(struct verify *y, FILE *out)
-{
-    const struct state *s = &y->start, *a = &y->first.s, *b = &y->second.s;
-    size_t page;
-    unsigned at;
-
-    fprintf(out, "  %-14s %-16s  %-16s  %-16s\n", "", "before", "interpreter", "code generator");
-    for (unsigned r = 0; r < TCG_REG_TEMP; r++) {
-        const char *name = y->v->ops->reg_name ? y->v->ops->reg_name(r) : NULL;
-        if (!is_lazy_flag(r) && (name || a->reg[r] != b->reg[r])) {
-            show(out, name ? name : "reg", name ? UINT32_MAX : r, s->reg[r], a->reg[r], b->reg[r]);
-        }
-    }
-    show(out, "flags", UINT32_MAX, s->flags, a->flags, b->flags);
-    show(out, "key", UINT32_MAX, s->tb_flags, a->tb_flags, b->tb_flags);
-    show(out, "fp flags", UINT32_MAX, s->fp.flags, a->fp.flags, b->fp.flags);
-    for (unsigned r = 0; r < TCG_VREG_TEMP; r++) {
-        for (unsigned k = 0; k < 4; k++) {
-            if (a->vec[r].q[k] != b->vec[r].q[k]) {
-                char name[24];
-                snprintf(name, sizeof(name), "vec%u.", r);
-                show(out, name, k, s->vec[r].q[k], a->vec[r].q[k], b->vec[r].q[k]);
-            }
-        }
-    }
-    show_guest(y, out);
-    if (!pages_same(y, &page, &at)) {
-        const struct page *p = &y->page[page];
-        fprintf(out,
-                "* memory at 0x%" PRIx64 ": before %02x, interpreter %02x, code generator %02x\n",
-                p->va + at, p->before ? p->before[at] : 0, p->after[at], p->host[at]);
-    }
-}
-
-/* The IR is made anew: it is not kept. */
-static void show_code(struct verify *y, const struct tb *tb, FILE *out)
-{
-    struct vcpu *v = y->v;
-    struct ir *ir = &v->tcg_cpu->ir;
-    struct translate_request req = {.pc = y->start.reg[TCG_REG_PC],
-                                    .linear = 0,
-                                    .flags = tb->flags,
-                                    .max_insns = tb->cached ? y->t->max_insns : 1,
-                                    .long_blocks = tb->cached};
-
-    y->active = true; /* a fault ends the listing */
-    if (!sigsetjmp(y->landing, 0)) {
-        req.linear = v->ops->linear_pc(v);
-        ir_reset(ir);
-        v->ops->translate(v, &req, ir);
-        tcg_list_guest(v, &req, ir, out);
-        ir->flags = tb->flags;
-        ir->fp80 = v->ops->fp80;
-        ir_optimize(ir);
-        fprintf(out, "OP after optimization: pc 0x%" PRIx64 "%s\n", req.pc,
-                ir->ninsns == tb->ninsns ? "" : " (of another length now)");
-        ir_dump(ir, v->ops, out);
-    }
-    y->active = false;
-    if (v->exec->list) {
-        fprintf(out, "OUT: %u bytes\n", tb->code_size);
-        v->exec->list(tb, out);
-    }
-}
-
-static void report(struct verify *y, struct tb *tb)
-{
-    FILE *out = y->t->log_out ? y->t->log_out : stderr;
-
-    fprintf(out,
-            "dragoman: verify: interpreter and code generator differ in the block at pc 0x%" PRIx64
-            " (%u instructions, block %" PRIu64 " of this run)\n",
-            y->start.reg[TCG_REG_PC], tb->ninsns, y->blocks);
-    if (y->second.how == DIVERGED) {
-        fprintf(out, "code generator: %s: %s\n", y->why, y->what);
-    }
-    fprintf(out, "interpreter: %s; code generator: %s\n", how_text[y->first.how],
-            how_text[y->second.how]);
-    show_states(y, out);
-    put_pages(y);
-    state_load(y, &y->start);
-    show_code(y, tb, out);
-    fflush(out);
-    if (out != stderr) {
-        fprintf(stderr,
-                "dragoman: verify: interpreter and code generator differ at pc 0x%" PRIx64
-                "; see the log\n",
-                y->start.reg[TCG_REG_PC]);
-    }
 }
 
 bool verify_run(struct vcpu *v, struct tb *tb)
@@ -918,10 +721,19 @@ bool verify_run(struct vcpu *v, struct tb *tb)
     copy_pages(y, offsetof(struct page, after));
     undo(y);
     run_again(y, y->t->exec, tb);
-    if (unlikely(!same(y))) {
+    if (y->second.how == RETRIED && y->first.how != RETRIED) {
+        /* The x87 unit was not as the generated code wants it, and helpers are to run an
+         * instruction. */
+        rewind_pages(y);
+        take_first(y);
+        if (v->ops->fp80) {
+            v->ops->fp80->odd_state(v);
+        }
+        y->partial++;
+    } else if (unlikely(!same(y))) {
         if (!was_race(y, tb)) {
             y->failed = true;
-            report(y, tb);
+            verify_report(y, tb);
             y->t->host.verify_failed(v);
             return false;
         }
@@ -990,8 +802,9 @@ void verify_describe(const struct tcg *t, FILE *out)
     for (const struct tcg_cpu *tc = t->cpus; tc; tc = tc->next) {
         if (tc->v->verify) {
             fprintf(out,
-                    "verified:            %" PRIu64 " blocks, %" PRIu64 " races with devices\n",
-                    tc->v->verify->blocks, tc->v->verify->races);
+                    "verified:            %" PRIu64 " blocks, %" PRIu64
+                    " races with devices, %" PRIu64 " left half way\n",
+                    tc->v->verify->blocks, tc->v->verify->races, tc->v->verify->partial);
         }
     }
 }
