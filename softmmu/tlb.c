@@ -347,6 +347,7 @@ bool tlb_fill(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool p
             t->all = true;
         }
     }
+    v->tlb_fills++;
     x->va = page;
     x->phys = w.phys & ~UINT64_C(4095);
     w.phys = x->phys;

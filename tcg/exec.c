@@ -433,6 +433,7 @@ static void run_loop(struct vcpu *v)
         unsigned log;
 
         v->host_pc = 0;
+        tc->entries++;
         quiesce(tc, t);
         if (atomic_load_explicit(&v->exit_request, memory_order_relaxed)) {
             tc->last_exit = NULL;

@@ -96,6 +96,7 @@ struct tcg_cpu {
     bool exclusive;             /* inside tcg_exclusive_begin (unwinding ends it) */
     struct tb_exit *last_exit;  /* exit by which linked code was left, if it can be linked */
     atomic_uint_fast64_t epoch; /* t->epoch at the last dispatch; UINT64_MAX: outside tcg_run() */
+    uint64_t entries;           /* dispatches */
     uint64_t cache_epoch;       /* t->epoch that jump[] is good for */
     struct vcpu *v;
     struct tcg_cpu *next;

@@ -178,6 +178,14 @@ void tcg_get_stats(struct tcg *t, struct tcg_stats *out)
         .lookup_misses = atomic_load(&t->stat.lookup_misses),
         .links = atomic_load(&t->stat.links),
     };
+    pthread_mutex_lock(&t->lock);
+    for (const struct tcg_cpu *tc = t->cpus; tc; tc = tc->next) {
+        out->entries += tc->entries;
+        out->tlb_slow += tc->v->tlb_slow;
+        out->tlb_fills += tc->v->tlb_fills;
+        out->tlb_flushes += tc->v->walk_epoch;
+    }
+    pthread_mutex_unlock(&t->lock);
 }
 
 char *tcg_describe(struct tcg *t)
@@ -210,11 +218,17 @@ char *tcg_describe(struct tcg *t)
                 (double)s.host_bytes / (double)s.blocks);
     }
     fprintf(out, "translation:         %" PRIu64 " us\n", s.translate_ns / 1000);
+    fprintf(out, "dispatcher entries:  %" PRIu64 ", %" PRIu64 " answered by the jump cache\n", s.entries,
+            s.entries > s.lookups ? s.entries - s.lookups : 0);
     fprintf(out, "look-ups:            %" PRIu64 ", %" PRIu64 " missed\n", s.lookups,
             s.lookup_misses);
     fprintf(out, "links:               %" PRIu64 "\n", s.links);
     fprintf(out, "unwinds:             %" PRIu64 "\n", (uint64_t)atomic_load(&t->stat.unwinds));
-    fprintf(out, "single instructions: %" PRIu64 "\n", (uint64_t)atomic_load(&t->stat.singles));
+    fprintf(out, "executed by:         %s, %" PRIu64 " single instructions apart\n",
+            t->exec->generates ? "generated code" : "the interpreter", (uint64_t)atomic_load(&t->stat.singles));
+    fprintf(out,
+            "TLB:                 %" PRIu64 " slow accesses, %" PRIu64 " fills, %" PRIu64 " flushes\n",
+            s.tlb_slow, s.tlb_fills, s.tlb_flushes);
     fprintf(out, "zones recycled:      %" PRIu64 "\n", s.flushes);
     if (t->opt.verify) {
         verify_describe(t, out);

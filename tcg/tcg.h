@@ -71,6 +71,7 @@ void tcg_set_log_filter(struct tcg *t, const struct tcg_log_range *ranges, unsig
 struct tcg_stats {
     uint64_t blocks, guest_bytes, host_bytes, insns, translate_ns;
     uint64_t flushes, invalidated, lookups, lookup_misses, links;
+    uint64_t entries, tlb_slow, tlb_fills, tlb_flushes; /* of all vcpus */
 };
 void tcg_get_stats(struct tcg *t, struct tcg_stats *out);
 char *tcg_describe(struct tcg *t); /* `info jit`; free() it */

@@ -227,6 +227,7 @@ struct vcpu {
     struct softmmu_cpu *mmu;  /* softmmu's per-vcpu part (TLB contexts, ...) */
     struct machine *machine;
     unsigned index;
+    uint64_t tlb_slow, tlb_fills; /* accesses that the inlined look-up did not answer; entries made */
     uint64_t walk_epoch; /* counts flushes: what a page walk remembers is good within one */
 
     struct pc_entry returns[TLB_NCTX][RETURN_ENTRIES];

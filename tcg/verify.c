@@ -146,12 +146,14 @@ void verify_store(struct vcpu *v, uint64_t va, struct tlb_entry *e, unsigned siz
 {
     struct verify *y = v->verify;
     struct page *p;
+    uint8_t *host;
     struct store *s;
 
     if (!y->active) {
         return;
     }
-    p = page_of(y, e->page);
+    host = tlb_host(e, va);
+    p = page_of(y, host - (va & (PAGE - 1)));
     if (y->replay) {
         if (!p) {
             snprintf(y->what, sizeof(y->what), "%u bytes at %#" PRIx64, size, va);
@@ -164,7 +166,7 @@ void verify_store(struct vcpu *v, uint64_t va, struct tlb_entry *e, unsigned siz
         y->page = grow(y->page, &y->cap_pages, y->npages + 1, sizeof(*y->page));
         memset(&y->page[cap], 0, (y->cap_pages - cap) * sizeof(*y->page));
         p = &y->page[y->npages++];
-        p->host = e->page;
+        p->host = host - (va & (PAGE - 1));
         p->va = va & ~(uint64_t)(PAGE - 1);
         p->entry = e;
         p->direct = direct;
@@ -172,7 +174,7 @@ void verify_store(struct vcpu *v, uint64_t va, struct tlb_entry *e, unsigned siz
     p->direct = p->direct && direct && p->entry == e;
     y->store = grow(y->store, &y->cap_stores, y->nstores + 1, sizeof(*y->store));
     s = &y->store[y->nstores++];
-    s->host = e->page + (va & (PAGE - 1));
+    s->host = host;
     s->size = size;
     s->old = arena_take(y, size);
     memcpy(y->arena + s->old, s->host, size);
@@ -216,7 +218,7 @@ static void write_tags(struct verify *y, bool on)
         struct page *p = &y->page[i];
         if (!on) {
             p->entry->wtag = tlb_no_tag((unsigned)(p->va >> 12 & TLB_MASK));
-        } else if (p->direct && p->entry->rtag == p->va && p->entry->page == p->host) {
+        } else if (p->direct && p->entry->rtag == p->va && tlb_host(p->entry, p->va) == p->host) {
             p->entry->wtag = p->va;
         }
     }
