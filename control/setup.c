@@ -160,8 +160,8 @@ static bool accel_pair(void *opaque, const char *key, const char *value, struct 
                error_set(err, "unknown accelerator '%s' (known: tcg, interp)", value ? value : "");
     }
     if (!strcmp(key, "tb-size")) {
-        if (!value || !opt_size(value, 1 << 20, &size) || size < (1 << 20) || size > (UINT64_C(4) << 30)) {
-            return error_set(err, "tb-size=%s is not a size from 1M to 4G", value ? value : "");
+        if (!value || !opt_size(value, 1 << 20, &size) || size < (1 << 20) || size > (UINT64_C(1) << 30)) {
+            return error_set(err, "tb-size=%s is not a size from 1M to 1G", value ? value : "");
         }
         p->tcg.cache_size = size;
         return true;
