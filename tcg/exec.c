@@ -162,6 +162,7 @@ static struct tb *tb_place(const struct ir *ir, uint8_t *buf, size_t size, size_
 
 struct where { /* a place to run, resolved */
     uint64_t linear;
+    uint64_t flags; /* of the block: the key word of modes, maybe TB_APART */
     const uint8_t *host; /* NULL: not RAM or ROM */
     uint64_t phys, phys2;
     const uint8_t *host2;
@@ -177,8 +178,9 @@ static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns, b
     unsigned bits = atomic_load_explicit(&t->log_bits, memory_order_relaxed);
 
     ir_reset(ir);
+    ir->flags = w->flags;
     v->ops->translate(v, &req, ir);
-    ir->flags = v->tb_flags;
+    ir->flags = w->flags;
     ir->fetch_ctx = v->fetch_ctx;
     ir->fp80 = v->ops->fp80;
 #ifndef NDEBUG
@@ -216,12 +218,13 @@ static size_t compile(struct vcpu *v, struct tb *tb, uint8_t *buf, size_t size)
 }
 
 /* A block that is run once from the vcpu's own buffer: one instruction. */
-static struct tb *translate_single(struct vcpu *v, const struct where *w)
+static struct tb *translate_single(struct vcpu *v, struct where *w)
 {
     struct tcg_cpu *tc = v->tcg_cpu;
     size_t head, used;
     struct tb *tb;
 
+    w->flags |= TB_APART; /* it may not leave before its instruction is done */
     make_ir(v, w, 1, false);
     tb = tb_place(&tc->ir, tc->scratch, TCG_SCRATCH_SIZE, &head);
     tc->scratch_tb = tb;
@@ -324,7 +327,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
             pthread_mutex_unlock(&t->lock);
             continue;
         }
-        tb = tb_find(t, w->host, v->tb_flags);
+        tb = tb_find(t, w->host, w->flags);
         if (tb) { /* another vcpu was faster */
             pthread_mutex_unlock(&t->lock);
             return tb;
@@ -398,17 +401,18 @@ static struct tb *find_block(struct vcpu *v)
 {
     struct tcg_cpu *tc = v->tcg_cpu;
     struct tcg *t = v->tcg;
-    struct where w = {.linear = v->ops->linear_pc(v)};
+    struct where w = {.linear = v->ops->linear_pc(v), .flags = v->tb_flags | (tc->apart ? TB_APART : 0)};
     struct tlb_entry *e = &v->tlb[v->fetch_ctx][w.linear >> PAGE_BITS & TLB_MASK];
     uint64_t off = w.linear ^ e->xtag;
     struct jump_entry *j;
     struct tb *tb;
 
     tc->pc_base = w.linear - v->reg[TCG_REG_PC];
+    tc->apart = false;
     if (off < PAGE_SIZE_GUEST && !tc->single) {
         w.host = tlb_host(e, w.linear);
         j = &tc->jump[jump_hash(w.host)];
-        if (j->host == w.host && j->flags == v->tb_flags && !j->tb->host2 && !j->tb->dead) {
+        if (j->host == w.host && j->flags == w.flags && !j->tb->host2 && !j->tb->dead) {
             return (struct tb *)j->tb;
         }
     } else {
@@ -420,7 +424,7 @@ static struct tb *find_block(struct vcpu *v)
         return translate_single(v, &w);
     }
     stat_add(&t->stat.lookups, 1);
-    tb = tb_find(t, w.host, v->tb_flags);
+    tb = tb_find(t, w.host, w.flags);
     if (tb && tb->host2 && !second_page_ok(v, tb, w.linear)) {
         pthread_mutex_lock(&t->lock);
         if (!tb->dead) {
@@ -442,7 +446,7 @@ static struct tb *find_block(struct vcpu *v)
     if (!(atomic_load_explicit(&t->log_bits, memory_order_relaxed) & TCG_LOG_EACH)) {
         j = &tc->jump[jump_hash(w.host)];
         atomic_store_explicit(&j->host, NULL, memory_order_relaxed);
-        j->flags = v->tb_flags;
+        j->flags = w.flags;
         j->code = tb->code;
         j->tb = tb;
         atomic_store_explicit(&j->host, w.host, memory_order_relaxed);
@@ -466,6 +470,7 @@ static void run_loop(struct vcpu *v)
         quiesce(tc, t);
         if (atomic_load_explicit(&v->exit_request, memory_order_relaxed)) {
             tc->last_exit = NULL;
+            tc->apart = false;
             atomic_exchange(&v->exit_request, 0);
             if (v->ops->poll(v)) {
                 return;
@@ -483,7 +488,7 @@ static void run_loop(struct vcpu *v)
         tc->last_exit = NULL;
         if (tb->cached && tb->links && !(log & TCG_LOG_EACH)) {
             check_pcs(v, tb->ctx);
-            if (!v->verify) {
+            if (!(tb->flags & TB_APART) && !v->verify) {
                 note_target(v, tb);
             }
         }
@@ -528,6 +533,7 @@ void tcg_settle(struct vcpu *v)
     v->host_pc = 0;
     v->cur_tb = NULL;
     tc->last_exit = NULL;
+    tc->apart = false;
 }
 
 void tcg_run(struct vcpu *v)

@@ -174,6 +174,11 @@ uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
 void softmmu_store(struct vcpu *v, uint64_t va, uint64_t value, unsigned memop, unsigned ctx);
 void softmmu_load_vec(struct vcpu *v, uint64_t va, void *out, unsigned memop, unsigned ctx);
 void softmmu_store_vec(struct vcpu *v, uint64_t va, const void *in, unsigned memop, unsigned ctx);
+/* Host pointer of the byte at va when all of its page may be accessed directly for acc in ctx (RAM; for
+ * writes no translated code, dirty tracking or ROM on it; no watchpoint), else NULL: then the access
+ * goes through softmmu_load/store. Raises the guest's page fault, for va itself. The pointer is good
+ * until the next thing that may change a mapping (another access, a device). */
+uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx);
 /* Host pointer for an atomic read-modify-write of 1 << (memop & MO_SIZE) bytes at va, with write
  * permission checked, dirty/code tracking done; NULL when the access is MMIO or crosses a page:
  * then the caller does it under softmmu_exclusive_begin/end with load and store. */

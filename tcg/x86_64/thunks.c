@@ -62,14 +62,18 @@ static void make_enter(struct code *c)
 
 static void make_leave(struct code *c, struct x64_thunks *th, ptrdiff_t delta)
 {
-    uint8_t *skip;
+    uint8_t *skip, *apart;
 
+    th->leave_apart = c->p + delta;
+    mov_ri(c, RAX, EXIT_APART);
+    apart = jmp32(c);
     th->leave_keep_pc = c->p + delta;
     alu_rr(c, ALU_XOR, 0, RAX, RAX);
     skip = jmp32(c);
     th->leave_none = c->p + delta;
     alu_rr(c, ALU_XOR, 0, RAX, RAX);
     th->leave = c->p + delta;
+    patch32(c, apart, c->p);
     mov_mr(c, 1, slot_of(TCG_REG_PC), HOST_PC);
     patch32(c, skip, c->p);
     save_homes(c, true);

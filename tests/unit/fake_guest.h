@@ -107,6 +107,13 @@ static uint8_t *fake_access(struct vcpu *v, uint64_t va, enum access acc, unsign
     return fake_cpu(v)->ram + *phys;
 }
 
+uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx)
+{
+    uint64_t phys;
+
+    return fake_access(v, va, acc, ctx, &phys);
+}
+
 uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
 {
     unsigned size = 1u << (memop & MO_SIZE);
