@@ -306,6 +306,7 @@ static uint64_t helper_rdtsc(struct vcpu *v)
     if ((c->cr4 & CR4_TSD) && c->cpl) {
         x86_raise_error(c, EXC_GP, 0);
     }
+    x86_run_late_timers(c);
     return x86_read_tsc(c);
 }
 X86_HELPER(rdtsc, 0, HELPER_RAISES);

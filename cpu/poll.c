@@ -103,6 +103,7 @@ bool x86_poll(struct vcpu *v)
     if (!c->wait_sipi && !c->shutdown) {
         take_event(c);
     }
+    x86_run_late_timers(c); /* one may have waited for what was just taken */
     if (v->debug_step && v->reg[X86_RIP] != pc && debug_poll(v, c->halted)) {
         goto leave; /* an interrupt was this step */
     }

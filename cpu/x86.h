@@ -284,6 +284,9 @@ void x86_write_cr0(struct x86_cpu *c, uint64_t val); /* checks and raises */
 void x86_write_cr3(struct x86_cpu *c, uint64_t val);
 void x86_write_cr4(struct x86_cpu *c, uint64_t val);
 uint64_t x86_read_tsc(struct x86_cpu *c);
+/* Runs the machine's timers when the main loop is late with them, before the guest sees the time. c's thread,
+ * without the machine lock. */
+void x86_run_late_timers(struct x86_cpu *c);
 /* Clock time (ns, rounded up) at which c's TSC reaches tsc; a past one gives a time <= now, one beyond
  * the clock's range INT64_MAX. For the TSC-deadline timer. Any thread. */
 int64_t x86_tsc_to_clock(struct x86_cpu *c, uint64_t tsc);

@@ -107,7 +107,8 @@ struct softmmu_cpu {
     pthread_t thread;
     atomic_int tid; /* the host's id of it */
     pthread_cond_t cond;
-    bool inside, started;
+    atomic_bool inside; /* may be executing guest code */
+    bool started;
     atomic_bool held; /* by the debugger */
 };
 

@@ -206,6 +206,15 @@ void vcpu_kick(struct vcpu *v)
     }
 }
 
+bool vcpu_is_behind(const struct vcpu *v)
+{
+    if (atomic_load(&v->mmu->held) || !v->mmu->started) {
+        return false;
+    }
+    return atomic_load(&v->mmu->inside) ? atomic_load(&v->exit_request) != 0
+                                        : v->ops->has_work((struct vcpu *)v);
+}
+
 void vcpu_hold(struct vcpu *v, bool hold)
 {
     struct vcpu_threads *t = v->machine->threads;
