@@ -132,11 +132,12 @@ bool machine_start_threads(struct machine *m, struct error *err)
     return ok;
 }
 
-static void stop_all(struct machine *m, const struct vcpu *but)
+/* inside: only those which may be executing guest code. */
+static void stop_all(struct machine *m, const struct vcpu *but, bool inside)
 {
     for (unsigned i = 0; i < m->nvcpus; i++) {
         struct vcpu *v = m->vcpus[i];
-        if (v != but) {
+        if (v != but && (!inside || atomic_load(&v->mmu->inside))) {
             atomic_fetch_or(&v->irq_request, VCPU_REQ_STOP);
             atomic_store(&v->exit_request, 1);
             pthread_cond_signal(&v->mmu->cond);
@@ -150,7 +151,7 @@ void threads_join(struct machine *m)
 
     pthread_mutex_lock(&t->mutex);
     t->quit = true;
-    stop_all(m, NULL);
+    stop_all(m, NULL, false);
     pthread_cond_broadcast(&t->go);
     pthread_mutex_unlock(&t->mutex);
     for (unsigned i = 0; i < m->nvcpus; i++) {
@@ -167,7 +168,7 @@ void machine_set_running(struct machine *m, bool running)
     pthread_mutex_lock(&t->mutex);
     t->running = running;
     if (!running) {
-        stop_all(m, NULL);
+        stop_all(m, NULL, false);
         while (t->exclusive || t->waiting || any_inside(m, NULL)) {
             pthread_cond_wait(&t->idle, &t->mutex);
         }
@@ -272,7 +273,7 @@ void machine_exclusive_begin(struct machine *m)
         pthread_cond_wait(&t->idle, &t->mutex);
     }
     t->exclusive = true;
-    stop_all(m, self);
+    stop_all(m, self, true);
     while (any_inside(m, self)) {
         pthread_cond_wait(&t->idle, &t->mutex);
     }

@@ -297,6 +297,15 @@ static void page_add(struct tcg *t, struct tb *tb, unsigned which, uint64_t phys
     (*slot)->blocks = tb;
 }
 
+/* A translation that has protected the page must do so again: it looks at the count afterwards. */
+static void unprotect(struct tcg *t, uint64_t page)
+{
+    if (t->host.unprotect_page) {
+        t->host.unprotect_page(t->m, page << PAGE_BITS);
+    }
+    atomic_fetch_add(&t->invalidations, 1);
+}
+
 static void page_remove(struct tcg *t, struct tb *tb, unsigned which)
 {
     struct tb_page *p = tb->page[which];
@@ -307,8 +316,8 @@ static void page_remove(struct tcg *t, struct tb *tb, unsigned which)
     }
     *link = tb->page_next[which];
     tb->page[which] = NULL;
-    if (!p->blocks && t->host.unprotect_page) {
-        t->host.unprotect_page(t->m, p->number << PAGE_BITS);
+    if (!p->blocks) {
+        unprotect(t, p->number);
     }
 }
 
@@ -463,8 +472,8 @@ unsigned tb_invalidate_range(struct tcg *t, uint64_t phys, uint64_t len)
         struct tb_page *p = *page_slot(t, n);
         if (p && p->blocks) {
             dropped += invalidate_on_page(t, p, phys, phys + len);
-        } else if (t->host.unprotect_page) {
-            t->host.unprotect_page(t->m, n << PAGE_BITS); /* protected, but nothing came of it */
+        } else {
+            unprotect(t, n); /* protected, but nothing came of it */
         }
     }
     return dropped;
