@@ -190,7 +190,12 @@ struct x86_cpu {
     uint64_t fp_ip, fp_dp;
     /* MXCSR is v.fp plus this: use x86_get_mxcsr / x86_set_mxcsr */
 
-    bool halted;       /* HLT, or waiting for SIPI */
+    bool halted;       /* HLT, MWAIT, or waiting for SIPI */
+    bool mwait;        /* ... in MWAIT: a store to the monitored line ends it; not kept by snapshots */
+    bool mwait_masked; /* ... and so do masked interrupts */
+    const uint64_t *monitor; /* the line, in RAM; NULL: none */
+    uint64_t monitored[8];   /* what it held */
+    unsigned pauses;
     bool wait_sipi;
     bool shutdown;     /* triple fault */
     bool in_smm, nmi_blocked, smi_blocked;
@@ -278,6 +283,11 @@ void x86_check_seg(struct x86_cpu *c, enum x86_segnum s, uint64_t offset, unsign
 /* Sets base, limit, attributes without checks and updates nothing else. */
 void x86_set_seg(struct x86_cpu *c, enum x86_segnum s, uint16_t sel, uint64_t base, uint32_t limit,
                  uint16_t attr);
+
+/* ---- mwait.c; on c's thread ---- */
+void x86_monitor(struct x86_cpu *c, uint64_t linear, unsigned ctx); /* may raise */
+void x86_mwait(struct x86_cpu *c, bool masked_too);
+bool x86_mwait_over(struct x86_cpu *c); /* something other than a request ended it */
 
 /* ---- control.c ---- */
 void x86_write_cr0(struct x86_cpu *c, uint64_t val); /* checks and raises */

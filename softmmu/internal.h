@@ -125,6 +125,7 @@ struct softmmu_cpu {
     atomic_int tid; /* the host's id of it */
     pthread_cond_t cond;
     atomic_bool inside; /* may be executing guest code */
+    atomic_bool told;   /* kicked since it last looked for work */
     bool started;
     atomic_bool held; /* by the debugger */
 };

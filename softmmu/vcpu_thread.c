@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 struct vcpu_threads {
@@ -84,6 +85,23 @@ static bool any_inside(const struct machine *m, const struct vcpu *but)
     return false;
 }
 
+static void wait_for_work(struct vcpu *v, struct vcpu_threads *t)
+{
+    struct timespec until;
+
+    if (!v->wait_ns) {
+        pthread_cond_wait(&v->mmu->cond, &t->mutex);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += v->wait_ns;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(&v->mmu->cond, &t->mutex, &until);
+}
+
 static void *vcpu_main(void *opaque)
 {
     struct vcpu *v = opaque;
@@ -98,8 +116,9 @@ static void *vcpu_main(void *opaque)
             continue;
         }
         atomic_fetch_and(&v->irq_request, ~(unsigned)VCPU_REQ_STOP);
+        atomic_store(&v->mmu->told, false);
         if (!v->ops->has_work(v)) {
-            pthread_cond_wait(&v->mmu->cond, &t->mutex);
+            wait_for_work(v, t);
             continue;
         }
         v->mmu->inside = true;
@@ -202,6 +221,7 @@ void vcpu_kick(struct vcpu *v)
     atomic_store(&v->exit_request, 1);
     if (machine_current_vcpu(v->machine) != v) {
         pthread_mutex_lock(&t->mutex);
+        atomic_store(&v->mmu->told, true);
         pthread_cond_signal(&v->mmu->cond);
         pthread_mutex_unlock(&t->mutex);
     }
@@ -213,7 +233,7 @@ bool vcpu_is_behind(const struct vcpu *v)
         return false;
     }
     return atomic_load(&v->mmu->inside) ? atomic_load(&v->exit_request) != 0
-                                        : v->ops->has_work((struct vcpu *)v);
+                                        : atomic_load(&v->mmu->told);
 }
 
 void vcpu_hold(struct vcpu *v, bool hold)

@@ -208,6 +208,7 @@ struct vcpu {
     struct softmmu_cpu *mmu;  /* softmmu's per-vcpu part (TLB contexts, ...) */
     struct machine *machine;
     unsigned index;
+    unsigned wait_ns; /* guest's: while it halts, ask has_work after that many ns at the latest; 0: only when told */
     uint64_t walk_epoch; /* counts flushes: what a page walk remembers is good within one */
 
     struct pc_entry returns[TLB_NCTX][RETURN_ENTRIES];
