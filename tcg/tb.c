@@ -74,7 +74,7 @@ bool tb_cache_init(struct tcg *t, struct error *err)
         t->zone[i].base = t->cache + i * each;
         t->zone[i].size = each;
     }
-    t->hash_bits = 16;
+    t->hash_bits = 18; /* Linux and Node make 200,000 blocks and more */
     t->page_bits = 12;
     t->hash = calloc((size_t)1 << t->hash_bits, sizeof(*t->hash));
     t->pages = calloc((size_t)1 << t->page_bits, sizeof(*t->pages));
