@@ -46,12 +46,13 @@ static bool parse_memory(struct program *p, struct error *err)
 
 static bool smp_pair(void *opaque, const char *key, const char *value, struct error *err)
 {
-    struct machine_config *c = opaque;
+    struct program *p = opaque;
+    struct machine_config *c = &p->cfg;
     struct {
         const char *name;
         unsigned *field;
     } fields[] = {{"cpus", &c->smp}, {"sockets", &c->sockets}, {"cores", &c->cores},
-                  {"threads", &c->threads}, {"maxcpus", NULL}};
+                  {"threads", &c->threads}, {"maxcpus", &p->max_cpus}};
     char *end;
 
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
@@ -61,9 +62,7 @@ static bool smp_pair(void *opaque, const char *key, const char *value, struct er
                 return error_set(err, "%s=%s is not a number from 1 to %d", key, value ? value : "",
                                  MAX_CPUS);
             }
-            if (fields[i].field) {
-                *fields[i].field = (unsigned)n;
-            }
+            *fields[i].field = (unsigned)n;
             return true;
         }
     }
@@ -74,7 +73,7 @@ static bool parse_smp(struct program *p, struct error *err)
 {
     struct machine_config *c = &p->cfg;
 
-    if (p->opt.smp && !opt_foreach(p->opt.smp, "cpus", smp_pair, c, err)) {
+    if (p->opt.smp && !opt_foreach(p->opt.smp, "cpus", smp_pair, p, err)) {
         return error_prefix(err, "-smp %s", p->opt.smp);
     }
     unsigned sockets = c->sockets, cores = c->cores, threads = c->threads;
@@ -93,6 +92,10 @@ static bool parse_smp(struct program *p, struct error *err)
     if (sockets * cores * threads != c->smp || c->smp > MAX_CPUS) {
         return error_set(err, "-smp %s: %u sockets of %u cores of %u threads are not %u processors",
                          p->opt.smp, sockets, cores, threads, c->smp);
+    }
+    if (p->max_cpus && p->max_cpus != c->smp) {
+        return error_set(err, "-smp %s: maxcpus=%u is not the number of processors, %u: there is no hot plug",
+                         p->opt.smp, p->max_cpus, c->smp);
     }
     c->sockets = sockets;
     c->cores = cores;

@@ -16,6 +16,7 @@ enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16, SETUP_MONITORS = 4, SETUP_NETDEVS
 
 struct program {
     struct options opt;
+    unsigned max_cpus; /* -smp maxcpus=; 0: not given */
     struct log log;
     struct tcg_log_range *dfilter;
     unsigned ndfilter;

@@ -257,6 +257,16 @@ static uint64_t now_ticks(struct x86_cpu *c)
     return clock_to_ticks(clock_now(c->v.machine->clock));
 }
 
+void x86_run_late_timers(struct x86_cpu *c)
+{
+    struct machine *m = c->v.machine;
+
+    if (clock_is_late(m->clock) && machine_trylock(m)) {
+        clock_run_timers(m->clock);
+        machine_unlock(m);
+    }
+}
+
 uint64_t x86_read_tsc(struct x86_cpu *c)
 {
     return now_ticks(c) + (uint64_t)c->tsc_offset;

@@ -238,6 +238,7 @@ static void basic(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t
         leaf_7(c, sub, out);
         break;
     case 0xb:
+    case 0x1f: /* levels beyond the core are not modelled, so it says the same */
         leaf_b(c, sub, out);
         break;
     case 0xd:
@@ -282,6 +283,16 @@ static uint32_t amd_cache(const struct cache *k)
     return kib << 24 | (uint32_t)k->ways << 16 | 1 << 8 | LINE;
 }
 
+/* AMD: which core of which node a processor is; a socket is one node. */
+static void leaf_x1e(const struct x86_cpu *c, uint32_t out[4])
+{
+    unsigned thread_bits = id_bits(c->smp_threads), core_bits = id_bits(c->smp_cores);
+
+    out[EAX] = c->apic_id;
+    out[EBX] = (c->apic_id >> thread_bits & ((1u << core_bits) - 1) & 0xff) | (c->smp_threads - 1) << 8;
+    out[ECX] = c->apic_id >> (thread_bits + core_bits) & 0xff;
+}
+
 static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t out[4])
 {
     const struct x86_model *m = c->model;
@@ -322,6 +333,11 @@ static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t out[4])
         break;
     case 0x80000007:
         out[EDX] = feature_word(m, leaf, 0, EDX);
+        break;
+    case 0x8000001e:
+        if (is_amd(m)) {
+            leaf_x1e(c, out);
+        }
         break;
     case 0x80000008:
         out[EAX] = m->phys_bits | (uint32_t)m->lin_bits << 8;

@@ -227,7 +227,9 @@ void x86_reset(struct x86_cpu *c, bool init)
     c->dr[7] = 0x400;
     x86_update_watches(c);
 
-    c->halted = c->wait_sipi = c->shutdown = false;
+    c->halted = c->mwait = c->wait_sipi = c->shutdown = false;
+    c->monitor = NULL;
+    c->v.wait_ns = 0;
     c->nmi_blocked = c->smi_blocked = false;
     c->shadow = 0;
     memset(&c->exc, 0, sizeof c->exc);

@@ -190,7 +190,12 @@ struct x86_cpu {
     uint64_t fp_ip, fp_dp;
     /* MXCSR is v.fp plus this: use x86_get_mxcsr / x86_set_mxcsr */
 
-    bool halted;       /* HLT, or waiting for SIPI */
+    bool halted;       /* HLT, MWAIT, or waiting for SIPI */
+    bool mwait;        /* ... in MWAIT: a store to the monitored line ends it; not kept by snapshots */
+    bool mwait_masked; /* ... and so do masked interrupts */
+    const uint64_t *monitor; /* the line, in RAM; NULL: none */
+    uint64_t monitored[8];   /* what it held */
+    unsigned pauses;
     bool wait_sipi;
     bool shutdown;     /* triple fault */
     bool in_smm, nmi_blocked, smi_blocked;
@@ -279,11 +284,19 @@ void x86_check_seg(struct x86_cpu *c, enum x86_segnum s, uint64_t offset, unsign
 void x86_set_seg(struct x86_cpu *c, enum x86_segnum s, uint16_t sel, uint64_t base, uint32_t limit,
                  uint16_t attr);
 
+/* ---- mwait.c; on c's thread ---- */
+void x86_monitor(struct x86_cpu *c, uint64_t linear, unsigned ctx); /* may raise */
+void x86_mwait(struct x86_cpu *c, bool masked_too);
+bool x86_mwait_over(struct x86_cpu *c); /* something other than a request ended it */
+
 /* ---- control.c ---- */
 void x86_write_cr0(struct x86_cpu *c, uint64_t val); /* checks and raises */
 void x86_write_cr3(struct x86_cpu *c, uint64_t val);
 void x86_write_cr4(struct x86_cpu *c, uint64_t val);
 uint64_t x86_read_tsc(struct x86_cpu *c);
+/* Runs the machine's timers when the main loop is late with them, before the guest sees the time. c's thread,
+ * without the machine lock. */
+void x86_run_late_timers(struct x86_cpu *c);
 /* Clock time (ns, rounded up) at which c's TSC reaches tsc; a past one gives a time <= now, one beyond
  * the clock's range INT64_MAX. For the TSC-deadline timer. Any thread. */
 int64_t x86_tsc_to_clock(struct x86_cpu *c, uint64_t tsc);

@@ -70,6 +70,20 @@ static gboolean drain(gint fd, GIOCondition condition, gpointer opaque)
     return G_SOURCE_CONTINUE;
 }
 
+/* Arms the timerfd for the machine's first timer. Locked; any thread. */
+static void arm(void *opaque)
+{
+    struct mainloop *loop = opaque;
+    int64_t wait = clock_alarm(loop->machine->clock);
+    struct itimerspec its = {0};
+
+    if (wait > 0) {
+        its.it_value.tv_sec = wait / 1000000000;
+        its.it_value.tv_nsec = wait % 1000000000;
+    }
+    timerfd_settime(loop->timer_fd, 0, &its, NULL);
+}
+
 struct mainloop *mainloop_create(struct machine *m)
 {
     struct mainloop *loop = g_new0(struct mainloop, 1);
@@ -86,6 +100,7 @@ struct mainloop *mainloop_create(struct machine *m)
     loop->wake_source = g_unix_fd_add(loop->wake_fd, G_IO_IN, drain, NULL);
     loop->timer_source = g_unix_fd_add(loop->timer_fd, G_IO_IN, drain, NULL);
     m->wake_main = wake;
+    m->set_alarm = arm;
     m->wake_opaque = loop;
     return loop;
 }
@@ -134,21 +149,6 @@ static void run_deferred(struct mainloop *loop)
         d->fn(d->opaque);
         g_free(d);
     }
-}
-
-/* Arms the timerfd for the machine's first timer. */
-static void arm(struct mainloop *loop)
-{
-    struct clock *c = loop->machine->clock;
-    int64_t deadline = clock_next_deadline(c), wait = deadline - clock_now(c);
-    struct itimerspec its = {0};
-
-    if (deadline >= 0 && loop->machine->state == RUN_RUNNING) {
-        wait = wait < 1 ? 1 : wait;
-        its.it_value.tv_sec = wait / 1000000000;
-        its.it_value.tv_nsec = wait % 1000000000;
-    }
-    timerfd_settime(loop->timer_fd, 0, &its, NULL);
 }
 
 void mainloop_step(struct mainloop *loop)

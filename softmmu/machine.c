@@ -56,6 +56,16 @@ void machine_lock(struct machine *m)
     m->locked = true;
 }
 
+bool machine_trylock(struct machine *m)
+{
+    if (pthread_mutex_trylock(&m->lock)) {
+        return false;
+    }
+    m->lock_owner = pthread_self();
+    m->locked = true;
+    return true;
+}
+
 void machine_unlock(struct machine *m)
 {
     m->locked = false;

@@ -78,7 +78,8 @@ struct machine {
     void *control; /* struct program of control/, for its monitors */
 
     void (*wake_main)(void *opaque); /* any thread: makes the main loop look at requests and timers */
-    void *wake_opaque;
+    void (*set_alarm)(void *opaque); /* the first timer is due earlier than before; any thread, locked */
+    void *wake_opaque;               /* of both */
 
     struct debug *debug; /* debug.c; NULL: no debugger will come */
     struct devices *devices;
@@ -92,6 +93,7 @@ void machine_destroy(struct machine *m); /* stops vcpus first */
 
 void machine_lock(struct machine *m);
 void machine_unlock(struct machine *m);
+bool machine_trylock(struct machine *m); /* false: somebody has it */
 bool machine_lock_held(struct machine *m); /* by this thread */
 
 /* Any thread, lock held or not. reason is copied (printf style) and logged. */
@@ -111,6 +113,9 @@ void vcpu_request(struct vcpu *v, unsigned bits); /* sets, and wakes or kicks it
 int vcpu_thread_id(const struct vcpu *v); /* the host's, 0: not started */
 void vcpu_clear_request(struct vcpu *v, unsigned bits);
 void vcpu_kick(struct vcpu *v); /* makes it leave linked code soon and call ops->poll */
+/* Has been told something (vcpu_request, vcpu_kick) and has not got to looking at it: its thread waits for a
+ * processor of the host. Any thread; may be out of date at once. */
+bool vcpu_is_behind(const struct vcpu *v);
 /* Held: does not run although the machine does. Holding waits until it has left guest code; not with
  * the machine lock then. vcpu_hold_self: on its own thread, takes effect when it leaves. */
 void vcpu_hold(struct vcpu *v, bool hold);

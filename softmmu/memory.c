@@ -454,6 +454,8 @@ static void invalidate_code(struct memory *mem, const struct range *r, uint64_t 
     uint64_t offset;
 
     ram_at(r, phys, &offset);
+    /* A translation marks the page, then reads it: it sees the new bytes, or is seen here. */
+    atomic_thread_fence(memory_order_seq_cst);
     for (uint64_t page = offset >> 12; page <= (offset + len - 1) >> 12; page++) {
         if (atomic_load_explicit((_Atomic uint64_t *)&r->map->ram->code_map[page],
                                  memory_order_relaxed)) {

@@ -239,11 +239,10 @@ static struct tb *translate_single(struct vcpu *v, struct where *w)
     return tb;
 }
 
-static void protect(struct tcg *t, uint64_t phys, unsigned len)
+/* True: the page held no code until now. */
+static bool protect(struct tcg *t, uint64_t phys, unsigned len)
 {
-    if (t->host.protect_code) {
-        t->host.protect_code(t->m, phys, len);
-    }
+    return t->host.protect_code && t->host.protect_code(t->m, phys, len);
 }
 
 /* The page of linear + off. */
@@ -256,6 +255,12 @@ static uint64_t page_at(uint64_t linear, int64_t off, uint64_t pc_base)
     return (pc_base ? (uint32_t)at : at) & ~PAGE_OFFSET_MASK;
 }
 
+/* Where on its second page a block at phys begins. */
+static unsigned second_offset(uint64_t phys, const struct ir *ir)
+{
+    return ((unsigned)(phys & PAGE_OFFSET_MASK) + (unsigned)ir->part[1].lo) & PAGE_OFFSET_MASK;
+}
+
 /* Which bytes of its pages tb is made of. */
 static void set_parts(struct tb *tb, const struct ir *ir)
 {
@@ -264,7 +269,7 @@ static void set_parts(struct tb *tb, const struct ir *ir)
     tb->part[0].lo = (uint16_t)((int)start + ir->part[0].lo);
     tb->part[0].hi = (uint16_t)((int)start + ir->part[0].hi);
     if (tb->host2) {
-        second = (start + (unsigned)ir->part[1].lo) & PAGE_OFFSET_MASK;
+        second = second_offset(tb->phys, ir);
         tb->part[1].lo = (uint16_t)second;
         tb->part[1].hi = (uint16_t)(second + (unsigned)(ir->part[1].hi - ir->part[1].lo));
         tb->second = ir->part[1].lo;
@@ -288,20 +293,16 @@ static struct tb *translate(struct vcpu *v, struct where *w)
     unsigned max_insns = t->max_insns;
     uint64_t start = now_ns();
     struct tb *tb = NULL;
-    bool fresh, long_blocks = t->exec->generates;
+    bool long_blocks = t->exec->generates;
 
     for (unsigned attempt = 0; attempt < 16; attempt++) {
         uint64_t seen = atomic_load(&t->invalidations);
         size_t room, head, used = 0;
         uint8_t *buf;
 
-        /* Protection comes before the bytes are read, so that no write in between is missed. */
-        pthread_mutex_lock(&t->lock);
-        fresh = !tb_page_used(t, w->phys);
-        pthread_mutex_unlock(&t->lock);
-        if (fresh) {
-            protect(t, w->phys, 1);
-        }
+        /* Protection comes before the bytes are read, so that no write in between is missed. When it goes
+         * away before the block is inserted, that counts as an invalidation. */
+        protect(t, w->phys, 1);
         make_ir(v, w, max_insns, long_blocks);
         w->host2 = NULL;
         if (ir->part[1].lo != ir->part[1].hi) {
@@ -313,12 +314,8 @@ static struct tb *translate(struct vcpu *v, struct where *w)
             if (!w->host2) {
                 return NULL;
             }
-            pthread_mutex_lock(&t->lock);
-            fresh = !tb_page_used(t, w->phys2);
-            pthread_mutex_unlock(&t->lock);
-            if (fresh && attempt == 0) {
-                protect(t, w->phys2, 1);
-                continue;
+            if (protect(t, (w->phys2 & ~PAGE_OFFSET_MASK) + second_offset(w->phys, ir), 1)) {
+                continue; /* it may have changed since it was read */
             }
         }
 
@@ -348,6 +345,9 @@ static struct tb *translate(struct vcpu *v, struct where *w)
                     pthread_mutex_unlock(&t->lock);
                     return NULL;
                 }
+                if (atomic_load(&t->invalidations) != seen) {
+                    break; /* that took the protection of a page */
+                }
             } else if (!used) {
                 break; /* too large for the executor */
             }
@@ -365,10 +365,14 @@ static struct tb *translate(struct vcpu *v, struct where *w)
             stat_add(&t->stat.host_bytes, head + used);
             stat_add(&t->stat.translate_ns, now_ns() - start);
         }
+        bool again = atomic_load(&t->invalidations) != seen;
         pthread_mutex_unlock(&t->lock);
         if (used) {
             tcg_log_code(v, tb);
             return tb;
+        }
+        if (again) {
+            continue;
         }
         if (max_insns == 1) {
             return NULL;

@@ -233,6 +233,7 @@ struct vcpu {
     struct machine *machine;
     unsigned index;
     uint64_t tlb_slow, tlb_fills; /* accesses that the inlined look-up did not answer; entries made */
+    unsigned wait_ns; /* guest's: while it halts, ask has_work after that many ns at the latest; 0: only when told */
     uint64_t walk_epoch; /* counts flushes: what a page walk remembers is good within one */
 
     struct pc_entry returns[TLB_NCTX][RETURN_ENTRIES];

@@ -633,14 +633,34 @@ static void gen_vstore(struct gen *g, const struct ir_op *op)
 
 /* ---- atomics ---- */
 
-static unsigned lock_size(unsigned size)
+/* Nobody but devices can see the memory between a load and a store of the only processor, and guests do not change
+ * in place what devices write. But they order their accesses by locked instructions that change nothing (add 0
+ * to the top of the stack) and by XCHG: these stay. */
+static bool needs_lock(const struct gen *g, const struct ir_op *op)
 {
-    return X_LOCK | (size == MO_16 ? X_66 : size == MO_64 ? X_W : 0);
+    if (!g->t->cpus || g->t->cpus->next || (op->opc == IR_ATOMIC && op->imm2 == IR_AT_XCHG)) {
+        return true;
+    }
+    if (op->opc == IR_CMPXCHG || op->b < TCG_REG_TEMP) {
+        return false;
+    }
+    for (const struct ir_op *at = op; at-- > g->ir->ops;) { /* what made the operand */
+        if (at->d == op->b) {
+            return at->opc == IR_MOVI && at->imm == 0;
+        }
+    }
+    return true;
+}
+
+static unsigned atomic_size(unsigned size, bool lock)
+{
+    return (lock ? X_LOCK : 0) | (size == MO_16 ? X_66 : size == MO_64 ? X_W : 0);
 }
 
 static void gen_atomic(struct gen *g, const struct ir_op *op)
 {
-    unsigned size = op->aux & MO_SIZE, b, d, code = lock_size(size);
+    bool lock = needs_lock(g, op);
+    unsigned size = op->aux & MO_SIZE, b, d, code = atomic_size(size, lock);
     bool wanted = op->d != IR_NONE && (!is_temp(op->d) || g->last_use[op->d] > g->i);
     enum ir_atomic what = (enum ir_atomic)op->imm2;
     struct lookup l;
@@ -657,9 +677,13 @@ static void gen_atomic(struct gen *g, const struct ir_op *op)
         uint8_t *again = g->c.p;
         mov_rr(&g->c, 1, l.i, RAX);
         alu_rr(&g->c, what == IR_AT_AND ? ALU_AND : what == IR_AT_OR ? ALU_OR : ALU_XOR, 1, l.i, b);
-        x_rm(&g->c, (size == MO_8 ? 0xb0 | X_BYTE : 0xb1) | X_0F | code, l.i, at(l.t, 0));
-        uint8_t *retry = jcc32(&g->c, CC_NE);
-        patch32(&g->c, retry, again);
+        if (lock) {
+            x_rm(&g->c, (size == MO_8 ? 0xb0 | X_BYTE : 0xb1) | X_0F | code, l.i, at(l.t, 0));
+            uint8_t *retry = jcc32(&g->c, CC_NE);
+            patch32(&g->c, retry, again);
+        } else {
+            x_rm(&g->c, (size == MO_8 ? 0x88 | X_BYTE : 0x89) | code, l.i, at(l.t, 0));
+        }
         extend(g, size, 1, RAX, RAX);
     } else if (what == IR_AT_XCHG) {
         mov_rr(&g->c, 1, RAX, b);
@@ -719,7 +743,8 @@ static void gen_cmpxchg(struct gen *g, const struct ir_op *op)
     c = x64_use(g, op->c);
     l = look_up(g, op, TAG_WRITE, COLD_CMPXCHG, true, 0, 1u << size);
     l.cold->value = (uint8_t)c;
-    x_rm(&g->c, (size == MO_8 ? 0xb0 | X_BYTE : 0xb1) | X_0F | lock_size(size), c, at(l.t, 0));
+    x_rm(&g->c, (size == MO_8 ? 0xb0 | X_BYTE : 0xb1) | X_0F | atomic_size(size, needs_lock(g, op)), c,
+         at(l.t, 0));
     extend(g, size, 1, RAX, RAX);
     l.cold->w = 1;
     l.cold->memop = (uint16_t)(op->aux & ~MO_SIGN);

@@ -209,9 +209,11 @@ const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys)
 
 /* ---- host ops: the machine is the cpu ---- */
 
-static void fake_protect(struct machine *m, uint64_t phys, unsigned len)
+static bool fake_protect(struct machine *m, uint64_t phys, unsigned len)
 {
     struct fake_cpu *c = (struct fake_cpu *)(void *)m;
+
+    bool fresh = !c->code[phys >> 12];
 
     (void)len;
     c->protects++;
@@ -224,6 +226,7 @@ static void fake_protect(struct machine *m, uint64_t phys, unsigned len)
             }
         }
     }
+    return fresh;
 }
 
 static void fake_unprotect(struct machine *m, uint64_t phys)
