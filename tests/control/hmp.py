@@ -14,7 +14,7 @@ dragoman = sys.argv[1].split()
 count = failed = 0
 work = tempfile.mkdtemp(prefix="dragoman-hmp.")
 path = work + "/qmp"
-args = ["-m", "64", "-smp", "2", "-accel", os.environ.get("ACCEL", "interp"), "-display", "none"]
+args = ["-m", "64", "-smp", "2", "-accel", os.environ.get("ACCEL", "tcg"), "-display", "none"]
 
 
 def ok(good, name, note=""):

@@ -74,7 +74,7 @@ class Client:
 
 work = tempfile.mkdtemp(prefix="dragoman-qmp.")
 path = work + "/qmp"
-kernel_args = ["-m", "64", "-name", "walker", "-smp", "2", "-accel", os.environ.get("ACCEL", "interp"),
+kernel_args = ["-m", "64", "-name", "walker", "-smp", "2", "-accel", os.environ.get("ACCEL", "tcg"),
                "-serial", "null", "-monitor", "none", "-display", "none"]
 
 

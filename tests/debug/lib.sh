@@ -37,10 +37,10 @@ says() {
 need_nasm() {
     command -v nasm >/dev/null || skip_all "nasm is not installed"
 }
-# The small kernel of kernel.c, in $work/kernel.elf, its symbols in $work/symbols.
+# build_kernel [FILE]: the small kernel of kernel.c or FILE, in $work/kernel.elf, its symbols in $work/symbols.
 build_kernel() {
     gcc -m32 -march=i686 -mno-sse -ffreestanding -fno-pic -no-pie -O1 -g -fno-stack-protector -fcf-protection=none \
-        -nostdlib -Wl,-Ttext=0x100000 -Wl,--build-id=none -o "$work/kernel.elf" "$SRC/tests/debug/kernel.c" \
+        -nostdlib -Wl,-Ttext=0x100000 -Wl,--build-id=none -o "$work/kernel.elf" "$SRC/tests/debug/${1:-kernel.c}" \
         2>"$work/gcc" || skip_all "the compiler makes no 32-bit code"
     nm "$work/kernel.elf" >"$work/symbols"
 }

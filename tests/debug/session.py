@@ -27,7 +27,7 @@ def start(*args, gdb=None):
         guest.kill()
         guest.wait()
     guest = subprocess.Popen(
-        [*dragoman, "-m", "64", "-nodefaults", "-display", "none", "-accel", os.environ.get("ACCEL", "interp"),
+        [*dragoman, "-m", "64", "-nodefaults", "-display", "none", "-accel", os.environ.get("ACCEL", "tcg"),
          "-kernel", kernel, "-gdb", gdb or "unix:%s,arch=i386" % path, *args],
         stdin=subprocess.DEVNULL)
     if not gdb:
