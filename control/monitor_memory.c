@@ -1,8 +1,11 @@
-/* The monitor looks at memory: expressions, dumps, disassembly, page tables. Nothing here changes
- * the guest's state; device registers are not read by virtual address. */
+/* The monitor looks at memory: expressions (with names of the kernel's symbols), dumps,
+ * disassembly, page tables. Nothing here changes the guest's state; device registers are not read
+ * by virtual address. */
 #include "control/disas.h"
 #include "control/monitor_internal.h"
 #include "cpu/system.h"
+#include "host/log.h"
+#include "host/symbols.h"
 #include "softmmu/tlb.h"
 
 #include <ctype.h>
@@ -75,6 +78,25 @@ static void blanks(struct reader *r)
     r->p += strspn(r->p, " \t");
 }
 
+/* A name of the guest's kernel is its address. */
+static bool symbol(struct reader *r, uint64_t *v)
+{
+    const struct log *log = monitor_symbols(r->call);
+    char name[256];
+    size_t n = 0;
+
+    while (n < sizeof(name) - 1 &&
+           (isalnum((unsigned char)r->p[n]) || r->p[n] == '_' || r->p[n] == '.')) {
+        name[n] = r->p[n];
+        n++;
+    }
+    name[n] = 0;
+    r->p += n;
+    return (log && log->symbols && symbols_address(log->symbols, name, v)) ||
+           error_set(r->err, "there is no symbol '%.100s'%s", name,
+                     log && log->symbols ? "" : ": -symbols FILE names them");
+}
+
 static bool sum(struct reader *r, uint64_t *v);
 
 static bool term(struct reader *r, uint64_t *v)
@@ -113,6 +135,10 @@ static bool term(struct reader *r, uint64_t *v)
     } else if (isdigit((unsigned char)*r->p)) {
         *v = strtoull(r->p, &end, 0);
         r->p = end;
+    } else if (isalpha((unsigned char)*r->p) || *r->p == '_') {
+        if (!symbol(r, v)) {
+            return false;
+        }
     } else {
         return error_set(
             r->err,
@@ -321,7 +347,9 @@ static void disassemble(const struct memory_view *m, uint64_t addr, uint64_t cou
 {
     struct x86_cpu *cpu = monitor_cpu(m->call);
     unsigned bits = cpu && cpu->v.ops->code_bits ? cpu->v.ops->code_bits(cpu->v.tb_flags) : 16;
+    const struct log *log = monitor_symbols(m->call);
     FILE *out = m->call->out;
+    char name[128];
 
     while (count--) {
         uint8_t code[15];
@@ -330,7 +358,8 @@ static void disassemble(const struct memory_view *m, uint64_t addr, uint64_t cou
         while (have < sizeof(code) && fetch(m, addr + have, code + have, 1)) {
             have++;
         }
-        fprintf(out, "0x%08" PRIx64 ":  ", addr);
+        log_symbol(m->physical ? NULL : log, addr, name, sizeof(name));
+        fprintf(out, "0x%08" PRIx64 "%s:  ", addr, name);
         if (!have) {
             fputs("Cannot access memory\n", out);
             break;
@@ -360,6 +389,14 @@ static void examine(struct monitor_call *c, bool physical)
     } else {
         dump(&m, addr, &f);
     }
+}
+
+void monitor_place(struct monitor_call *c)
+{
+    struct memory_view m = {c, false};
+    struct x86_cpu *cpu = monitor_cpu(c);
+
+    disassemble(&m, cpu->v.ops->linear_pc(&cpu->v), 1);
 }
 
 void monitor_x(struct monitor_call *c)

@@ -450,6 +450,46 @@ bool debug_is_stopped(struct machine *m, unsigned cpu)
     return m->state != RUN_RUNNING || vcpu_is_held(m->vcpus[cpu]);
 }
 
+bool debug_step(struct machine *m, unsigned cpu, struct error *err)
+{
+    static const struct debug_action hold = {.kind = DEBUG_HOLD}, step = {.kind = DEBUG_STEP};
+    struct debug *d = m->debug;
+    struct vcpu *v = m->vcpus[cpu];
+
+    if (!d || !v->mmu->started) {
+        return error_set(err, "this machine cannot be stepped");
+    }
+    if (d->attached && (d->nonstop || m->state == RUN_RUNNING)) {
+        return error_set(err, "a debugger has let the processors run");
+    }
+    if (m->state == RUN_SHUTDOWN) {
+        return error_set(err, "the machine is switched off");
+    }
+    machine_unlock(m);
+    machine_set_running(m, false);
+    machine_lock(m);
+    atomic_fetch_and(&v->irq_request, ~(unsigned)VCPU_REQ_STOP); /* it has: that is no work */
+    if (!v->ops->has_work(v)) {
+        return error_set(err, "processor %u waits for an interrupt, which 'cont' lets come", cpu);
+    }
+    for (unsigned i = 0; i < m->nvcpus; i++) {
+        prepare(m, i, i == cpu ? &step : &hold);
+    }
+    machine_unlock(m);
+    machine_set_running(m, true);
+    bool done = vcpu_wait_held(v, 1000);
+    machine_set_running(m, false);
+    machine_lock(m);
+    for (unsigned i = 0; i < m->nvcpus; i++) {
+        forget_step(m, i);
+        vcpu_hold(m->vcpus[i], false);
+    }
+    d->cpu[cpu].fresh = false; /* the client did not ask for it */
+    d->cpu[cpu].stop = (struct debug_stop){.kind = DEBUG_STOP_PAUSE};
+    atomic_fetch_and(&m->requests, ~(unsigned)REQUEST_DEBUG);
+    return done || error_set(err, "the step of processor %u did not end within a second", cpu);
+}
+
 struct debug_stop debug_last_stop(struct machine *m, unsigned cpu, bool *fresh)
 {
     struct debug_cpu *c = &m->debug->cpu[cpu];
@@ -593,7 +633,7 @@ bool debug_poll(struct vcpu *v, bool halted)
 {
     struct debug *d = debug_of(v);
 
-    if (!d || !d->attached) {
+    if (!d || !(d->attached || d->cpu[v->index].stepping)) {
         return false;
     }
     struct debug_cpu *c = &d->cpu[v->index];

@@ -80,6 +80,9 @@ void debug_mark_fresh(struct machine *m, unsigned cpu); /* as if it had not been
 void debug_release_holds(struct machine *m);            /* every processor goes on */
 /* Interrupts are held off while stepping (the default). */
 void debug_mask_events(struct machine *m, bool on);
+/* For a monitor, with or without a client: stops the machine, lets one processor make one step, and
+ * waits for it. */
+bool debug_step(struct machine *m, unsigned cpu, struct error *err);
 
 /* ---- for the layers below ---- */
 
