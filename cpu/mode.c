@@ -406,5 +406,6 @@ const struct guest_ops x86_guest_ops = {
     .reg_name = x86_reg_name,
     .cc_name = x86_cc_name,
     .code_bits = code_bits,
+    .log_state = x86_log_state,
     .fp80 = &x87_layout,
 };

@@ -96,9 +96,15 @@ code64: mov ax, 16
         out 0x40, al
         mov al, 1
         out 0x40, al
-        mov ecx, 20000                  ; until it has certainly come
-.wait:  in al, 0x80
-        loop .wait
+        mov al, 0x12                    ; for the log: what the keyboard controller and nobody knows
+        out 0x64, al
+        mov dx, 0x1234
+        in al, dx
+        mov al, 0x0a                    ; until the timer's interrupt is pending
+        out 0x20, al
+.wait:  in al, 0x20
+        test al, 1
+        jz .wait
 ready:
 s_loop: mov ecx, 3
 l_loop: loop l_loop
@@ -172,6 +178,7 @@ x_timer:
         iretq
 on_gp:  mov rax, 0x600d
 the_end:
+        out 0xf4, al                    ; the debug exit, if there is one
         jmp the_end
 
         section .data
