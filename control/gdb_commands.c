@@ -727,9 +727,11 @@ static void cmd_why(struct gdb_session *s, const char *p, const char *end)
             debug_mark_fresh(s->machine, i);
         }
     }
-    s->notified = true;
-    if (!next_fresh(s)) {
-        s->notified = false;
+    if (next_fresh(s)) {
+        /* The others are told of by a notification: two stops in the answers to this packet and
+         * vStopped make GDB 13 abort. */
+        s->tell_others = true;
+    } else {
         gdb_ok(s);
     }
 }
@@ -738,7 +740,7 @@ static void cmd_stopped(struct gdb_session *s, const char *p, const char *end)
 {
     (void)p;
     (void)end;
-    if (!next_fresh(s)) {
+    if (s->tell_others || !next_fresh(s)) {
         s->notified = false;
         gdb_ok(s);
     }
@@ -924,6 +926,10 @@ static void packet(struct gdb_session *s)
         return; /* the answer comes when it stops */
     }
     gdb_send(s, '$', &s->reply);
+    if (s->tell_others && !gdb_skip(&text, end, '?') && !gdb_skip_text(&text, end, "vStopped")) {
+        s->tell_others = false;
+        notify(s);
+    }
 }
 
 void gdb_session_receive(struct gdb_session *s, const uint8_t *data, size_t len)
