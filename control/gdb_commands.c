@@ -90,6 +90,19 @@ static void put_expedited(struct gdb_session *s, unsigned cpu)
     }
 }
 
+/* Exceptions by the signals that programs get for them. */
+static unsigned signal_of(uint64_t vector)
+{
+    static const uint8_t signals[] = {
+        [EXC_DE] = 8,  [EXC_BP] = 5,  [EXC_OF] = 11, [EXC_BR] = 11, [EXC_UD] = 4,  [EXC_NM] = 8,
+        [EXC_TS] = 11, [EXC_NP] = 11, [EXC_SS] = 11, [EXC_GP] = 11, [EXC_PF] = 11, [EXC_MF] = 8,
+        [EXC_AC] = 10, [EXC_XM] = 8,
+    };
+    unsigned sig = vector < sizeof(signals) ? signals[vector] : 0;
+
+    return sig ? sig : 6; /* SIGABRT */
+}
+
 /* Puts the stop of one processor into s->reply. */
 static void put_stop(struct gdb_session *s, unsigned cpu, bool as_pause)
 {
@@ -98,7 +111,11 @@ static void put_stop(struct gdb_session *s, unsigned cpu, bool as_pause)
                 stop.kind == DEBUG_STOP_WATCH;
 
     /* A pause asked for by vCont;t is signal 0, one by Ctrl-C or the monitor SIGINT. */
-    gdb_printf(&s->reply, "T%02xthread:", trap ? 5 : as_pause && s->nonstop ? 0 : 2);
+    gdb_printf(&s->reply, "T%02xthread:",
+               stop.kind == DEBUG_STOP_EXCEPTION ? signal_of(stop.addr)
+               : trap                            ? 5
+               : as_pause && s->nonstop          ? 0
+                                                 : 2);
     gdb_put_thread(s, cpu);
     gdb_put(&s->reply, ";", 1);
     if (stop.kind == DEBUG_STOP_WATCH) {
@@ -121,7 +138,8 @@ static unsigned stopped_cpu(struct gdb_session *s)
     unsigned best = s->cpu, rank = 0;
 
     for (unsigned i = 0; i < s->machine->nvcpus; i++) {
-        static const unsigned ranks[] = {[DEBUG_STOP_WATCH] = 3,
+        static const unsigned ranks[] = {[DEBUG_STOP_EXCEPTION] = 4,
+                                         [DEBUG_STOP_WATCH] = 3,
                                          [DEBUG_STOP_BREAK] = 2,
                                          [DEBUG_STOP_STEP] = 1,
                                          [DEBUG_STOP_PAUSE] = 0};
@@ -174,6 +192,22 @@ static void notify(struct gdb_session *s)
     s->reply.len = 0;
 }
 
+/* An exception that stopped is told on the debugger's console: signals say little. */
+static void explain(struct gdb_session *s)
+{
+    char text[DEBUG_TEXT];
+    unsigned cpu = stopped_cpu(s);
+
+    if (debug_last_stop(s->machine, cpu, NULL).kind == DEBUG_STOP_EXCEPTION) {
+        debug_exception_text(s->machine, cpu, text);
+        s->reply.len = 0;
+        gdb_put(&s->reply, "O", 1);
+        gdb_put_hex(&s->reply, (const uint8_t *)text, strlen(text));
+        gdb_put_hex(&s->reply, (const uint8_t *)"\n", 1);
+        gdb_send(s, '$', &s->reply);
+    }
+}
+
 /* From the run control. */
 static void on_stopped(void *opaque)
 {
@@ -182,6 +216,7 @@ static void on_stopped(void *opaque)
     if (s->nonstop) {
         notify(s);
     } else if (s->waiting) {
+        explain(s);
         s->reply.len = 0;
         report_stop(s);
         gdb_send(s, '$', &s->reply);

@@ -49,11 +49,17 @@ struct debug_cpu {
     bool break_hit, watch_hit, skip;
     uint64_t break_at, skip_at;
     struct debug_stop watch;
+    /* exceptions: one noted, and the one that is delivered when it comes again */
+    bool caught, pass, triple;
+    unsigned vector;
+    uint64_t pass_at;
+    char text[DEBUG_TEXT];
 };
 
 struct debug {
     struct debug_client client;
     atomic_bool attached, nonstop, mask_events;
+    _Atomic uint64_t catch; /* exceptions, by vector */
     atomic_uint nbreaks;        /* also those removed but lingering */
     pthread_mutex_t lock;       /* breaks and bindings */
     struct debug_break *breaks; /* sorted by address */
@@ -77,6 +83,7 @@ struct debug *debug_create(struct machine *m)
     }
     pthread_mutex_init(&d->lock, NULL);
     d->mask_events = true;
+    d->catch = DEBUG_CATCH_TRIPLE;
     m->debug = d;
     return d;
 }
@@ -327,6 +334,7 @@ void debug_detach(struct machine *m)
     d->attached = false;
     d->nonstop = false;
     d->mask_events = true;
+    d->catch = DEBUG_CATCH_TRIPLE;
     while (d->watches) {
         remove_watch(m, &d->watches);
     }
@@ -345,6 +353,21 @@ void debug_mask_events(struct machine *m, bool on)
     m->debug->mask_events = on;
 }
 
+void debug_catch(struct machine *m, uint64_t vectors)
+{
+    m->debug->catch = vectors;
+}
+
+uint64_t debug_caught(struct machine *m)
+{
+    return m->debug->catch;
+}
+
+void debug_exception_text(struct machine *m, unsigned cpu, char *text)
+{
+    memcpy(text, m->debug->cpu[cpu].text, DEBUG_TEXT);
+}
+
 void debug_set_nonstop(struct machine *m, bool on)
 {
     m->debug->nonstop = on;
@@ -354,7 +377,7 @@ static void forget_step(struct machine *m, unsigned i)
 {
     struct debug_cpu *c = &m->debug->cpu[i];
 
-    c->stepping = c->begun = c->skip = c->break_hit = c->watch_hit = false;
+    c->stepping = c->begun = c->skip = c->break_hit = c->watch_hit = c->caught = false;
     m->vcpus[i]->debug_step = 0;
 }
 
@@ -373,6 +396,17 @@ void debug_halt(struct machine *m)
     }
 }
 
+/* The triple fault that stopped the processor resets the machine now. */
+static void end_triple(struct machine *m, unsigned i)
+{
+    struct debug_cpu *c = &m->debug->cpu[i];
+
+    if (c->triple) {
+        c->triple = false;
+        machine_request(m, REQUEST_RESET, "%s", c->text);
+    }
+}
+
 static void prepare(struct machine *m, unsigned i, const struct debug_action *act)
 {
     struct debug *d = m->debug;
@@ -380,6 +414,7 @@ static void prepare(struct machine *m, unsigned i, const struct debug_action *ac
     struct vcpu *v = m->vcpus[i];
 
     if (act->kind != DEBUG_HOLD) {
+        end_triple(m, i);
         forget_step(m, i);
         c->fresh = false;
         c->stop.kind = DEBUG_STOP_NONE;
@@ -523,6 +558,13 @@ void debug_handle_stop(struct machine *m)
     machine_unlock(m);
 }
 
+void debug_was_reset(struct machine *m)
+{
+    for (unsigned i = 0; m->debug && i < m->nvcpus; i++) {
+        m->debug->cpu[i].triple = m->debug->cpu[i].pass = false;
+    }
+}
+
 void debug_paused(struct machine *m)
 {
     struct debug *d = m->debug;
@@ -539,6 +581,7 @@ void debug_paused(struct machine *m)
 void debug_release_holds(struct machine *m)
 {
     for (unsigned i = 0; i < m->nvcpus; i++) {
+        end_triple(m, i);
         forget_step(m, i);
         m->debug->cpu[i].fresh = false;
         vcpu_hold(m->vcpus[i], false);
@@ -641,6 +684,12 @@ bool debug_poll(struct vcpu *v, bool halted)
         struct debug_stop stop = c->watch;
         return stop_here(v, &stop);
     }
+    if (c->caught) {
+        c->triple = c->vector == DEBUG_TRIPLE;
+        c->pass = !c->triple;
+        c->pass_at = v->ops->linear_pc(v);
+        return stop_here(v, &(struct debug_stop){.kind = DEBUG_STOP_EXCEPTION, .addr = c->vector});
+    }
     if (c->break_hit && take_break(v, c)) {
         return true;
     }
@@ -709,6 +758,26 @@ void debug_check_break(struct vcpu *v, uint64_t linear)
         atomic_store(&v->exit_request, 1);
         vcpu_unwind(v, false);
     }
+}
+
+bool debug_exception(struct vcpu *v, unsigned vector, char **text)
+{
+    struct debug *d = debug_of(v);
+
+    if (!d || !d->attached || !(d->catch >> vector & 1)) {
+        return false;
+    }
+    struct debug_cpu *c = &d->cpu[v->index];
+    bool pass = c->pass && c->vector == vector && c->pass_at == v->ops->linear_pc(v);
+    c->pass = false;
+    if (pass) {
+        return false;
+    }
+    c->caught = true;
+    c->vector = vector;
+    *text = c->text;
+    atomic_store(&v->exit_request, 1);
+    return true;
 }
 
 void debug_fault(struct vcpu *v)

@@ -137,4 +137,30 @@ go("u_int")
 c.ask("Z1,%x,1" % sym["on_int40"])
 stop = c.ask("vCont;c")
 ok("hwbreak" in stop and at() == "on_int40", "a watchpoint on the user's stack is not hit by the kernel's")
+
+# Exceptions that stop, at the instruction, before they are delivered.
+start()
+ok("#PF" in c.monitor("gdb catch #pf,3,gp") and "catch #BP #GP #PF triple" in c.monitor("gdb"), "gdb catch")
+ok("cannot be caught" in c.monitor("gdb catch db"), "not #DB")
+
+
+def catch(want):
+    told = ""
+    c.send("vCont;C0b")
+    stop = c.packet()[1].decode()
+    while stop.startswith("O"):
+        told += bytes.fromhex(stop[1:]).decode()
+        stop = c.packet()[1].decode()
+    is_((stop[:3], at()), want, "caught: " + told.strip())
+    return told
+
+
+ok("exception #BP" in catch(("T05", "s_int3")), "told what it is")
+is_(steps(1), ["on_int3"], "a step delivers it")
+ok("#PF, error 0000, cr2 0x3fe00010" in catch(("T0b", "s_pf")), "with error code and address")
+catch(("T0b", "u_int2"))
+catch(("T0b", "u_gp"))
+is_(c.ask("X%x,2:" % sym["on_gp"] + "\x0f\x0b"), "OK", "#UD where #GP is handled")
+c.monitor("gdb catch ud")
+catch(("T04", "on_gp"))
 finish()
