@@ -78,6 +78,7 @@ static char *xfer_memory_map(struct gdb_session *s, const char *annex)
 {
     bool paging = gdb_cpu(s, s->cpu)->cr0 & CR0_PG;
     uint64_t at = 0, start, end;
+    enum memory_kind kind;
     char *text = NULL;
     size_t len;
     FILE *out = *annex ? NULL : open_memstream(&text, &len);
@@ -89,14 +90,17 @@ static char *xfer_memory_map(struct gdb_session *s, const char *annex)
         "<?xml version=\"1.0\"?>\n<!DOCTYPE memory-map PUBLIC \"+//IDN gnu.org//DTD GDB Memory Map "
         "V1.0//EN\" \"http://sourceware.org/gdb/gdb-memory-map.dtd\">\n<memory-map>\n",
         out);
-    for (start = 0; !paging && memory_next_rom(s->machine->memory, &start, &end);
-         start = at = end) {
+    for (start = 0; !paging && memory_next(s->machine->memory, &start, &end, &kind); start = end) {
+        if (kind != MEMORY_ROM) {
+            continue;
+        }
         if (start > at) {
             fprintf(out, "<memory type=\"ram\" start=\"%#llx\" length=\"%#llx\"/>\n",
                     (unsigned long long)at, (unsigned long long)(start - at));
         }
         fprintf(out, "<memory type=\"rom\" start=\"%#llx\" length=\"%#llx\"/>\n",
                 (unsigned long long)start, (unsigned long long)(end - start));
+        at = end;
     }
     if (!at) { /* all 2^64 bytes do not fit into a length */
         at = UINT64_C(1) << 63;
@@ -537,6 +541,31 @@ static void q_process_info(struct gdb_session *s, const char *p, const char *end
     put_triple(s);
 }
 
+/* LLDB looks for a place that is not used, and shows regions. */
+static void q_region(struct gdb_session *s, const char *p, const char *end)
+{
+    struct monitor_mapping f;
+    uint64_t addr;
+
+    if (!gdb_skip(&p, end, ':')) {
+        gdb_ok(s); /* is it known? */
+        return;
+    }
+    if (!gdb_hex_number(&p, end, &addr) || p != end) {
+        gdb_error(s, E_ARGS);
+        return;
+    }
+    f = monitor_find_mapping(s->machine, s->cpu, addr);
+    /* An end of 2^64 would be 0 for LLDB, which then never comes to the end of memory. */
+    uint64_t size = f.last - f.start + (f.last != UINT64_MAX);
+    gdb_printf(&s->reply, "start:%llx;size:%llx;", (unsigned long long)f.start,
+               (unsigned long long)size);
+    if (f.mapped) {
+        gdb_printf(&s->reply, "permissions:r%s%s;", f.writable ? "w" : "",
+                   f.executable ? "x" : "");
+    }
+}
+
 static const struct query {
     const char *name;
     void (*run)(struct gdb_session *s, const char *p, const char *end);
@@ -550,6 +579,7 @@ static const struct query {
     {"qAttached", q_attached},
     {"qCRC", q_crc},
     {"qSearch", q_search},
+    {"qMemoryRegionInfo", q_region},
     {"qRcmd", q_rcmd},
     {"QStartNoAckMode", q_no_ack},
     {"QNonStop", q_non_stop},

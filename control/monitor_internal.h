@@ -38,11 +38,12 @@ void monitor_xp(struct monitor_call *c);
 void monitor_place(struct monitor_call *c); /* the next instruction of the processor */
 void monitor_print(struct monitor_call *c);
 void monitor_gva2gpa(struct monitor_call *c);
-void monitor_info_mem(struct monitor_call *c);
-void monitor_info_tlb(struct monitor_call *c);
 /* Evaluates what stands at *text: numbers, $registers, symbols, + - * / % & | ^ ~ ( ). False: err
  * says why. */
 bool monitor_eval(struct monitor_call *c, const char **text, uint64_t *value, struct error *err);
+/* monitor_paging.c */
+void monitor_info_mem(struct monitor_call *c);
+void monitor_info_tlb(struct monitor_call *c);
 /* monitor_registers.c */
 void monitor_info_registers(struct monitor_call *c);
 /* monitor_keys.c */

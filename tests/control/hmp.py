@@ -137,7 +137,7 @@ ok(proc.wait(20) == 0, "and it ends")
 proc = subprocess.Popen(dragoman + args[:-2] + ["-nographic"], stdin=slave, stdout=slave, stderr=slave)
 good, got = typed(b"", b"(?s)SeaBIOS", 30)
 ok(good, "-nographic: the serial port is on the terminal", got)
-good, got = typed(b"\x01c", rb"\(dragoman\) $")
+good, got = typed(b"\x01c", rb"\(dragoman\) ")
 ok(good, "Ctrl-A c: the monitor", got)
 for keys, until, what in ((b"info status\r", rb"VM status: running", "takes commands"),
                           (b"\x1b[A\r", rb"info status[\r\n]+VM status: running", "has a history"),
@@ -148,7 +148,7 @@ for keys, until, what in ((b"info status\r", rb"VM status: running", "takes comm
 typed(b"\x01c", b"\r\n")
 good, got = typed(b"x", b"dragoman", 1)
 ok(not good, "Ctrl-A c again: what is typed is not the monitor's", got)
-typed(b"\x01c", rb"\(dragoman\) $")
+typed(b"\x01c", rb"\(dragoman\) ")
 typed(b"quit\r", b"quit")
 ok(proc.wait(20) == 0, "quit there")
 subprocess.run(["rm", "-rf", work])
