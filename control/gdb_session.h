@@ -44,6 +44,18 @@ void gdb_session_exit(struct gdb_session *s, int status);
  */
 bool gdb_query(struct gdb_session *s, const char *text, const char *end);
 
+/* gdb_stop.c */
+/* Puts the stop of one processor into s->reply; as_pause: one that was asked for is signal 0. */
+void gdb_put_stop(struct gdb_session *s, unsigned cpu, bool as_pause);
+void gdb_report_stop(struct gdb_session *s); /* all-stop: of the one that matters most */
+bool gdb_next_fresh(struct gdb_session *s);  /* non-stop: of the next whose stop was not told */
+void gdb_notify(struct gdb_session *s);      /* %Stop, if there is one to tell */
+/* For struct debug_client. */
+struct debug_condition;
+struct vcpu;
+void gdb_on_stopped(void *opaque);
+bool gdb_on_condition(void *opaque, struct vcpu *v, const struct debug_condition *cond);
+
 /* gdb_commands.c, for gdb_query.c */
 void gdb_error(struct gdb_session *s, unsigned code);
 void gdb_ok(struct gdb_session *s);
