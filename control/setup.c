@@ -11,6 +11,7 @@
 #include "host/nearest.h"
 #include "host/net.h"
 #include "host/symbols.h"
+#include "softmmu/debug.h"
 #include "softmmu/tlb.h"
 
 #include <stdio.h>
@@ -263,7 +264,16 @@ static bool parse_dfilter(struct program *p, struct error *err)
     return ok || error_prefix(err, "-dfilter");
 }
 
-/* Names for the log. A kernel that is no ELF file (a bzImage) has none that could be read. */
+/* Names of a kernel that is an ELF file; a bzImage has none that could be read. */
+void setup_kernel_symbols(struct program *p)
+{
+    if (!p->log.symbols && !p->looked_for_symbols && p->opt.kernel) {
+        p->looked_for_symbols = true;
+        p->log.symbols = symbols_load_elf(p->opt.kernel, NULL);
+    }
+}
+
+/* Names for the log; without -symbols those of -kernel, now if they are needed all the time. */
 static bool load_symbols(struct program *p, struct error *err)
 {
     struct options *o = &p->opt;
@@ -272,8 +282,8 @@ static bool load_symbols(struct program *p, struct error *err)
         p->log.symbols = symbols_load(o->symbols, err);
         return p->log.symbols || error_prefix(err, "-symbols %s", o->symbols);
     }
-    if (o->kernel && ((p->log.mask & LOG_INT) || o->perfmap || o->jitdump)) {
-        p->log.symbols = symbols_load_elf(o->kernel, NULL);
+    if ((p->log.mask & LOG_INT) || o->perfmap || o->jitdump) {
+        setup_kernel_symbols(p);
     }
     return true;
 }
@@ -463,6 +473,9 @@ bool setup_log(struct program *p, const char *list, struct error *err)
     if (strcmp(list, "none") && !log_parse(&wanted, list, err)) {
         return false;
     }
+    if (wanted.mask & LOG_INT) {
+        setup_kernel_symbols(p);
+    }
     memcpy(p->log.traces, wanted.traces, sizeof(wanted.traces));
     p->log.mask = wanted.mask;
     unsigned bits = translator_bits(&p->log);
@@ -518,6 +531,7 @@ bool program_setup(struct program *p, struct error *err)
     if (!setup_monitors(p, err)) {
         return false;
     }
+    debug_create(p->machine);
     if (p->opt.gdb && strcmp(p->opt.gdb, "none")) {
         p->gdb = gdb_server_create(p->machine, p->loop, p->opt.gdb, p->opt.kernel != NULL, err);
         if (!p->gdb) {
@@ -535,6 +549,11 @@ void program_destroy(struct program *p)
         machine_set_running(m, false);
     }
     gdb_server_destroy(p->gdb, m ? m->exit_status : 0);
+    if (m) {
+        machine_lock(m);
+        debug_destroy(m);
+        machine_unlock(m);
+    }
     qmp_destroy(p->qmp);
     monitor_destroy(p->monitor);
     for (unsigned i = 0; i < p->nmons; i++) {

@@ -18,6 +18,7 @@ struct program {
     struct options opt;
     unsigned max_cpus; /* -smp maxcpus=; 0: not given */
     struct log log;
+    bool looked_for_symbols; /* in -kernel */
     struct tcg_log_range *dfilter;
     unsigned ndfilter;
     struct machine *machine;
@@ -54,6 +55,7 @@ void program_destroy(struct program *p);
 bool setup_chardevs(struct program *p, struct error *err);
 bool setup_drives(struct program *p, struct error *err);
 bool setup_log(struct program *p, const char *list, struct error *err); /* -d; "none" ends it */
+void setup_kernel_symbols(struct program *p); /* the first time only */
 bool setup_monitors(struct program *p, struct error *err); /* setup_monitors.c */
 struct chardev *setup_add_chardev(struct program *p, const char *id, const char *spec, bool mux,
                                   struct error *err);

@@ -408,6 +408,7 @@ const struct guest_ops x86_guest_ops = {
     .reg_name = x86_reg_name,
     .cc_name = x86_cc_name,
     .code_bits = code_bits,
+    .log_state = x86_log_state,
     .fp80 = &x87_layout,
     .state = x86_lockstep_state,
     .flags = x86_lockstep_flags,

@@ -75,6 +75,8 @@ enum x86_vector {
     EXC_DE, EXC_DB, EXC_NMI, EXC_BP, EXC_OF, EXC_BR, EXC_UD, EXC_NM, EXC_DF, EXC_09, EXC_TS, EXC_NP,
     EXC_SS, EXC_GP, EXC_PF, EXC_0F, EXC_MF, EXC_AC, EXC_MC, EXC_XM,
 };
+enum { X86_NAMED_EXCEPTIONS = EXC_XM + 1 };
+extern const char *const x86_exception_names[X86_NAMED_EXCEPTIONS]; /* "#PF"; "" has no name */
 
 /* v.irq_request bits */
 enum {

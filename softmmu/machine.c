@@ -115,6 +115,7 @@ static void do_reset(struct machine *m)
     if (m->reset) {
         m->reset(m);
     }
+    debug_was_reset(m);
     machine_unlock(m);
     if (running) {
         machine_set_running(m, true);

@@ -121,6 +121,9 @@ bool vcpu_is_behind(const struct vcpu *v);
 void vcpu_hold(struct vcpu *v, bool hold);
 void vcpu_hold_self(struct vcpu *v);
 bool vcpu_is_held(const struct vcpu *v);
+/* Waits until it is held and has left guest code. False: not within so many milliseconds. Lock not
+ * held. */
+bool vcpu_wait_held(struct vcpu *v, unsigned ms);
 
 /* The vcpu whose thread is calling, NULL on other threads: per-processor MMIO (local APIC) asks it.
  * The one thread-local of the program. Set by a vcpu's thread when it starts, and by unit tests. */

@@ -163,15 +163,16 @@ const struct range *memory_find(struct memory *mem, unsigned view, uint64_t phys
     return NULL;
 }
 
-bool memory_next_rom(struct memory *mem, uint64_t *start, uint64_t *end)
+bool memory_next(struct memory *mem, uint64_t *start, uint64_t *end, enum memory_kind *kind)
 {
     const struct view *v = atomic_load_explicit(&mem->view[VIEW_NORMAL], memory_order_acquire);
 
     for (unsigned i = 0; i < v->n; i++) {
         const struct range *r = &v->range[i];
-        if (r->end > *start && r->map->ram && r->map->readonly) {
+        if (r->end > *start) {
             *start = r->start > *start ? r->start : *start;
             *end = r->end;
+            *kind = !r->map->ram ? MEMORY_IO : r->map->readonly ? MEMORY_ROM : MEMORY_RAM;
             return true;
         }
     }

@@ -266,6 +266,24 @@ bool vcpu_is_held(const struct vcpu *v)
     return atomic_load(&v->mmu->held);
 }
 
+bool vcpu_wait_held(struct vcpu *v, unsigned ms)
+{
+    struct vcpu_threads *t = v->machine->threads;
+    struct timespec end;
+    int timeout = 0;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    uint64_t ns = (uint64_t)end.tv_nsec + (uint64_t)ms * 1000000;
+    end.tv_sec += (time_t)(ns / 1000000000);
+    end.tv_nsec = (long)(ns % 1000000000);
+    pthread_mutex_lock(&t->mutex);
+    while (!timeout && (v->mmu->inside || !atomic_load(&v->mmu->held))) {
+        timeout = pthread_cond_timedwait(&t->idle, &t->mutex, &end);
+    }
+    pthread_mutex_unlock(&t->mutex);
+    return !timeout;
+}
+
 void vcpu_request(struct vcpu *v, unsigned bits)
 {
     atomic_fetch_or(&v->irq_request, bits);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "tcg/fpenv.h"
 
@@ -160,6 +161,8 @@ struct guest_ops {
     const char *(*cc_name)(uint64_t kind);
     /* Width of code with this key word, for the disassembler: 16, 32, 64. May be NULL. */
     unsigned (*code_bits)(uint64_t flags);
+    /* Prints the registers for -d cpu. NULL: the IR's are printed. */
+    void (*log_state)(struct vcpu *v, FILE *out);
     /* Where the extended-precision stack is (tcg/fp80.h); NULL: no helper is one of its operations. */
     const struct fp80_layout *fp80;
     /* For verify=on: what blocks and helpers may change beside the registers that struct vcpu has, and the

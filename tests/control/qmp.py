@@ -74,7 +74,7 @@ class Client:
 
 work = tempfile.mkdtemp(prefix="dragoman-qmp.")
 path = work + "/qmp"
-kernel_args = ["-m", "64", "-name", "walker", "-smp", "2", "-accel", os.environ.get("ACCEL", "interp"),
+kernel_args = ["-m", "64", "-name", "walker", "-smp", "2", "-accel", os.environ.get("ACCEL", "tcg"),
                "-serial", "null", "-monitor", "none", "-display", "none"]
 
 
@@ -166,7 +166,7 @@ def conforms(value, name, where=""):
 # ---- every command: right, missing, wrong-typed and surplus arguments
 saved = work + "/saved"
 right = {"human-monitor-command": {"command-line": "info version"}, "memsave": {"val": 0xfff0, "size": 16, "filename": saved},
-         "pmemsave": {"val": 0xf0000, "size": 65536, "filename": saved}, "qom-list": {"path": "/machine/unattached/device[0]"},
+         "pmemsave": {"val": 0xffff0000, "size": 65536, "filename": saved}, "qom-list": {"path": "/machine/unattached/device[0]"},
          "qom-get": {"path": "/machine/unattached/device[0]", "property": "type"}}
 refused = {"system_wakeup", "qmp_capabilities"}
 wrong = {"string": [1, True, None, [], {}], "int": ["1", True, 1.5, None, []], "boolean": [1, "on"], "number": ["1"]}
