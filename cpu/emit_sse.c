@@ -109,6 +109,13 @@ static size_t mmx_offset(unsigned reg)
     return offsetof(struct x86_cpu, fpr) + reg * sizeof(struct x86_fpreg) + offsetof(struct x86_fpreg, mant);
 }
 
+/* With MXCSR.MM (AMD64 manual, volume 1, 4.3.2) all but the moves that ask for alignment by name. */
+static bool may_be_unaligned(const struct translator *t, const struct x86_insn *i)
+{
+    return (t->key & KEY_MISALIGN) && i->mnemonic != MN_MOVAPS && i->mnemonic != MN_MOVAPD &&
+           i->mnemonic != MN_MOVDQA && i->mnemonic != MN_MOVNTDQA;
+}
+
 ir_reg vector_load(struct translator *t, const struct x86_insn *i, unsigned n)
 {
     const struct x86_operand *o = &i->op[n];
@@ -122,7 +129,7 @@ ir_reg vector_load(struct translator *t, const struct x86_insn *i, unsigned n)
         return v;
     }
     struct mem_ref m = mem_ref(t, i, o->size, false);
-    unsigned align = (i->row->attr & AT_ALIGN) && o->size == 16 ? MO_ALIGN : 0;
+    unsigned align = (i->row->attr & AT_ALIGN) && o->size == 16 && !may_be_unaligned(t, i) ? MO_ALIGN : 0;
     ir_vld(t->ir, v, m.base, m.index, memop_of(o->size) | align | m.memop, m.disp, 0);
     return v;
 }

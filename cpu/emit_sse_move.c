@@ -153,7 +153,7 @@ static void emit_insertps(struct translator *t, const struct x86_insn *i)
 
 static uint64_t helper_ldmxcsr(struct vcpu *v, uint64_t val)
 {
-    if (val & 0xffff0000) {
+    if (val & ~(uint64_t)x86_mxcsr_mask(x86_cpu(v))) {
         x86_raise_error(x86_cpu(v), EXC_GP, 0);
     }
     x86_set_mxcsr(x86_cpu(v), (uint32_t)val);
