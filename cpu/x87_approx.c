@@ -95,9 +95,19 @@ static bool negligible(const struct sf *term, const struct sf *sum)
     return term->cls == SF_ZERO || term->exp < sum->exp - 126;
 }
 
+/* The sum of a series whose next term no longer reaches it: only its last bit tells that there are more. */
+static struct sf more(struct sf sum, const struct sf *term)
+{
+    if (term->cls == SF_ZERO) {
+        return sum;
+    }
+    return term->sign == sum.sign ? make(sum.sign, sum.exp, sum.mant | 1)
+                                  : make(sum.sign, sum.exp, sum.mant - 1);
+}
+
 /* ---- series ---- */
 
-/* e^x - 1, |x| < 1. */
+/* e^x - 1, |x| <= 1. */
 static struct sf expm1_series(struct sf x)
 {
     struct sf sum = x, term = x;
@@ -106,7 +116,7 @@ static struct sf expm1_series(struct sf x)
         term = divide_int(mul(term, x), n);
         sum = add(sum, term);
     }
-    return sum;
+    return more(sum, &term);
 }
 
 /* x + x^3/3 + x^5/5 ..., or with alternating signs. */
@@ -120,7 +130,7 @@ static struct sf odd_series(struct sf x, bool alternate)
         term = divide_int(power, n);
         sum = add(sum, term);
     }
-    return sum;
+    return more(sum, &term);
 }
 
 /* Sine (from x) or cosine (from 1). */
@@ -132,7 +142,7 @@ static struct sf circular_series(struct sf x, bool cosine)
         term = divide_int(mul(term, square), n * (n + 1));
         sum = add(sum, term);
     }
-    return sum;
+    return more(sum, &term);
 }
 
 /* ---- the functions ---- */
@@ -285,12 +295,12 @@ static struct sf trigonometric(enum x87_function f, struct sf x)
 struct sf x87_approximate(enum x87_function f, struct sf x, struct sf y)
 {
     switch (f) {
-    case X87_F2XM1:
-        return exp2_minus_1(x);
+    case X87_F2XM1: /* of more than 1 it is undefined: nothing happens */
+        return x.exp > 0 || (!x.exp && x.mant << 1) ? x : exp2_minus_1(x);
     case X87_FYL2X:
         return mul(y, log2_of(x));
     case X87_FYL2XP1:
-        return mul(y, log2_plus_1(x));
+        return x.sign && x.exp >= 0 ? y : mul(y, log2_plus_1(x)); /* undefined, too */
     case X87_FPATAN:
         return angle(x, y);
     default:
@@ -306,9 +316,9 @@ struct packed {
     uint16_t se;
 } __attribute__((packed));
 
-#define ASK(insn, pop)                                                                             \
+#define ASK(insn, pop, after)                                                                      \
     __asm__ volatile("fnstcw %1\n\tfnclex\n\tfldcw %3\n\tfldt %5\n\tfldt %4\n\t" insn              \
-                     "\n\tfnstsw %2\n\tfstpt %0\n\t" pop "fnclex\n\tfldcw %1"                      \
+                     "\n\tfnstsw %2\n\t" pop "fstpt %0\n\t" after "fnclex\n\tfldcw %1"               \
                      : "=m"(out), "=m"(saved), "=m"(status)                                        \
                      : "m"(control), "m"(px), "m"(py)                                              \
                      : "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "memory")
@@ -321,25 +331,25 @@ bool x87_by_host(enum x87_function f, struct fpenv *env, struct sf80 x, struct s
 
     switch (f) {
     case X87_F2XM1:
-        ASK("f2xm1", "fstp %%st(0)\n\t");
+        ASK("f2xm1", "", "fstp %%st(0)\n\t");
         break;
     case X87_FYL2X:
-        ASK("fyl2x", "");
+        ASK("fyl2x", "", "");
         break;
     case X87_FYL2XP1:
-        ASK("fyl2xp1", "");
+        ASK("fyl2xp1", "", "");
         break;
     case X87_FPATAN:
-        ASK("fpatan", "");
+        ASK("fpatan", "", "");
         break;
     case X87_FSIN:
-        ASK("fsin", "fstp %%st(0)\n\t");
+        ASK("fsin", "", "fstp %%st(0)\n\t");
         break;
     case X87_FCOS:
-        ASK("fcos", "fstp %%st(0)\n\t");
+        ASK("fcos", "", "fstp %%st(0)\n\t");
         break;
     default:
-        ASK("fptan\n\tfstp %%st(0)", "fstp %%st(0)\n\t");
+        ASK("fptan", "fstp %%st(0)\n\t", "fstp %%st(0)\n\t");
         break;
     }
     *r = (struct sf80){out.mant, out.se};

@@ -38,9 +38,7 @@ static struct sf approximate(struct fpenv *env, enum x87_function f, const struc
         !(host.flags & ~env->masks & (FP_OVERFLOW | FP_UNDERFLOW))) {
         *env = host;
     } else {
-        struct sf wide = x87_approximate(f, *x, *y);
-        wide.mant |= 1; /* it is never exact */
-        r = sf_pack80(env, wide);
+        r = sf_pack80(env, x87_approximate(f, *x, *y));
     }
     return sf_unpack80(r);
 }
@@ -55,16 +53,10 @@ static struct sf exp2_minus_1(struct fpenv *env, const struct sf *x)
     if (x->cls == SF_ZERO || (x->cls == SF_INF && !x->sign)) {
         return *x;
     }
-    if (x->cls == SF_INF || is_one(x)) {
-        struct sf r = sf_from_int(1); /* -1 is that of minus infinity */
-        r.sign = x->sign;
-        if (x->cls == SF_NORMAL && x->sign) {
-            r.exp = -1;
-        }
+    if (x->cls == SF_INF) {
+        struct sf r = sf_from_int(1);
+        r.sign = true;
         return r;
-    }
-    if (x->exp >= 0) {
-        return *x; /* the SDM leaves it undefined */
     }
     return approximate(env, X87_F2XM1, x, x);
 }
@@ -90,9 +82,6 @@ static struct sf y_log2(struct fpenv *env, const struct sf *x, const struct sf *
     }
     if (zero || y->cls == SF_ZERO) {
         return constant(SF_ZERO, y->sign ^ sign);
-    }
-    if (plus_1 && x->sign && x->exp >= 0) { /* the SDM leaves it undefined */
-        return invalid(env);
     }
     return approximate(env, plus_1 ? X87_FYL2XP1 : X87_FYL2X, x, y);
 }
@@ -231,8 +220,11 @@ static struct results compute(struct x86_cpu *c, struct fpenv *env, enum op op, 
             r.value = x->cls == SF_ZERO ? *x : approximate(env, X87_FPTAN, x, x);
             r.pushed = sf_from_int(1);
         } else {
+            if (op == FSINCOS) { /* C1 is the sine's */
+                r.pushed = cosine(env, x);
+                env->rounded_up = false;
+            }
             r.value = op == FCOS ? cosine(env, x) : sine(env, x);
-            r.pushed = op == FSINCOS ? cosine(env, x) : r.value;
         }
     }
     return r;
