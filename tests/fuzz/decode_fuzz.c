@@ -6,7 +6,7 @@
  *
  * Under libFuzzer this is LLVMFuzzerTestOneInput. Built with -DSTANDALONE (`make decode-campaign`):
  *     decode_fuzz [-n STRINGS] [-s SEED]
- * makes random strings itself, one in three for each mode, and is some thirty times as fast. */
+ * makes random strings itself, one in three for each mode, and is much faster. */
 #include "config.h"
 
 #ifdef HAVE_CAPSTONE
@@ -177,7 +177,7 @@ static void check_capstone(const uint8_t *bytes, enum x86_bits bits, enum x86_de
 }
 #endif
 
-static void check_mode(const uint8_t *bytes, enum x86_bits bits)
+static void check_mode(const uint8_t *bytes, enum x86_bits bits, bool thorough)
 {
     struct x86_insn insn, again;
     uint8_t other[INSN_MAX];
@@ -188,7 +188,7 @@ static void check_mode(const uint8_t *bytes, enum x86_bits bits)
     r = x86_decode(bytes, INSN_MAX, bits, &insn);
     require(r != X86_DECODE_MORE, "wants more than 15 bytes");
     check_capstone(bytes, bits, r, &insn);
-    if (r != X86_DECODE_OK) {
+    if (r != X86_DECODE_OK || !thorough) {
         return;
     }
     require(insn.len >= 1 && insn.len <= INSN_MAX, "length");
@@ -214,7 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     memcpy(bytes, data, size < INSN_MAX ? size : INSN_MAX);
     for (unsigned bits = 0; bits < NMODES; bits++) {
-        check_mode(bytes, (enum x86_bits)bits);
+        check_mode(bytes, (enum x86_bits)bits, true);
     }
     return 0;
 }
@@ -240,7 +240,7 @@ int main(int argc, char **argv)
         enum x86_bits bits = (enum x86_bits)(done % NMODES);
 
         fill_random(&seed, bits, bytes);
-        check_mode(bytes, bits);
+        check_mode(bytes, bits, done % 16 == 0); /* the other checks cost more than Capstone */
         if (done % 50000000 == 49999999) {
             printf("%lu strings, %lu instructions, %ld s\n", done + 1, count.instructions,
                    (long)(time(NULL) - begin));
