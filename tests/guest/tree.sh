@@ -3,14 +3,15 @@
 # the programs of this folder, and makes DIR/tree.iso of it. Nothing is installed; what is there is kept.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-dir=${1:?usage: tree.sh DIR}
-mkdir -p "$dir"
+mkdir -p "${1:?usage: tree.sh DIR}"
+dir=$(cd "$1" && pwd)
 cd "$dir"
 
 packages="libc6 libc-bin coreutils dash grep sed gawk util-linux openssl x264 vpx-tools flac libjpeg-turbo-progs"
 packages="$packages zstd perl python3 libpython3.11-testsuite"
-# What they need on a machine where nothing is installed.
-list=$(apt-get -o Dir::State::status=/dev/null install --no-install-recommends --print-uris -y -qq $packages |
+# What they need on a machine where nothing is installed or fetched.
+mkdir -p none/partial
+list=$(apt-get -o Dir::State::status=/dev/null -o "Dir::Cache::archives=$dir/none" install --no-install-recommends --print-uris -y -qq $packages |
     awk '/^.http|^.file/ { sub(/_.*/, "", $2); print $2 }' | sort -u)
 [ -n "$list" ] || {
     echo "tree.sh: apt knows no such packages; apt-get update may help" >&2
@@ -24,13 +25,15 @@ if [ "$(cat tree/.packages 2>/dev/null)" != "$list" ]; then
         ls "${p}"_*.deb >/dev/null 2>&1 || echo "$p"
     done | xargs -r apt-get download -qq)
     rm -rf tree tree.iso
-    mkdir -p tree/usr/bin tree/usr/sbin tree/usr/lib tree/usr/lib64 tree/proc tree/dev tree/tmp tree/work
-    ln -s usr/bin usr/sbin usr/lib usr/lib64 tree/
+    mkdir -p tree/proc tree/dev tree/tmp tree/work
     for p in $list; do
         dpkg-deb -x debs/"${p}"_*.deb tree
     done
     rm -rf tree/usr/share/doc tree/usr/share/man tree/usr/share/locale tree/usr/share/fonts tree/usr/share/icons
     ln -sf gawk tree/usr/bin/awk
+    for n in "null 3" "zero 5" "random 8" "urandom 9"; do
+        mknod -m 666 "tree/dev/${n% *}" c 1 "${n#* }"
+    done
     ldconfig -r tree
     echo "$list" >tree/.packages
     rm -f tree.iso
