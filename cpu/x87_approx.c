@@ -1,8 +1,9 @@
-/* Transcendental functions (SDM volume 1, 8.3.6 to 8.3.10), to 110 bits and more, so that rounding them once to 64
- * gives what the exact function would give in all but one of 2^40 cases, and what processors give to within
- * one unit in the last place. Series on reduced arguments, on numbers of 128 bits whose last bits are
- * cut off; made for being right on every host, not for speed: a call takes some microseconds. On x86-64 hosts the
- * host's own unit is asked instead (x87_by_host), which is quick and has the same bits as the processor. */
+/* Transcendental functions (SDM volume 1, 8.3.6 to 8.3.10), to 110 bits and more, so that rounding
+ * them once to 64 gives what the exact function would give in all but one of 2^40 cases, and what
+ * processors give to within one unit in the last place. Series on reduced arguments, on numbers of
+ * 128 bits whose last bits are cut off; made for being right on every host, not for speed: a call
+ * takes some microseconds. On x86-64 hosts the host's own unit is asked instead (x87_by_host),
+ * which is quick and has the same bits as the processor. */
 #include "cpu/x87_approx.h"
 
 typedef unsigned __int128 u128;
@@ -95,7 +96,8 @@ static bool negligible(const struct sf *term, const struct sf *sum)
     return term->cls == SF_ZERO || term->exp < sum->exp - 126;
 }
 
-/* The sum of a series whose next term no longer reaches it: only its last bit tells that there are more. */
+/* The sum of a series whose next term no longer reaches it: only its last bit tells that there are
+ * more. */
 static struct sf more(struct sf sum, const struct sf *term)
 {
     if (term->cls == SF_ZERO) {
@@ -202,10 +204,14 @@ static struct sf arc_tangent(struct sf t)
         uint64_t high, low;
     } eighths[] = {
         {0, 0, 0},
-        {-4, 0xfeadd4d5617b6e32, 0xc897989f3e888ef8}, {-3, 0xfadbafc96406eb15, 0x6dc79ef5f7a217e6},
-        {-2, 0xb7b0ca0f26f78473, 0x8aa32122dcfe4483}, {-2, 0xed63382b0dda7b45, 0x6fe445ecbc3a8d03},
-        {-1, 0x8f005d5ef7f59f9b, 0x5c835e1665c43748}, {-1, 0xa4bc7d1934f70924, 0x19a87f2a457dac9f},
-        {-1, 0xb8053e2bc2319e73, 0xcb2da55210a4443d}, {-1, 0xc90fdaa22168c234, 0xc4c6628b80dc1cd1},
+        {-4, 0xfeadd4d5617b6e32, 0xc897989f3e888ef8},
+        {-3, 0xfadbafc96406eb15, 0x6dc79ef5f7a217e6},
+        {-2, 0xb7b0ca0f26f78473, 0x8aa32122dcfe4483},
+        {-2, 0xed63382b0dda7b45, 0x6fe445ecbc3a8d03},
+        {-1, 0x8f005d5ef7f59f9b, 0x5c835e1665c43748},
+        {-1, 0xa4bc7d1934f70924, 0x19a87f2a457dac9f},
+        {-1, 0xb8053e2bc2319e73, 0xcb2da55210a4443d},
+        {-1, 0xc90fdaa22168c234, 0xc4c6628b80dc1cd1},
     };
     unsigned k = t.exp < -3 ? 0 : (unsigned)(t.mant >> (124 - t.exp));
 
@@ -246,8 +252,8 @@ static struct sf angle(struct sf x, struct sf y)
     return r;
 }
 
-/* |x| less the nearest multiple of half the unit's pi, whose 66 bits are C90FDAA2 2168C234 C / 2^66; returns that
- * multiple modulo 4. */
+/* |x| less the nearest multiple of half the unit's pi, whose 66 bits are C90FDAA2 2168C234 C /
+ * 2^66; returns that multiple modulo 4. */
 static unsigned reduce(struct sf x, struct sf *rest)
 {
     u128 pi = BITS(0xc, 0x90fdaa22168c234c), rem = x.mant >> 64; /* pi/2 in units of 2^-67 */
@@ -318,12 +324,14 @@ struct packed {
 
 #define ASK(insn, pop, after)                                                                      \
     __asm__ volatile("fnstcw %1\n\tfnclex\n\tfldcw %3\n\tfldt %5\n\tfldt %4\n\t" insn              \
-                     "\n\tfnstsw %2\n\t" pop "fstpt %0\n\t" after "fnclex\n\tfldcw %1"               \
+                     "\n\tfnstsw %2\n\t" pop "fstpt %0\n\t" after "fnclex\n\tfldcw %1"             \
                      : "=m"(out), "=m"(saved), "=m"(status)                                        \
                      : "m"(control), "m"(px), "m"(py)                                              \
-                     : "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "memory")
+                     : "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",        \
+                       "memory")
 
-bool x87_by_host(enum x87_function f, struct fpenv *env, struct sf80 x, struct sf80 y, struct sf80 *r)
+bool x87_by_host(enum x87_function f, struct fpenv *env, struct sf80 x, struct sf80 y,
+                 struct sf80 *r)
 {
     struct packed px = {x.mant, x.se}, py = {y.mant, y.se}, out;
     uint16_t saved, status,
@@ -358,7 +366,8 @@ bool x87_by_host(enum x87_function f, struct fpenv *env, struct sf80 x, struct s
     return true;
 }
 #else
-bool x87_by_host(enum x87_function f, struct fpenv *env, struct sf80 x, struct sf80 y, struct sf80 *r)
+bool x87_by_host(enum x87_function f, struct fpenv *env, struct sf80 x, struct sf80 y,
+                 struct sf80 *r)
 {
     (void)f, (void)env, (void)x, (void)y, (void)r;
     return false;

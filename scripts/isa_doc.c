@@ -1,5 +1,5 @@
-/* Writes docs/isa.md from the decoder's tables, the emitters, the CPU features and models and the state table:
- * `make isa-doc`. tests/cpu/isa_doc_test.c holds the file against what this writes. */
+/* Writes docs/isa.md from the decoder's tables, the emitters, the CPU features and models and the
+ * state table: `make isa-doc`. tests/cpu/isa_doc_test.c holds the file against what this writes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +16,8 @@ static const char *const feature_names[X86F_COUNT] = {
 };
 
 static const char *const map_names[] = {
-    [0] = "one-byte", [1] = "0F", [2] = "0F 38", [3] = "0F 3A", [4] = "0F 0F", [8] = "x87", [9] = "VEX 0F",
-    [10] = "VEX 0F 38", [11] = "VEX 0F 3A",
+    [0] = "one-byte", [1] = "0F",     [2] = "0F 38",      [3] = "0F 3A",      [4] = "0F 0F",
+    [8] = "x87",      [9] = "VEX 0F", [10] = "VEX 0F 38", [11] = "VEX 0F 3A",
 };
 
 /* The models that no feature was taken from have it, or "max" has not. */
@@ -26,7 +26,8 @@ static bool offered(const struct x86_model *max, unsigned feature)
     return feature <= X86F_I486 || x86_model_has(max, feature);
 }
 
-static void print_mnemonic(FILE *out, const struct x86_isa *isa, const struct x86_model *max, unsigned m)
+static void print_mnemonic(FILE *out, const struct x86_isa *isa, const struct x86_model *max,
+                           unsigned m)
 {
     unsigned rows = 0, missing = 0;
     char features[256] = "", maps[256] = "";
@@ -46,14 +47,16 @@ static void print_mnemonic(FILE *out, const struct x86_isa *isa, const struct x8
         char entry[32];
         snprintf(entry, sizeof entry, "%s %02X", map, row->opcode);
         if (!strstr(maps, entry)) {
-            snprintf(maps + strlen(maps), sizeof maps - strlen(maps), "%s%s", *maps ? ", " : "", entry);
+            snprintf(maps + strlen(maps), sizeof maps - strlen(maps), "%s%s", *maps ? ", " : "",
+                     entry);
         }
     }
     if (rows) {
-        fprintf(out, "| %s | %s | %s | %u | %s |\n", x86_mnemonic_name((enum x86_mnemonic)m), maps, features, rows,
-               !x86_isa_has(isa, (enum x86_mnemonic)m) || missing == rows ? "no"
-               : missing                                                  ? "in part"
-                                                                          : "yes");
+        fprintf(out, "| %s | %s | %s | %u | %s |\n", x86_mnemonic_name((enum x86_mnemonic)m), maps,
+                features, rows,
+                !x86_isa_has(isa, (enum x86_mnemonic)m) || missing == rows ? "no"
+                : missing                                                  ? "in part"
+                                                                           : "yes");
     }
 }
 
@@ -96,16 +99,19 @@ static void print_models(FILE *out)
     struct error err;
     unsigned count = 0;
 
-    fprintf(out, "\n# CPU models\n\n"
-                 "| -cpu | what it is | vendor | family, model, stepping | leaves | address bits |\n"
-                 "|---|---|---|---|---|---|\n");
+    fprintf(out,
+            "\n# CPU models\n\n"
+            "| -cpu | what it is | vendor | family, model, stepping | leaves | address bits |\n"
+            "|---|---|---|---|---|---|\n");
     for (; count < 31 && x86_model_name(count); count++) {
         struct x86_model *m = models[count] = x86_model_parse(x86_model_name(count), &err);
-        fprintf(out, "| %s | %s | %s | %u, %u, %u | %X, %X | %u, %u |\n", m->name, m->summary, m->vendor,
-                m->family, m->model, m->stepping, m->max_leaf, m->max_xleaf, m->phys_bits, m->lin_bits);
+        fprintf(out, "| %s | %s | %s | %u, %u, %u | %X, %X | %u, %u |\n", m->name, m->summary,
+                m->vendor, m->family, m->model, m->stepping, m->max_leaf, m->max_xleaf,
+                m->phys_bits, m->lin_bits);
     }
     fprintf(out, "\n# Features\n\n"
-                 "An instruction whose feature a model lacks raises #UD (but TZCNT and LZCNT, which are BSF and BSR\n"
+                 "An instruction whose feature a model lacks raises #UD (but TZCNT and LZCNT, "
+                 "which are BSF and BSR\n"
                  "then). `-cpu MODEL,+FEATURE,-FEATURE` adds and takes away.\n\n"
                  "| feature | CPUID | forms | models |\n|---|---|---|---|\n");
     for (unsigned f = X86F_FPU; f < X86F_NONE; f++) {
@@ -132,7 +138,8 @@ static void print_fields(FILE *out, const struct state_field *f, const char *pre
             fprintf(out, "| %s%s | %u structures |\n", prefix, f->name, (unsigned)f->count);
             print_fields(out, f->fields, name);
         } else if (f->count > 1) {
-            fprintf(out, "| %s%s | %u x %s |\n", prefix, f->name, (unsigned)f->count, types[f->type]);
+            fprintf(out, "| %s%s | %u x %s |\n", prefix, f->name, (unsigned)f->count,
+                    types[f->type]);
         } else {
             fprintf(out, "| %s%s | %s |\n", prefix, f->name, types[f->type]);
         }
@@ -142,22 +149,26 @@ static void print_fields(FILE *out, const struct state_field *f, const char *pre
 static int write_doc(FILE *out)
 {
     struct error err = {""};
-    struct x86_model *max = x86_model_parse("max,+monitor,+la57,+3dnow,+3dnowext,+sse4a,+mmxext", &err);
+    struct x86_model *max =
+        x86_model_parse("max,+monitor,+la57,+3dnow,+3dnowext,+sse4a,+mmxext", &err);
     const struct x86_isa *isa = x86_isa_create();
 
     if (!max) {
         fprintf(stderr, "%s\n", err.msg);
         return 1;
     }
-    fprintf(out, "# Instructions\n\n"
-                 "Generated by `make isa-doc` from the tables: do not edit. What is marked \"no\" is recognised and\n"
-                 "raises #UD, and its feature is not offered by any CPU model.\n\n"
-                 "| instruction | opcodes | feature | forms | translated |\n|---|---|---|---|---|\n");
+    fprintf(out,
+            "# Instructions\n\n"
+            "Generated by `make isa-doc` from the tables: do not edit. What is marked \"no\" is "
+            "recognised and\n"
+            "raises #UD, and its feature is not offered by any CPU model.\n\n"
+            "| instruction | opcodes | feature | forms | translated |\n|---|---|---|---|---|\n");
     for (unsigned m = 1; m < MN_COUNT; m++) {
         print_mnemonic(out, isa, max, m);
     }
     print_models(out);
-    fprintf(out, "\n# State\n\nWhat snapshots hold of a processor, as the debugger and the monitor know it.\n\n"
+    fprintf(out, "\n# State\n\nWhat snapshots hold of a processor, as the debugger and the monitor "
+                 "know it.\n\n"
                  "| field | type |\n|---|---|\n");
     print_fields(out, x86_cpu_state.fields, "");
     x86_isa_free(isa);

@@ -1,8 +1,8 @@
-/* 3DNow! operations (AMD64 manual, volume 5) on the low 64 bits, on softfloat. There is no environment: results
- * are rounded to nearest, tiny ones become zero, too large ones the largest number, denormal operands
- * count as zero. What infinities and NaNs give is undefined there; here it is what IEEE 754 says.
- * PFRCP and PFRSQRT, of which the manual asks 14 and 15 bits, are rounded once, so that the steps
- * that refine them have nothing to do. */
+/* 3DNow! operations (AMD64 manual, volume 5) on the low 64 bits, on softfloat. There is no
+ * environment: results are rounded to nearest, tiny ones become zero, too large ones the largest
+ * number, denormal operands count as zero. What infinities and NaNs give is undefined there; here
+ * it is what IEEE 754 says. PFRCP and PFRSQRT, of which the manual asks 14 and 15 bits, are rounded
+ * once, so that the steps that refine them have nothing to do. */
 #include "tcg/softfloat.h"
 #include "tcg/vops.h"
 

@@ -1,5 +1,5 @@
-/* Calls of helpers that are one instruction of this host (enum host_op): the instruction in place of
- * the call, where the processor has it. */
+/* Calls of helpers that are one instruction of this host (enum host_op): the instruction in place
+ * of the call, where the processor has it. */
 #ifdef __x86_64__
 #include "tcg/x86_64/gen.h"
 

@@ -29,7 +29,8 @@ int main(void)
         }
         at += n;
     }
-    tap_ok(!different && !*at, "%u lines, %u differ from what `make isa-doc` gives", lines, different);
+    tap_ok(!different && !*at, "%u lines, %u differ from what `make isa-doc` gives", lines,
+           different);
     fclose(f);
     free(want);
     return tap_done();

@@ -1,5 +1,6 @@
-/* CPU models: every row of the decoder's tables raises #UD on a model that lacks its feature and does not on one that
- * has it; what CPUID says of each model; 3DNow! and SSE4a, which the host may not have to compare with. */
+/* CPU models: every row of the decoder's tables raises #UD on a model that lacks its feature and
+ * does not on one that has it; what CPUID says of each model; 3DNow! and SSE4a, which the host may
+ * not have to compare with. */
 #include "tests/cpu/sandbox.h"
 #include "tests/unit/tap.h"
 
@@ -20,7 +21,8 @@ struct sample {
     enum x86_bits bits;
 };
 
-/* Prefix, map, opcode and ModRM of number n of the ways to spell the row; false: there are no more. */
+/* Prefix, map, opcode and ModRM of number n of the ways to spell the row; false: there are no more.
+ */
 static bool spell(const struct x86_opcode *row, unsigned n, struct sample *s)
 {
     static const uint8_t prefixes[] = {0, 0x66, 0xf3, 0xf2};
@@ -63,7 +65,8 @@ static bool find_sample(const struct x86_opcode *row, struct sample *s)
     for (s->bits = X86_64; s->bits >= X86_32; s->bits--) {
         for (unsigned n = 0; spell(row, n, s); n++) {
             struct x86_insn i;
-            if (x86_decode(s->bytes, sizeof s->bytes, s->bits, &i) == X86_DECODE_OK && i.row == row) {
+            if (x86_decode(s->bytes, sizeof s->bytes, s->bits, &i) == X86_DECODE_OK &&
+                i.row == row) {
                 s->len = i.len;
                 return true;
             }
@@ -247,7 +250,8 @@ static void test_leaves(void)
     ask(&s, 0x8000001e, 0, r);
     tap_ok(r[EAX] == 5 && r[EBX] == (2 | 1 << 8) && r[ECX] == 0, "leaf 8000001E: core 2");
     ask(&s, 0x80000006, 0, r);
-    tap_ok(r[ECX] == (512u << 16 | 6 << 12 | 1 << 8 | 64) && r[EDX] == (16u << 18 | 8 << 12 | 1 << 8 | 64),
+    tap_ok(r[ECX] == (512u << 16 | 6 << 12 | 1 << 8 | 64) &&
+               r[EDX] == (16u << 18 | 8 << 12 | 1 << 8 | 64),
            "leaf 80000006: 512 KiB, 8 MiB");
     ask(&s, 4, 0, r);
     tap_ok(!r[EAX], "leaf 4 is Intel's");

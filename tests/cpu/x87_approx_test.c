@@ -1,5 +1,6 @@
-/* The portable transcendental functions against the host's x87 unit, on random operands of all the ranges that the
- * instructions take: the largest distance in units in the last place of 64 bits, and the worst operands.
+/* The portable transcendental functions against the host's x87 unit, on random operands of all the
+ * ranges that the instructions take: the largest distance in units in the last place of 64 bits,
+ * and the worst operands.
  *
  *   x87_approx_test [-n cases per function] [-s seed] */
 #include "cpu/x87_approx.h"
@@ -38,9 +39,9 @@ static struct sf80 number(int low, int high, bool positive)
     default:
         break;
     }
-    return (struct sf80){m, (uint16_t)((e + 16383) | (!positive && (next() >> 40 & 1) ? 0x8000 : 0))};
+    return (struct sf80){m,
+                         (uint16_t)((e + 16383) | (!positive && (next() >> 40 & 1) ? 0x8000 : 0))};
 }
-
 
 static uint64_t distance(struct sf80 a, struct sf80 b)
 {
@@ -90,7 +91,8 @@ static void test_function(const struct function *f, unsigned long cases)
 
     for (unsigned long n = 0; n < cases; n++) {
         struct fpenv env = {.masks = FP_ALL, .precision = 3}, ours = env;
-        struct sf80 x = number(f->low, f->high, f->positive), y = number(f->ylow, f->yhigh, false), r;
+        struct sf80 x = number(f->low, f->high, f->positive), y = number(f->ylow, f->yhigh, false),
+                    r;
         if (f->f == X87_FYL2X && f->high == 0 && x.mant == UINT64_C(1) << 63) {
             continue; /* exactly 1: not asked */
         }
@@ -107,7 +109,8 @@ static void test_function(const struct function *f, unsigned long cases)
             worst_y = y;
         }
     }
-    tap_ok(most <= 1, "%s: %lu cases, %lu equal, at most %llu ulp apart (x = %04x %016llx, y = %04x %016llx)",
+    tap_ok(most <= 1,
+           "%s: %lu cases, %lu equal, at most %llu ulp apart (x = %04x %016llx, y = %04x %016llx)",
            f->name, cases, exact, (unsigned long long)most, worst_x.se,
            (unsigned long long)worst_x.mant, worst_y.se, (unsigned long long)worst_y.mant);
 }

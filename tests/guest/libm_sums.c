@@ -1,7 +1,6 @@
 /* glibc's functions over random inputs, a checksum each: maths in three precisions, strings and memory at all
  * alignments, conversions. Equal sums in a guest and on its host mean that the same instructions (it picks AVX2
  * and FMA variants by CPUID) did the same. The host's may be of AVX-512, with the same results. */
-#define _GNU_SOURCE
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>

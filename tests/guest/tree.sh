@@ -43,7 +43,7 @@ for f in "$here"/programs.sh "$here"/arithmetic.pl "$here"/pattern.py; do
     cmp -s "$f" "tree/work/$(basename "$f")" || { cp "$f" tree/work/; rm -f tree.iso; }
 done
 if [ ! -f tree/work/libm_sums ] || [ "$here/libm_sums.c" -nt tree/work/libm_sums ]; then
-    ${CC:-gcc} -O1 -fno-builtin -o tree/work/libm_sums "$here/libm_sums.c" -lm
+    ${CC:-gcc} -O1 -fno-builtin -D_GNU_SOURCE -o tree/work/libm_sums "$here/libm_sums.c" -lm
     rm -f tree.iso
 fi
 [ -f tree.iso ] || { xorriso -as mkisofs -quiet -R -o tree.new tree && mv tree.new tree.iso; }
