@@ -1,8 +1,9 @@
 /* CPUID: what a model says about itself, leaf by leaf.
  *
  * From the SDM, Vol. 2 "CPUID", and the AMD64 manual Vol. 3 appendix E for the extended leaves. The
- * feature words come from the list in cpuid.h, the caches from the model; here is the rest: topology, the extended state's sizes, the rates of TSC and crystal. Left out:
- * performance monitoring (leaf 0AH says that there is none), RDT, SGX, PT, hypervisor leaves. */
+ * feature words come from the list in cpuid.h, the caches from the model; here is the rest:
+ * topology, the extended state's sizes, the rates of TSC and crystal. Left out: performance
+ * monitoring (leaf 0AH says that there is none), RDT, SGX, PT, hypervisor leaves. */
 #include "cpu/cpuid.h"
 
 #include <string.h>

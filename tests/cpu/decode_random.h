@@ -1,5 +1,5 @@
-/* Random bytes that are often instructions: prefixes, the opcode maps and VEX are more frequent than by chance.
- * INSN_MAX is the includer's. */
+/* Random bytes that are often instructions: prefixes, the opcode maps and VEX are more frequent
+ * than by chance. INSN_MAX is the includer's. */
 #ifndef TESTS_CPU_DECODE_RANDOM_H
 #define TESTS_CPU_DECODE_RANDOM_H
 
