@@ -230,7 +230,8 @@ int main(int argc, char **argv)
         if (o == 'n') {
             strings = strtoul(optarg, NULL, 0);
         } else if (o == 's') {
-            seed = strtoull(optarg, NULL, 0) | 1;
+            seed = strtoull(optarg, NULL, 0);
+            seed = seed ? seed : 1;
         } else {
             return 2;
         }
