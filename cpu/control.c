@@ -201,6 +201,9 @@ void x86_write_efer(struct x86_cpu *c, uint64_t val)
     if (has(c, X86F_NX)) {
         known |= EFER_NXE;
     }
+    if (has(c, X86F_FFXSR)) {
+        known |= EFER_FFXSR;
+    }
     val = (val & ~(uint64_t)EFER_LMA) | (c->efer & EFER_LMA); /* read only */
     changed = c->efer ^ val;
     if ((val & ~known) || ((changed & EFER_LME) && (c->cr0 & CR0_PG))) {

@@ -12,7 +12,7 @@ const struct x86_isa *x86_isa_create(void)
         x86_emit_data,    x86_emit_arith,   x86_emit_shift,  x86_emit_string,
         x86_emit_control, x86_emit_segment, x86_emit_system, x86_emit_x87,
         x86_emit_mmx,     x86_emit_sse,     x86_emit_bmi,
-        x86_emit_avx,     x86_emit_fma,
+        x86_emit_avx,     x86_emit_fma,     x86_emit_sse4a,
     };
     struct x86_isa *isa = calloc(1, sizeof *isa);
 

@@ -125,6 +125,9 @@ void x86_update_key(struct x86_cpu *c)
     if (cr4 & CR4_FSGSBASE) {
         key |= KEY_FSGSBASE;
     }
+    if (c->mxcsr_mm) {
+        key |= KEY_MISALIGN;
+    }
     if (c->v.fp.masks != FP_ALL) {
         key |= KEY_XMM_UNMASKED;
     }

@@ -69,7 +69,7 @@ enum {
     CR4_LA57 = 1 << 12, CR4_FSGSBASE = 1 << 16, CR4_PCIDE = 1 << 17, CR4_OSXSAVE = 1 << 18,
     CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21, CR4_PKE = 1 << 22,
 };
-enum { EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11 };
+enum { EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11, EFER_FFXSR = 1 << 14 };
 
 enum x86_vector {
     EXC_DE, EXC_DB, EXC_NMI, EXC_BP, EXC_OF, EXC_BR, EXC_UD, EXC_NM, EXC_DF, EXC_09, EXC_TS, EXC_NP,
@@ -127,6 +127,7 @@ enum x86_key {
 };
 /* The x87 unit has unmasked or pending exceptions, and met an instruction since: helpers only. */
 #define KEY_X87_ODD (UINT64_C(1) << 31)
+#define KEY_MISALIGN (UINT64_C(1) << 32) /* MXCSR.MM: SSE operands may be unaligned */
 
 /* CPUID feature words, as bit numbers in x86_model.feat[]; cpu/cpuid.h */
 struct x86_model;
@@ -190,7 +191,8 @@ struct x86_cpu {
     uint16_t fp_cw, fp_sw; /* fp_sw without TOP */
     uint16_t fp_op, fp_cs, fp_ds;
     uint64_t fp_ip, fp_dp;
-    /* MXCSR is v.fp plus this: use x86_get_mxcsr / x86_set_mxcsr */
+    bool mxcsr_mm; /* MXCSR.MM (AMD) */
+    /* MXCSR is v.fp and mxcsr_mm: use x86_get_mxcsr / x86_set_mxcsr */
 
     bool halted;       /* HLT, MWAIT, or waiting for SIPI */
     bool mwait;        /* ... in MWAIT: a store to the monitored line ends it; not kept by snapshots */
@@ -309,6 +311,7 @@ void x86_set_a20(struct x86_cpu *c, bool on);
 void x86_check_insn_breakpoint(struct x86_cpu *c, uint64_t linear);
 
 /* ---- fpu ---- */
+uint32_t x86_mxcsr_mask(const struct x86_cpu *c); /* bits that MXCSR has */
 uint32_t x86_get_mxcsr(struct x86_cpu *c);
 void x86_set_mxcsr(struct x86_cpu *c, uint32_t val); /* no reserved-bit check; updates the key */
 uint16_t x86_get_fpsw(struct x86_cpu *c);            /* with TOP */

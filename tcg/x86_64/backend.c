@@ -244,6 +244,7 @@ static void gen_op(struct gen *g, const struct ir_op *op, unsigned *n)
         break;
     }
     taken = x64_gen_fp80(g, op);
+    taken = taken ? taken : x64_gen_host_op(g, op);
     taken = taken ? taken : x64_gen_control(g, op);
     if (taken) {
         *n = taken;

@@ -235,7 +235,7 @@ enum thunk_call {
 struct x64_thunks {
     const uint8_t *enter, *leave, *leave_keep_pc, *leave_none, *leave_apart; /* addresses to execute */
     const uint8_t *call[TLB_NCTX][NCALLS], *vop;
-    bool bmi2, avx, avx2, lzcnt, bmi1, popcnt, fma, f16c, aes, pclmul, sha, gfni, vaes, vpclmul, intel;
+    bool sse42, bmi2, avx, avx2, lzcnt, bmi1, popcnt, fma, f16c, aes, pclmul, sha, gfni, vaes, vpclmul, intel;
 };
 
 enum { MAX_HELPERS = 1024 };
@@ -354,6 +354,7 @@ void x64_group_accesses(struct gen *g); /* groups.c */
 void x64_gen_memory(struct gen *g, const struct ir_op *op);
 unsigned x64_gen_control(struct gen *g, const struct ir_op *op); /* ops taken */
 unsigned x64_gen_fp80(struct gen *g, const struct ir_op *op); /* ops taken; x87.c */
+unsigned x64_gen_host_op(struct gen *g, const struct ir_op *op); /* how many ops it took: 0, 1 */
 unsigned x64_gen_fp80_load(struct gen *g, const struct ir_op *op);
 bool x64_fp_inline(const struct gen *g, const struct ir_op *op);
 bool x64_fp_skips(const struct gen *g, unsigned i);

@@ -138,6 +138,7 @@ static void find_features(struct x64_thunks *th)
     th->bmi2 = __builtin_cpu_supports("bmi2");
     th->avx = __builtin_cpu_supports("avx");
     th->avx2 = __builtin_cpu_supports("avx2");
+    th->sse42 = __builtin_cpu_supports("sse4.2");
     th->popcnt = __builtin_cpu_supports("popcnt");
     unsigned a, b, c, d;
     th->lzcnt = __get_cpuid(0x80000001, &a, &b, &c, &d) && (c >> 5 & 1);
