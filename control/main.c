@@ -3,6 +3,7 @@
 #include "control/qmp.h"
 #include "control/setup.h"
 #include "cpu/cpuid.h"
+#include "host/chardev.h"
 #include "host/mainloop.h"
 
 #include <errno.h>
@@ -64,9 +65,7 @@ static int help(const struct options *o)
     } else if (!strcmp(o->help, "qmp")) {
         print_and_free(qmp_doc());
     } else if (!strcmp(o->help, "chardev")) {
-        puts("stdio\nfile,path=PATH\npipe,path=PATH\npty\nnull\n"
-             "socket,path=PATH[,server=on,wait=off]\nsocket,host=HOST,port=PORT[,server=on,wait=off]\n"
-             "socket,fd=N[,server=on,wait=off]");
+        print_and_free(chardev_help());
     } else {
         print_and_free(options_help());
     }

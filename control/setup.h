@@ -9,10 +9,11 @@
 
 struct mainloop;
 struct monitor;
+struct chardev_options;
 struct qmp;
 struct gdb_server;
 
-enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16, SETUP_MONITORS = 4, SETUP_NETDEVS = 16 };
+enum { SETUP_CHARDEVS = 64, SETUP_BLOCKS = 16, SETUP_MONITORS = 4, SETUP_NETDEVS = 16 };
 
 struct program {
     struct options opt;
@@ -49,13 +50,14 @@ struct program {
 bool program_setup(struct program *p, struct error *err);
 void program_destroy(struct program *p);
 
-/* setup_io.c: chardevs and drives of the options. */
+/* setup_char.c: chardevs of the options. */
 bool setup_chardevs(struct program *p, struct error *err);
+/* setup_io.c: drives. */
 bool setup_drives(struct program *p, struct error *err);
 bool setup_log(struct program *p, const char *list, struct error *err); /* -d; "none" ends it */
 bool setup_monitors(struct program *p, struct error *err); /* setup_monitors.c */
-struct chardev *setup_add_chardev(struct program *p, const char *id, const char *spec, bool mux,
-                                  struct error *err);
+struct chardev *setup_add_chardev(struct program *p, const char *id, const char *spec,
+                                  const struct chardev_options *o, struct error *err); /* o: NULL is fine */
 /* setup_net.c: -netdev and -nic. */
 bool setup_networks(struct program *p, struct error *err);
 struct netdev *setup_find_netdev(struct program *p, const char *id);

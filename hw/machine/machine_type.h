@@ -17,6 +17,7 @@ struct machine_config { /* what the command line asked for; strings borrowed */
     struct block *ide[4]; /* primary master, slave, secondary master, slave */
     bool ide_cdrom[4];
     struct chardev *serial[4];
+    struct chardev *parallel[3];
     struct chardev *debugcon;
     const char *boot_order; /* "cdn", NULL: default */
     bool boot_menu;

@@ -43,7 +43,7 @@ static bool port_realize(struct device *d, struct error *err)
     if (!virtio_serial_attach(p, err)) {
         return false;
     }
-    p->host_open = p->chardev != NULL;
+    p->host_open = false; /* the chardev says when somebody is there */
     return !p->chardev || chardev_connect(p->chardev, &fe, err);
 }
 
