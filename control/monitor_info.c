@@ -15,7 +15,8 @@
 
 static void info_status(struct monitor_call *c)
 {
-    static const char *const text[] = {"paused", "running", "paused (shutdown)"};
+    static const char *const text[] = {"paused", "running", "paused (shutdown)", "paused (guest-panicked)",
+                                       "paused (watchdog)"};
 
     fprintf(c->out, "VM status: %s\n", text[c->machine->state]);
 }

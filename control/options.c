@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, TEXT, LIST, DRIVE, CDROM, HELP, IGNORE, GDB };
+enum kind { FLAG, TEXT, LIST, DRIVE, CDROM, HELP, IGNORE, GDB, WATCHDOG };
 
 struct row {
     const char *name;
@@ -35,7 +35,7 @@ static const struct row rows[] = {
     {"kernel", TEXT, AT(kernel), "FILE", "boot this bzImage or multiboot kernel"},
     {"initrd", TEXT, AT(initrd), "FILE", "with this initial RAM disk (multiboot: module)"},
     {"append", TEXT, AT(append), "TEXT", "and this kernel command line"},
-    {"boot", TEXT, AT(boot), "ORDER | order=,menu=on|off", "boot order: c disk, d CD-ROM"},
+    {"boot", TEXT, AT(boot), "ORDER | order=,once=,menu=on|off,splash-time=MS", "boot order: a floppy, c disk, d CD-ROM, n network"},
     {"drive", LIST, AT(drives), "file=F[,if=ide|virtio|none,index=N,media=disk|cdrom,format=raw,readonly=on,snapshot=on,id=ID]",
      "a disk or CD-ROM"},
     {"hda", DRIVE, 0, "FILE", "first IDE disk (also -hdb, -hdc, -hdd)"},
@@ -56,13 +56,16 @@ static const struct row rows[] = {
     {"chardev", LIST, AT(chardevs), "KIND,id=ID[,mux=on,logfile=FILE,...]",
      "character device: stdio, file, pipe, pty, null, socket, ringbuf ('help' tells their properties)"},
     {"debugcon", LIST, AT(debugcons), "DEV", "debug console on port 0xe9"},
-    {"rtc", TEXT, AT(rtc), "base=utc|localtime", "clock of the machine"},
+    {"rtc", TEXT, AT(rtc), "base=utc|localtime|DATE,clock=host|rt|vm,driftfix=slew|none", "clock of the machine"},
     {"S", FLAG, AT(paused), NULL, "do not start the processors ('c' in the monitor does)"},
     {"gdb", TEXT, AT(gdb), "tcp:[HOST]:PORT | unix:PATH | stdio | none[,arch=auto|i8086|i386|x86-64]",
      "wait for a debugger there (GDB's remote protocol)"},
     {"s", GDB, 0, NULL, "the same as -gdb tcp::1234"},
     {"no-reboot", FLAG, AT(no_reboot), NULL, "end instead of resetting"},
     {"no-shutdown", FLAG, AT(no_shutdown), NULL, "stop instead of ending when the guest powers off"},
+    {"action", LIST, AT(actions), "EVENT=ACTION[,...]",
+     "reboot=reset|shutdown, shutdown=poweroff|pause, panic=pause|shutdown|exit-failure|none, watchdog=reset|shutdown|poweroff|pause|debug|none|inject-nmi"},
+    {"watchdog-action", WATCHDOG, 0, "ACTION", "the same as -action watchdog=ACTION"},
     {"nodefaults", FLAG, AT(nodefaults), NULL, "no devices but those asked for"},
     {"d", TEXT, AT(log), "LIST", "log these things ('help' lists them)"},
     {"D", TEXT, AT(log_file), "FILE", "log to this file instead of the standard error"},
@@ -198,6 +201,8 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
     case CDROM:
         return list_add(&o->drives, r->name,
                         format("file=%s,if=ide,index=%zu,media=cdrom", double_commas(value), r->offset), err);
+    case WATCHDOG:
+        return list_add(&o->actions, r->name, format("watchdog=%s", double_commas(value)), err);
     case GDB:
         o->gdb = "tcp::1234";
         return true;

@@ -87,6 +87,13 @@ struct qmp_member {
 };
 bool qmp_next_member(const char **text, struct qmp_member *m);
 
+/* ---- qmp_actions.c ---- */
+extern const char *const qmp_watchdog_actions[], *const qmp_panic_actions[]; /* by enum; ended by NULL */
+bool qmp_set_action(struct qmp_call *c);
+bool qmp_watchdog_set_action(struct qmp_call *c);
+/* "panic=pause", ... of -action. */
+bool actions_pair(void *machine, const char *key, const char *value, struct error *err);
+
 /* ---- qmp_commands.c ---- */
 bool qmp_fail(struct qmp_call *c, const char *class, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -3,7 +3,6 @@
 #include "control/control.h"
 #include "control/monitor.h"
 #include "control/qmp.h"
-#include "cpu/x86.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,7 +65,7 @@ static bool run_stop(struct qmp_call *c)
 
 static bool run_cont(struct qmp_call *c)
 {
-    if (c->machine->state == RUN_SHUTDOWN) {
+    if (c->machine->state == RUN_SHUTDOWN || c->machine->state == RUN_PANICKED) {
         return qmp_fail(c, NULL, "Resetting the Virtual Machine is required");
     }
     control_request(c->machine, REQUEST_CONT, CAUSE_GUEST, "cont from a monitor");
@@ -100,8 +99,8 @@ static bool run_wakeup(struct qmp_call *c)
 
 static bool run_nmi(struct qmp_call *c)
 {
-    for (unsigned i = 0; i < c->machine->nvcpus; i++) {
-        vcpu_request(c->machine->vcpus[i], X86_REQ_NMI);
+    if (c->machine->inject_nmi) {
+        c->machine->inject_nmi(c->machine);
     }
     return true;
 }
@@ -175,6 +174,10 @@ const struct qmp_command qmp_commands[] = {
     {"system_powerdown", "", NULL, run_powerdown, "Presses the power button", "system_powerdown"},
     {"system_wakeup", "", NULL, run_wakeup, "Wakes a sleeping machine", "system_wakeup"},
     {"inject-nmi", "", NULL, run_nmi, "Sends a non-maskable interrupt to the processors", "nmi"},
+    {"set-action", "reboot?:RebootAction shutdown?:ShutdownAction panic?:PanicAction watchdog?:WatchdogAction", NULL,
+     qmp_set_action, "What happens when the guest resets, switches off, panics, or the watchdog expires", NULL},
+    {"watchdog-set-action", "action:WatchdogAction", NULL, qmp_watchdog_set_action,
+     "What happens when the watchdog expires", "watchdog_action"},
     {"human-monitor-command", "command-line:str cpu-index?:int", "str", run_hmp,
      "Runs a command line of the human monitor and returns what it prints", NULL},
     {"memsave", "val:int size:size filename:str cpu-index?:int", NULL, run_memsave,
@@ -190,7 +193,7 @@ const struct qmp_type qmp_types[] = {
     {"QMPCapability", QMP_ENUM, "oob"},
     {"VersionTriple", QMP_OBJECT, "major:int minor:int micro:int"},
     {"VersionInfo", QMP_OBJECT, "qemu:VersionTriple package:str"},
-    {"RunState", QMP_ENUM, "prelaunch paused running shutdown"},
+    {"RunState", QMP_ENUM, "prelaunch paused running shutdown guest-panicked watchdog"},
     {"StatusInfo", QMP_OBJECT, "running:bool status:RunState"},
     {"CpuInstanceProperties", QMP_OBJECT, "socket-id?:int core-id?:int thread-id?:int"},
     {"SysEmuTarget", QMP_ENUM, "x86_64"},
@@ -225,7 +228,12 @@ const struct qmp_type qmp_types[] = {
     {"MemoryInfo", QMP_OBJECT, "base-memory:size plugged-memory?:size"},
     {"ObjectPropertyInfo", QMP_OBJECT, "name:str type:str"},
     {"ShutdownCause", QMP_ENUM,
-     "host-qmp-quit host-qmp-system-reset host-signal guest-shutdown guest-reset"},
+     "host-qmp-quit host-qmp-system-reset host-signal guest-shutdown guest-reset guest-panic"},
+    {"RebootAction", QMP_ENUM, "reset shutdown"},
+    {"ShutdownAction", QMP_ENUM, "poweroff pause"},
+    {"PanicAction", QMP_ENUM, "pause shutdown exit-failure none"},
+    {"WatchdogAction", QMP_ENUM, "reset shutdown poweroff pause debug none inject-nmi"},
+    {"GuestPanicAction", QMP_ENUM, "pause poweroff run"},
     {NULL, 0, NULL},
 };
 
@@ -235,6 +243,9 @@ const struct qmp_event_row qmp_events[] = {
     {"RESET", "guest:bool reason:ShutdownCause", "The machine was reset"},
     {"SHUTDOWN", "guest:bool reason:ShutdownCause", "The machine was switched off, or the emulator ends"},
     {"POWERDOWN", "", "The power button was pressed"},
+    {"GUEST_PANICKED", "action:GuestPanicAction", "The guest says (by pvpanic) that it crashed"},
+    {"GUEST_CRASHLOADED", "action:GuestPanicAction", "The guest crashed and runs a crash kernel"},
+    {"WATCHDOG", "action:WatchdogAction", "The watchdog expired"},
     {NULL, NULL, NULL},
 };
 /* clang-format on */

@@ -54,7 +54,7 @@ bool qmp_query_version(struct qmp_call *c)
 
 bool qmp_query_status(struct qmp_call *c)
 {
-    static const char *const names[] = {"paused", "running", "shutdown"};
+    static const char *const names[] = {"paused", "running", "shutdown", "guest-panicked", "watchdog"};
     enum run_state s = c->machine->state;
 
     c->ret = json_object();

@@ -15,6 +15,10 @@
     _(port92_type) \
     _(debugcon_type) \
     _(debug_exit_type) \
+    _(pci_serial_type) \
+    _(parallel_type) \
+    _(pvpanic_type) \
+    _(i6300esb_type) \
     _(i440fx_type) \
     _(piix3_type) \
     _(piix4_pm_type) \
