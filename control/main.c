@@ -64,6 +64,10 @@ static int help(const struct options *o)
         print_and_free(log_trace_help());
     } else if (!strcmp(o->help, "qmp")) {
         print_and_free(qmp_doc());
+    } else if (!strcmp(o->help, "netdev") || !strcmp(o->help, "nic")) {
+        print_and_free(setup_netdev_help());
+    } else if (!strcmp(o->help, "object")) {
+        print_and_free(setup_object_help());
     } else if (!strcmp(o->help, "chardev")) {
         print_and_free(chardev_help());
     } else {

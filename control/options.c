@@ -55,6 +55,7 @@ static const struct row rows[] = {
     {"mon", LIST, AT(mons), "chardev=ID[,mode=readline|control]", "monitor (control: QMP) on a -chardev"},
     {"chardev", LIST, AT(chardevs), "KIND,id=ID[,mux=on,logfile=FILE,...]",
      "character device: stdio, file, pipe, pty, null, socket, ringbuf ('help' tells their properties)"},
+    {"object", LIST, AT(objects), "KIND,id=ID[,...]", "filter-dump (packet capture), rng-random ('help' lists them)"},
     {"debugcon", LIST, AT(debugcons), "DEV", "debug console on port 0xe9"},
     {"rtc", TEXT, AT(rtc), "base=utc|localtime|DATE,clock=host|rt|vm,driftfix=slew|none", "clock of the machine"},
     {"S", FLAG, AT(paused), NULL, "do not start the processors ('c' in the monitor does)"},
@@ -77,9 +78,9 @@ static const struct row rows[] = {
     {"no-user-config", IGNORE, 0, NULL, NULL}, /* there are no configuration files */
     {"vga", TEXT, AT(help_arg), "none", NULL}, /* checked below: only none exists */
     {"net", TEXT, AT(help_arg), "none", NULL},
-    {"netdev", LIST, AT(netdevs), "user,id=ID[,hostfwd=tcp::PORT-:PORT,net=,restrict=on...]",
-     "a network for -device virtio-net-pci,netdev=ID"},
-    {"nic", LIST, AT(nics), "user[,model=CARD,mac=MAC,hostfwd=...] | none", "a network and its card in one"},
+    {"netdev", LIST, AT(netdevs), "user|tap|socket|stream|dgram|hubport,id=ID[,...]",
+     "a network for -device virtio-net-pci,netdev=ID ('help' tells their properties)"},
+    {"nic", LIST, AT(nics), "KIND[,model=CARD,mac=MAC,...] | none", "a network and its card in one"},
 };
 enum { NROWS = sizeof(rows) / sizeof(rows[0]) };
 
@@ -155,7 +156,7 @@ static bool is_help(const char *value)
 static bool ask_help(struct options *o, const struct row *r, const char *value)
 {
     static const char *const with_help[] = {"machine", "M", "accel", "cpu", "device", "d", "chardev",
-                                            "qmp"};
+                                            "qmp", "netdev", "object", "nic"};
 
     for (size_t i = 0; i < sizeof(with_help) / sizeof(with_help[0]); i++) {
         size_t n = strlen(value);
@@ -189,7 +190,7 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
         if (!strcmp(r->name, "vga") || !strcmp(r->name, "net")) {
             return !strcmp(value, "none") ||
                    error_set(err, "-%s %s: only 'none' exists in this version%s", r->name, value,
-                         r->name[0] == 'n' ? " (see -nic and -netdev)" : "");
+                         r->name[0] == 'n' ? " (write '-nic user' or '-nic user,model=virtio' instead)" : "");
         }
         *(const char **)field = value;
         return true;

@@ -541,7 +541,8 @@ bool program_setup(struct program *p, struct error *err)
     if (bits) {
         tcg_set_log(p->machine->tcg, bits, p->log.out);
     }
-    if (!setup_chardevs(p, err) || !setup_drives(p, err) || !setup_networks(p, err)) {
+    if (!setup_chardevs(p, err) || !setup_drives(p, err) || !setup_networks(p, err) ||
+        !setup_objects(p, err)) {
         return false;
     }
     p->board_created = true;
@@ -583,8 +584,11 @@ void program_destroy(struct program *p)
     if (m && p->board_created) {
         p->cfg.type->destroy(m);
     }
-    for (unsigned i = 0; i < p->nnetdevs; i++) {
-        netdev_destroy(p->netdevs[i]);
+    while (p->nnetdevs) {
+        netdev_destroy(p->netdevs[--p->nnetdevs]); /* a hub's port before what is behind it */
+    }
+    while (p->nobjects) {
+        free(p->objects[--p->nobjects].id);
     }
     for (unsigned i = 0; i < p->nnic_devices; i++) {
         free(p->nic_devices[i]);

@@ -25,6 +25,7 @@
     _(piix3_ide_type) \
     _(fw_cfg_type) \
     _(e1000_type) \
+    _(rtl8139_type) \
     _(virtio_balloon_type) \
     _(virtio_blk_type) \
     _(virtio_net_type) \

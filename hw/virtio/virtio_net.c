@@ -55,7 +55,8 @@ enum { MAX_FRAME = 65536 + ETHERNET_HEADER + 8, MAX_BUFFERS = 64, SEND_BATCH = 2
 struct virtio_net {
     struct virtio virtio;
     struct netdev *netdev; /* properties */
-    char *mac;
+    char *mac, *romfile;
+    bool rombar;
     uint32_t host_mtu;
     uint16_t rx_queue_size, tx_queue_size;
     bool mrg_rxbuf, csum, host_tso4, host_tso6, guest_csum, guest_tso4, ctrl_vq;
@@ -74,6 +75,7 @@ struct virtio_net {
 static const struct property net_props[] = {
     VIRTIO_PROPS(struct virtio_net, virtio),
     PROP_NETDEV(struct virtio_net, netdev, "the -netdev"),
+    PCI_ROM_PROPS(struct virtio_net, romfile, rombar, "pxe-virtio.rom"),
     PROP_STRING(struct virtio_net, mac, "address, like 52:54:00:12:34:56"),
     PROP_U32(struct virtio_net, host_mtu, 0, "MTU that the guest should use; 0: its own choice"),
     PROP_U16(struct virtio_net, rx_queue_size, 256, "descriptors, a power of 2"),
@@ -484,7 +486,7 @@ static void net_config(struct virtio *v, uint8_t *config)
     struct virtio_net *n = container_of(v, struct virtio_net, virtio);
 
     memcpy(config + C_MAC, n->address, MAC_BYTES);
-    le_put16(config + C_STATUS, n->netdev ? STATUS_UP : 0);
+    le_put16(config + C_STATUS, n->netdev && netdev_link_up(n->netdev) ? STATUS_UP : 0);
     le_put16(config + C_PAIRS, 1);
     le_put16(config + C_MTU, (uint16_t)n->host_mtu);
 }
@@ -530,6 +532,11 @@ static void net_reset(struct device *d)
     virtio_reset((struct virtio *)d);
 }
 
+static void link_changed(void *opaque)
+{
+    virtio_config_changed(&((struct virtio_net *)opaque)->virtio);
+}
+
 static bool check_size(const char *name, unsigned size, struct error *err)
 {
     return (size >= 64 && size <= VIRTQUEUE_MAX && !(size & (size - 1))) ||
@@ -549,7 +556,7 @@ static bool net_realize(struct device *d, struct error *err)
     if (n->host_mtu && (n->host_mtu < 68 || n->host_mtu > 65535)) {
         return error_set(err, "virtio-net-pci: host_mtu=%u is not from 68 to 65535", n->host_mtu);
     }
-    if (n->netdev && !netdev_connect(n->netdev, &(struct net_card){n, receive, batch_end}, err)) {
+    if (n->netdev && !netdev_connect(n->netdev, &(struct net_card){n, receive, batch_end, link_changed}, err)) {
         return false;
     }
     virtio_add_queue(&n->virtio, Q_RECEIVE, n->rx_queue_size);
@@ -557,7 +564,8 @@ static bool net_realize(struct device *d, struct error *err)
     if (n->ctrl_vq) {
         virtio_add_queue(&n->virtio, Q_CONTROL, CONTROL_QUEUE_SIZE);
     }
-    return virtio_init(&n->virtio, &net_class, err);
+    return virtio_init(&n->virtio, &net_class, err) &&
+           pci_load_rom(&n->virtio.pci, n->romfile, "pxe-virtio.rom", n->rombar, err);
 }
 
 static const struct pci_info net_info = VIRTIO_PCI_INFO(0x1000, 1, 0x02, 0x00);

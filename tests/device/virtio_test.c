@@ -562,7 +562,8 @@ static void net_destroy(struct netdev *nd)
 {
     free(nd);
 }
-static const struct netdev_ops net_ops = {net_send, net_destroy, NULL, true};
+static const struct netdev_ops net_ops = {
+    .send = net_send, .destroy = net_destroy, .takes_large = true};
 
 static void receive_frames(struct driver *d, struct netdev *nd)
 {
