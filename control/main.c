@@ -56,6 +56,8 @@ static int help(const struct options *o)
             return help_device(o->help_arg);
         }
         print_and_free(device_types_help());
+    } else if (!strcmp(o->help, "devices-doc")) {
+        print_and_free(device_doc());
     } else if (!strcmp(o->help, "accel")) {
         print_and_free(tcg_accel_help());
     } else if (!strcmp(o->help, "d")) {

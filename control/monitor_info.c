@@ -4,7 +4,6 @@
 #include "control/monitor_internal.h"
 #include "control/setup.h"
 #include "host/block.h"
-#include "host/net.h"
 #include "hw/pci/pci.h"
 #include "hw/virtio/virtio_balloon.h"
 #include "tcg/tcg.h"
@@ -196,31 +195,6 @@ static void info_blockstats(struct monitor_call *c)
     }
 }
 
-static void info_network(struct monitor_call *c)
-{
-    struct pci_bus *root = c->machine->devices ? pci_root(c->machine) : NULL;
-    struct program *prog = control_program(c->machine);
-    unsigned n = 0;
-
-    for (unsigned i = 0; prog && i < prog->nnetdevs; i++) {
-        char *text = netdev_describe(prog->netdevs[i]);
-        fprintf(c->out, "%s:\n%s", netdev_id(prog->netdevs[i]), text ? text : "");
-        free(text);
-        n++;
-    }
-    for (unsigned i = 0; root && i < 256; i++) {
-        struct pci_device *p = pci_find(root, (uint8_t)i);
-        if (p && p->config[0x0b] == 2) {
-            fprintf(c->out, "%s%s%s\n", p->dev.type->name, p->dev.id ? " " : "",
-                    p->dev.id ? p->dev.id : "");
-            n++;
-        }
-    }
-    if (!n) {
-        fputs("no network devices\n", c->out);
-    }
-}
-
 static void info_roms(struct monitor_call *c)
 {
     char *text = memory_describe(c->machine->memory), *save = NULL;
@@ -292,7 +266,9 @@ const struct monitor_row monitor_info_rows[] = {
     {"irq", "", "external interrupts taken", info_irq, false},
     {"block", "", "disk images", info_block, false},
     {"blockstats", "", "what was read and written", info_blockstats, false},
-    {"network", "", "network devices", info_network, false},
+    {"network", "", "networks and the cards on them", monitor_info_network, false},
+    {"usernet", "", "connections of user networking", monitor_info_usernet, false},
+    {"chardev", "", "character devices", monitor_info_chardev, false},
     {"balloon", "", "memory the guest keeps", info_balloon, false},
     {"jit", "", "statistics of the translator", info_jit, false},
     {"cpus", "", "processors and their states", info_cpus, false},

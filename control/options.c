@@ -162,6 +162,10 @@ static bool ask_help(struct options *o, const struct row *r, const char *value)
         size_t n = strlen(value);
         bool prop_help = !strcmp(r->name, "device") && n > 5 &&
                          (!strcmp(value + n - 5, ",help") || !strcmp(value + n - 2, ",?"));
+        if (!strcmp(r->name, "device") && !strcmp(value, "help=markdown")) {
+            o->help = "devices-doc";
+            return true;
+        }
         if (!strcmp(r->name, "d") && !strcmp(value, "trace:help")) {
             o->help = "trace";
             return true;

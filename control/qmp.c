@@ -2,6 +2,7 @@
  * QEMU's machine protocol as its clients know them. Left out: out-of-band execution, file
  * descriptor passing. */
 #include "control/qmp.h"
+#include "hw/virtio/virtio_balloon.h"
 #include "host/chardev.h"
 #include "host/mainloop.h"
 #include "host/socket.h"
@@ -463,6 +464,16 @@ static void on_event(void *opaque, enum machine_event ev, enum machine_cause cau
     machine_unlock(q->machine);
 }
 
+static void balloon_changed(struct machine *m)
+{
+    json_t *data = json_object();
+    uint64_t bytes;
+
+    balloon_actual(m, &bytes);
+    json_object_set_new(data, "actual", json_integer((json_int_t)bytes));
+    qmp_emit(m->event_opaque, "BALLOON_CHANGE", data);
+}
+
 struct qmp *qmp_create(struct program *p, struct machine *m, struct mainloop *loop)
 {
     struct qmp *q = calloc(1, sizeof(*q));
@@ -475,6 +486,7 @@ struct qmp *qmp_create(struct program *p, struct machine *m, struct mainloop *lo
     q->loop = loop;
     m->event = on_event;
     m->event_opaque = q;
+    m->balloon_changed = balloon_changed;
     return q;
 }
 
@@ -484,6 +496,7 @@ void qmp_destroy(struct qmp *q)
         return;
     }
     q->machine->event = NULL;
+    q->machine->balloon_changed = NULL;
     while (q->sessions) {
         qmp_session_destroy(q->sessions);
     }

@@ -495,7 +495,7 @@ bool qmp_qom_get(struct qmp_call *c)
     } else if (f.device) {
         const struct property *p =
             f.device->type->props ? device_type_prop(f.device->type, name) : NULL;
-        c->ret = p ? device_value(f.device, p) : NULL;
+        c->ret = p ? device_value(f.device, p) : qmp_balloon_property(f.device, name);
     }
     return c->ret || qmp_fail(c, NULL, "Property '%s.%.100s' not found", type, name);
 }

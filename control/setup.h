@@ -71,6 +71,7 @@ bool setup_networks(struct program *p, struct error *err);
 struct netdev *setup_find_netdev(struct program *p, const char *id);
 /* pairs: an object of strings, or of arrays of strings for keys that may come several times. */
 bool setup_add_netdev(struct program *p, json_t *pairs, struct error *err);
+bool setup_add_netdev_text(struct program *p, const char *text, struct error *err); /* as of -netdev */
 bool setup_del_netdev(struct program *p, const char *id, struct error *err);
 char *setup_netdev_help(void); /* -netdev help; free() it */
 /* setup_objects.c: -object. */

@@ -377,6 +377,15 @@ static bool make_from_json(struct program *p, const char *text, struct error *er
     return ok;
 }
 
+bool setup_add_netdev_text(struct program *p, const char *text, struct error *err)
+{
+    struct network n = {0};
+    bool ok = opt_foreach(text, "type", network_pair, &n, err) && make_network(p, &n, text, err);
+
+    free_network(&n);
+    return ok;
+}
+
 static bool make_all(struct program *p, const struct opt_list *list, bool nic, struct error *err)
 {
     for (unsigned i = 0; i < list->n; i++) {

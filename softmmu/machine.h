@@ -87,6 +87,7 @@ struct machine {
     /* What happened, for management; main loop's thread, lock not held. May be NULL. */
     void (*event)(void *opaque, enum machine_event ev, enum machine_cause cause);
     void *event_opaque;
+    void (*balloon_changed)(struct machine *m); /* the guest gave or took memory; locked; may be NULL */
     void *control; /* struct program of control/, for its monitors */
 
     void (*wake_main)(void *opaque); /* any thread: makes the main loop look at requests and timers */

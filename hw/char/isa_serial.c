@@ -104,4 +104,5 @@ const struct device_type serial16550_type = {
     .realize = isa_serial_realize,
     .reset = isa_serial_reset,
     .user_creatable = true,
+    .category = "Input",
 };

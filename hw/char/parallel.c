@@ -186,4 +186,5 @@ const struct device_type parallel_type = {
     .realize = parallel_realize,
     .reset = parallel_reset,
     .user_creatable = true,
+    .category = "Input",
 };

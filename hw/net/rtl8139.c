@@ -379,6 +379,26 @@ static void soft_reset(struct rtl8139 *s)
     update_irq(s);
 }
 
+/* Drivers tell the chips of the family apart by what cannot be written. */
+static bool keeps_value(unsigned r)
+{
+    static const struct {
+        uint8_t first, last;
+    } ranges[] = {
+        {R_MAR, R_MAR + 7},           {R_TSD, R_TSD + 15},          {R_TSAD, R_TSAD + 15}, {R_RBSTART, R_RBSTART + 3},
+        {R_CAPR, R_CAPR + 1},         {R_IMR, R_IMR + 1},           {R_RCR, R_RCR + 3},    {R_TIMERINT, R_TIMERINT + 3},
+        {R_MULINT, R_MULINT + 1},     {R_BMCR, R_BMCR + 1},         {R_ANAR, R_ANAR + 1},  {R_CPCR, R_CPCR + 1},
+        {R_RDSAR, R_RDSAR + 7},       {R_EARLY_TX, R_EARLY_TX},
+    };
+
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        if (r >= ranges[i].first && r <= ranges[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Registers that only the chip writes, or that do something: the rest keeps what it is given. */
 static void write_byte(struct rtl8139 *s, unsigned r, uint8_t v)
 {
@@ -416,7 +436,7 @@ static void write_byte(struct rtl8139 *s, unsigned r, uint8_t v)
         s->reg[r] = v & (uint8_t)~0x82; /* reset and restart of the negotiation are done at once */
     } else if (r >= R_MPC && r < R_MPC + 4) {
         s->reg[r] = 0;
-    } else {
+    } else if (keeps_value(r)) {
         s->reg[r] = v;
     }
 }

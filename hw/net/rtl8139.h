@@ -42,6 +42,7 @@ enum rtl8139_reg {
     R_TPPOLL = 0xd9,
     R_CPCR = 0xe0,
     R_RDSAR = 0xe4,
+    R_EARLY_TX = 0xec,
     R_REGS = 0x100,
 };
 

@@ -2,6 +2,7 @@
 #include "hw/pci/pci.h"
 
 #include "host/file.h"
+#include "host/le.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,23 @@ static bool find(const char *name, char *path, size_t size)
         }
     }
     return false;
+}
+
+/* The package's ROM for a family of chips names one of them: it gets our numbers, and byte 6 (which is
+ * free) makes the sum of all bytes right again. */
+static void patch_ids(struct pci_device *p, uint8_t *data, size_t len)
+{
+    size_t at = le_get16(data + 0x18);
+    uint8_t *ids = data + at + 4, before[4];
+
+    if (at < 0x1a || at + 0x18 > len || memcmp(data + at, "PCIR", 4)) {
+        return;
+    }
+    memcpy(before, ids, 4);
+    memcpy(ids, p->config, 4);
+    for (unsigned i = 0; i < 4; i++) {
+        data[6] = (uint8_t)(data[6] + before[i] - ids[i]);
+    }
 }
 
 bool pci_load_rom(struct pci_device *p, const char *romfile, const char *def, bool rombar, struct error *err)
@@ -50,6 +68,9 @@ bool pci_load_rom(struct pci_device *p, const char *romfile, const char *def, bo
     }
     struct ram *ram = ok ? memory_ram_create(p->dev.machine->memory, "pci.rom", size, err) : NULL;
     if (ram) {
+        if (!romfile) {
+            patch_ids(p, data, len);
+        }
         memcpy(ram->host, data, len);
         pci_set_bar_ram(p, ROM_BAR, ram, false);
     }

@@ -11,6 +11,7 @@
 #include "host/net.h"
 #include "hw/net/card.h"
 #include "hw/virtio/tcp_merge.h"
+#include "hw/virtio/virtio_net.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -458,6 +459,30 @@ static void net_kick(struct virtio *v, struct virtqueue *q)
     } else if (q->index == Q_CONTROL) {
         serve_control(n, q);
     }
+}
+
+bool virtio_net_filter(struct device *d, struct virtio_net_filter *f)
+{
+    struct virtio_net *n = (struct virtio_net *)d;
+
+    if (d->type != &virtio_net_type) {
+        return false;
+    }
+    *f = (struct virtio_net_filter){
+        .promiscuous = n->rx_mode[RX_PROMISC],
+        .all_multicast = n->rx_mode[RX_ALLMULTI],
+        .no_multicast = n->rx_mode[RX_NOMULTI],
+        .all_unicast = n->rx_mode[RX_ALLUNI],
+        .no_unicast = n->rx_mode[RX_NOUNI],
+        .no_broadcast = n->rx_mode[RX_NOBCAST],
+        .unicast_overflow = n->unicast_overflow,
+        .multicast_overflow = n->multicast_overflow,
+        .mac = n->address,
+        .table = n->table,
+        .nunicast = n->nunicast,
+        .nmulticast = n->nmulticast,
+    };
+    return true;
 }
 
 /* ---- configuration ---- */

@@ -72,6 +72,7 @@ const struct device_type virtserialport_type = {
     .realize = port_realize,
     .destroy = port_destroy,
     .user_creatable = true,
+    .category = "Input",
 };
 
 const struct device_type virtconsole_type = {
@@ -84,4 +85,5 @@ const struct device_type virtconsole_type = {
     .realize = console_realize,
     .destroy = port_destroy,
     .user_creatable = true,
+    .category = "Input",
 };
