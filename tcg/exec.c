@@ -17,12 +17,21 @@
 /* Empties what is found by pc. */
 static void forget_pcs(struct vcpu *v, unsigned ctx)
 {
+    struct pc_log *log = &v->tcg_cpu->target_log[ctx];
+
     for (unsigned i = 0; i < RETURN_ENTRIES; i++) {
-        v->returns[ctx][i] = (struct pc_entry){NO_PC, NULL};
+        v->returns[ctx][i].pc = NO_PC;
     }
-    for (unsigned i = 0; i < TARGET_ENTRIES; i++) {
-        v->targets[ctx][i] = (struct pc_entry){NO_PC, NULL};
+    if (log->n <= TARGET_LOG) {
+        for (unsigned i = 0; i < log->n; i++) {
+            v->targets[ctx][log->index[i]].pc = NO_PC;
+        }
+    } else {
+        for (unsigned i = 0; i < TARGET_ENTRIES; i++) {
+            v->targets[ctx][i].pc = NO_PC;
+        }
     }
+    log->n = 0;
 }
 
 static void mapping_changed(struct tcg_cpu *tc)
@@ -55,11 +64,17 @@ static inline void check_pcs(struct vcpu *v, unsigned ctx)
 
 static inline void note_target(struct vcpu *v, const struct tb *tb)
 {
-    struct pc_entry *e = &v->targets[tb->ctx][target_hash(v->reg[TCG_REG_PC])];
+    unsigned index = target_hash(v->reg[TCG_REG_PC]);
+    struct pc_entry *e = &v->targets[tb->ctx][index];
+    struct pc_log *log = &v->tcg_cpu->target_log[tb->ctx];
 
     if (e->pc == v->reg[TCG_REG_PC] && e->code == tb->code) {
         return;
     }
+    if (log->n < TARGET_LOG) {
+        log->index[log->n] = (uint8_t)index;
+    }
+    log->n += log->n <= TARGET_LOG;
     e->pc = NO_PC;
     __atomic_store_n(&e->code, tb->code, __ATOMIC_SEQ_CST);
     e->pc = v->reg[TCG_REG_PC];
@@ -332,7 +347,7 @@ static bool second_page_ok(struct vcpu *v, const struct tb *tb, uint64_t linear)
     struct walk walk;
 
     if (e->xtag == next) {
-        return e->page == tb->host2;
+        return tlb_host(e, next) == tb->host2;
     }
     if (!v->ops->walk(v, next, ACCESS_FETCH, v->fetch_ctx, true, &walk) || !walk.fetch) {
         return false;
@@ -352,7 +367,7 @@ static struct tb *find_block(struct vcpu *v)
 
     tc->pc_base = w.linear - v->reg[TCG_REG_PC];
     if (off < PAGE_SIZE_GUEST && !tc->single) {
-        w.host = e->page + off;
+        w.host = tlb_host(e, w.linear);
         j = &tc->jump[jump_hash(w.host)];
         if (j->host == w.host && j->flags == v->tb_flags && !j->tb->host2 && !j->tb->dead) {
             return (struct tb *)j->tb;
