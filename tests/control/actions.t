@@ -26,8 +26,9 @@ ok $? "panic=exit-failure: status 1"
 run -hda "$work/panic" -device pvpanic
 ok $? "panic=shutdown, the default: status 0"
 for action in pause none; do
+    cp "$work/panic" "$work/panic.$action"
     { printf '{"execute":"qmp_capabilities"}'; sleep 4; printf '{"execute":"query-status"}'; sleep 1; printf '{"execute":"quit"}'; sleep 1; } |
-        timeout 60 $DRAGOMAN -m 16 -nodefaults -hda "$work/panic" -device pvpanic -action panic=$action -qmp stdio >"$work/qmp.$action" &
+        timeout 60 $DRAGOMAN -m 16 -nodefaults -hda "$work/panic.$action" -device pvpanic -action panic=$action -qmp stdio >"$work/qmp.$action" &
 done
 wait
 grep -q '"GUEST_PANICKED".*"pause"' "$work/qmp.pause" && grep -q '"status": *"guest-panicked"' "$work/qmp.pause"

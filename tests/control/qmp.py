@@ -167,7 +167,7 @@ def conforms(value, name, where=""):
 # ---- every command: right, missing, wrong-typed and surplus arguments
 saved = work + "/saved"
 right = {"human-monitor-command": {"command-line": "info version"}, "memsave": {"val": 0xfff0, "size": 16, "filename": saved},
-         "pmemsave": {"val": 0xf0000, "size": 65536, "filename": saved}, "qom-list": {"path": "/machine/unattached/device[0]"},
+         "pmemsave": {"val": 0xffff0000, "size": 65536, "filename": saved}, "qom-list": {"path": "/machine/unattached/device[0]"},
          "netdev_add": {"type": "user", "id": "net1", "restrict": True, "dnssearch": [{"str": "a.example"}]},
          "netdev_del": {"id": "net1"}, "set_link": {"name": "nic0", "up": True}, "ringbuf-write": {"device": "ring", "data": "abc"},
          "ringbuf-read": {"device": "ring", "size": 2}, "balloon": {"value": 32 << 20}, "watchdog-set-action": {"action": "none"},
@@ -204,7 +204,8 @@ for name in sorted(listed):
     elif name != "qmp_capabilities" and r.get("error", {}).get("desc") != "Parameter 'surplus' is unexpected":
         notes.append(("surplus", r))
     ok(not notes, "%s: right, missing, wrong, surplus arguments" % name, notes)
-ok(os.path.getsize(saved) == 65536 and open(saved, "rb").read()[-16] == 0xea, "pmemsave wrote the BIOS (a far jump at its end)")
+ok(os.path.getsize(saved) == 65536 and open(saved, "rb").read()[-16] == 0xea, "pmemsave wrote the BIOS (a far jump at its end)",
+   (os.path.getsize(saved), open(saved, "rb").read()[-16:]))
 for args, what in (({"val": 0, "size": 16, "filename": "/nonexistent/x"}, "a file that cannot be made"),
                    ({"val": -16, "size": 32, "filename": saved}, "beyond the end"),
                    ({"val": 1 << 45, "size": 16, "filename": saved}, "nothing there"),
