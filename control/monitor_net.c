@@ -31,7 +31,8 @@ static struct netdev *user_network(struct monitor_call *c, const char **rest)
     return NULL;
 }
 
-static void forward(struct monitor_call *c, bool (*fn)(struct netdev *nd, const char *text, struct error *err))
+static void forward(struct monitor_call *c,
+                    bool (*fn)(struct netdev *nd, const char *text, struct error *err))
 {
     struct error err = {{0}};
     const char *spec;
@@ -56,7 +57,8 @@ void monitor_hostfwd_remove(struct monitor_call *c)
 
 static void run(struct monitor_call *c, bool (*fn)(struct qmp_call *call), json_t *args)
 {
-    struct qmp_call call = {.machine = c->machine, .program = control_program(c->machine), .args = args};
+    struct qmp_call call = {
+        .machine = c->machine, .program = control_program(c->machine), .args = args};
 
     if (!fn(&call)) {
         fprintf(c->out, "Error: %s\n", call.err.msg);
@@ -100,7 +102,8 @@ void monitor_ringbuf_read(struct monitor_call *c)
         return;
     }
     run(c, qmp_ringbuf_read,
-        json_pack("{s:s%, s:I}", "device", name, strlen(name), "size", (json_int_t)strtol(value, NULL, 0)));
+        json_pack("{s:s%, s:I}", "device", name, strlen(name), "size",
+                  (json_int_t)strtol(value, NULL, 0)));
 }
 
 void monitor_netdev_add(struct monitor_call *c)
@@ -124,7 +127,8 @@ static const struct device *card_of(struct machine *m, struct netdev *nd)
 
     for (unsigned i = 0; root && i < 256; i++) {
         struct pci_device *p = pci_find(root, (uint8_t)i);
-        for (const struct property *pr = p ? p->dev.type->props : NULL; pr && pr->type != PT_END; pr++) {
+        for (const struct property *pr = p ? p->dev.type->props : NULL; pr && pr->type != PT_END;
+             pr++) {
             if (pr->type == PT_NETDEV && !memcmp((char *)p + pr->offset, &nd, sizeof(nd))) {
                 return &p->dev;
             }
@@ -142,8 +146,9 @@ void monitor_info_network(struct monitor_call *c)
         const struct device *card = card_of(c->machine, nd);
         char *text = netdev_describe(nd);
         fprintf(c->out, "%s: %s%s%s%s%s%s\n%s", netdev_id(nd), netdev_kind(nd),
-                netdev_link_up(nd) ? "" : ", link down", card ? ", card " : "", card ? card->type->name : "",
-                card && card->id ? " " : "", card && card->id ? card->id : "", text ? text : "");
+                netdev_link_up(nd) ? "" : ", link down", card ? ", card " : "",
+                card ? card->type->name : "", card && card->id ? " " : "",
+                card && card->id ? card->id : "", text ? text : "");
         free(text);
     }
     if (!p || !p->nnetdevs) {
@@ -169,7 +174,8 @@ void monitor_info_chardev(struct monitor_call *c)
     struct program *p = control_program(c->machine);
 
     for (unsigned i = 0; p && i < p->nchardevs; i++) {
-        fprintf(c->out, "%s: filename=%s%s\n", chardev_id(p->chardevs[i]), chardev_describe(p->chardevs[i]),
+        fprintf(c->out, "%s: filename=%s%s\n", chardev_id(p->chardevs[i]),
+                chardev_describe(p->chardevs[i]),
                 chardev_in_use(p->chardevs[i]) ? "" : " (not in use)");
     }
 }

@@ -74,5 +74,6 @@ bool qmp_set_action(struct qmp_call *c)
 
 bool qmp_watchdog_set_action(struct qmp_call *c)
 {
-    return actions_pair(c->machine, "watchdog", json_string_value(json_object_get(c->args, "action")), &c->err);
+    return actions_pair(c->machine, "watchdog",
+                        json_string_value(json_object_get(c->args, "action")), &c->err);
 }

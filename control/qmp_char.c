@@ -136,8 +136,9 @@ bool qmp_qom_set(struct qmp_call *c)
     if (!d) {
         return qmp_fail(c, QMP_NO_DEVICE, "Device '%.200s' not found", path);
     }
-    if (!strcmp(name, "guest-stats-polling-interval") && json_is_integer(value) && json_integer_value(value) >= 0 &&
-        json_integer_value(value) <= UINT32_MAX && balloon_set_polling(d, (uint32_t)json_integer_value(value))) {
+    if (!strcmp(name, "guest-stats-polling-interval") && json_is_integer(value) &&
+        json_integer_value(value) >= 0 && json_integer_value(value) <= UINT32_MAX &&
+        balloon_set_polling(d, (uint32_t)json_integer_value(value))) {
         return true;
     }
     return qmp_fail(c, NULL, "Property '%s.%.100s' cannot be changed", d->type->name, name);

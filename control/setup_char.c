@@ -63,7 +63,8 @@ static bool device_text(struct program *p, const char *option, unsigned n, const
         return *out || error_set(err, "-%s %s: there is no -chardev with this id", option, spec);
     }
     snprintf(id, sizeof(id), "%s%u", option, n);
-    *out = setup_add_chardev(p, id, mon ? spec + 4 : spec, &(struct chardev_options){.mux = mon}, err);
+    *out =
+        setup_add_chardev(p, id, mon ? spec + 4 : spec, &(struct chardev_options){.mux = mon}, err);
     if (!*out) {
         return error_prefix(err, "-%s %s", option, spec);
     }
@@ -75,13 +76,34 @@ static bool device_text(struct program *p, const char *option, unsigned n, const
 
 /* ---- -chardev ---- */
 
-enum key { BACKEND, ID, PATH, MUX, LOGFILE, LOGAPPEND, APPEND, INPUT_PATH, SIZE, SIGNAL, HOST, PORT, FD, SERVER,
-           WAIT, TELNET, NODELAY, RECONNECT, RECONNECT_MS, NKEYS };
+enum key {
+    BACKEND,
+    ID,
+    PATH,
+    MUX,
+    LOGFILE,
+    LOGAPPEND,
+    APPEND,
+    INPUT_PATH,
+    SIZE,
+    SIGNAL,
+    HOST,
+    PORT,
+    FD,
+    SERVER,
+    WAIT,
+    TELNET,
+    NODELAY,
+    RECONNECT,
+    RECONNECT_MS,
+    NKEYS
+};
 enum { COMMON = 1 << ID | 1 << MUX | 1 << LOGFILE | 1 << LOGAPPEND | 1 << BACKEND };
 
-static const char *const keys[NKEYS] = {"backend", "id",     "path", "mux",  "logfile", "logappend", "append",
-                                        "input-path", "size", "signal", "host", "port", "fd",      "server",
-                                        "wait",       "telnet", "nodelay", "reconnect", "reconnect-ms"};
+static const char *const keys[NKEYS] = {
+    "backend",    "id",     "path",    "mux",       "logfile",     "logappend", "append",
+    "input-path", "size",   "signal",  "host",      "port",        "fd",        "server",
+    "wait",       "telnet", "nodelay", "reconnect", "reconnect-ms"};
 
 static const struct {
     const char *name;
@@ -93,8 +115,8 @@ static const struct {
     {"file", 1 << PATH | 1 << APPEND | 1 << INPUT_PATH},
     {"pipe", 1 << PATH},
     {"ringbuf", 1 << SIZE},
-    {"socket", 1 << PATH | 1 << HOST | 1 << PORT | 1 << FD | 1 << SERVER | 1 << WAIT | 1 << TELNET | 1 << NODELAY |
-                   1 << RECONNECT | 1 << RECONNECT_MS},
+    {"socket", 1 << PATH | 1 << HOST | 1 << PORT | 1 << FD | 1 << SERVER | 1 << WAIT | 1 << TELNET |
+                   1 << NODELAY | 1 << RECONNECT | 1 << RECONNECT_MS},
 };
 
 struct chardev_text {
@@ -123,8 +145,8 @@ static bool chardev_pair(void *opaque, const char *key, const char *value, struc
         return chardev_pair(t, "wait", "off", err);
     }
     const char *near = nearest_name(key, names, n, sizeof(names[0]));
-    return error_set(err, "unknown property '%s'%s%s%s", key, near ? " (did you mean '" : "", near ? near : "",
-                     near ? "'?)" : "");
+    return error_set(err, "unknown property '%s'%s%s%s", key, near ? " (did you mean '" : "",
+                     near ? near : "", near ? "'?)" : "");
 }
 
 static bool find_kind(struct chardev_text *t, const char *text, struct error *err)
@@ -139,9 +161,10 @@ static bool find_kind(struct chardev_text *t, const char *text, struct error *er
     }
     if (t->kind < 0) {
         const char *near =
-            name ? nearest_name(name, kinds, sizeof(kinds) / sizeof(kinds[0]), sizeof(kinds[0])) : NULL;
-        error_set(err, "unknown kind '%s'%s%s%s", name ? name : "", near ? " (did you mean '" : "", near ? near : "",
-                  near ? "'?)" : " (-chardev help lists them)");
+            name ? nearest_name(name, kinds, sizeof(kinds) / sizeof(kinds[0]), sizeof(kinds[0]))
+                 : NULL;
+        error_set(err, "unknown kind '%s'%s%s%s", name ? name : "", near ? " (did you mean '" : "",
+                  near ? near : "", near ? "'?)" : " (-chardev help lists them)");
     }
     free(name);
     return t->kind >= 0;
@@ -196,7 +219,8 @@ static bool socket_spec(char *const *v, char *spec, size_t size, struct error *e
 
 static bool flag(char *const *v, enum key k, bool *out, struct error *err)
 {
-    return !v[k] || opt_bool(v[k], out) || error_set(err, "%s=%s is neither on nor off", keys[k], v[k]);
+    return !v[k] || opt_bool(v[k], out) ||
+           error_set(err, "%s=%s is neither on nor off", keys[k], v[k]);
 }
 
 static bool make_kind(struct program *p, const struct chardev_text *t, struct error *err)
@@ -213,8 +237,8 @@ static bool make_kind(struct program *p, const struct chardev_text *t, struct er
     if (setup_find_chardev(p, v[ID])) {
         return error_set(err, "there is already a character device '%s'", v[ID]);
     }
-    if (!flag(v, MUX, &o.mux, err) || !flag(v, LOGAPPEND, &o.logappend, err) || !flag(v, APPEND, &o.append, err) ||
-        !flag(v, SIGNAL, &unused, err)) {
+    if (!flag(v, MUX, &o.mux, err) || !flag(v, LOGAPPEND, &o.logappend, err) ||
+        !flag(v, APPEND, &o.append, err) || !flag(v, SIGNAL, &unused, err)) {
         return false;
     }
     if (v[SIZE] && (!opt_size(v[SIZE], 1, &o.size) || !o.size)) {
@@ -247,8 +271,8 @@ static bool make_chardev(struct program *p, const char *text, struct error *err)
     return ok || error_prefix(err, "-chardev %s", text);
 }
 
-static bool make_ports(struct program *p, const struct opt_list *list, const char *option, struct chardev **out,
-                       unsigned max, struct error *err)
+static bool make_ports(struct program *p, const struct opt_list *list, const char *option,
+                       struct chardev **out, unsigned max, struct error *err)
 {
     for (unsigned i = 0; i < list->n; i++) {
         if (i >= max) {
@@ -271,7 +295,8 @@ bool setup_chardevs(struct program *p, struct error *err)
         }
     }
     if (!o->serials.n && !o->nodefaults) {
-        /* With the debugger or QMP on the standard input and output, they are not there for others. */
+        /* With the debugger or QMP on the standard input and output, they are not there for others.
+         */
         bool taken = o->gdb && !strncmp(o->gdb, "stdio", 5);
         for (unsigned i = 0; i < o->qmps.n; i++) {
             taken |= !strcmp(o->qmps.item[i], "stdio");
@@ -292,7 +317,8 @@ bool setup_chardevs(struct program *p, struct error *err)
         }
         p->monitor_chardev = c;
     }
-    if (o->debugcons.n && !device_text(p, "debugcon", 0, o->debugcons.item[0], &p->cfg.debugcon, err)) {
+    if (o->debugcons.n &&
+        !device_text(p, "debugcon", 0, o->debugcons.item[0], &p->cfg.debugcon, err)) {
         return false;
     }
     p->cfg.serial_console = p->cfg.serial[0] != NULL;

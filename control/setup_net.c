@@ -23,11 +23,28 @@ struct network { /* the parsed text of a -netdev or -nic; strings are its own */
 
 /* ---- user ---- */
 
-static const char *const user_keys[] = {
-    "net",      "host",        "dhcpstart",      "dns",       "hostname", "domainname",
-    "tftp",     "bootfile",    "ipv6-prefix",    "ipv6-prefixlen", "ipv6-host", "ipv6-dns",
-    "tftp-server-name", "dnssearch", "hostfwd",  "guestfwd",  "restrict", "ipv4",
-    "ipv6",     "smb",         "smbserver",      NULL};
+static const char *const user_keys[] = {"net",
+                                        "host",
+                                        "dhcpstart",
+                                        "dns",
+                                        "hostname",
+                                        "domainname",
+                                        "tftp",
+                                        "bootfile",
+                                        "ipv6-prefix",
+                                        "ipv6-prefixlen",
+                                        "ipv6-host",
+                                        "ipv6-dns",
+                                        "tftp-server-name",
+                                        "dnssearch",
+                                        "hostfwd",
+                                        "guestfwd",
+                                        "restrict",
+                                        "ipv4",
+                                        "ipv6",
+                                        "smb",
+                                        "smbserver",
+                                        NULL};
 
 struct netdev *setup_find_netdev(struct program *p, const char *id)
 {
@@ -51,8 +68,8 @@ static const char *get(void *opaque, const char *key)
     return NULL;
 }
 
-static bool get_all(struct network *n, const char *key, const char **list, unsigned max, unsigned *count,
-                    struct error *err)
+static bool get_all(struct network *n, const char *key, const char **list, unsigned max,
+                    unsigned *count, struct error *err)
 {
     *count = 0;
     for (unsigned i = 0; i < n->npairs; i++) {
@@ -79,7 +96,8 @@ static bool get_flag(struct network *n, const char *key, bool negated, bool *out
     return true;
 }
 
-static struct netdev *make_user(struct program *p, struct network *n, const char *id, struct error *err)
+static struct netdev *make_user(struct program *p, struct network *n, const char *id,
+                                struct error *err)
 {
     struct net_user_options o = {
         .net = get(n, "net"),
@@ -99,13 +117,16 @@ static struct netdev *make_user(struct program *p, struct network *n, const char
     unsigned nsearch;
 
     if (get(n, "smb") || get(n, "smbserver")) {
-        error_set(err, "smb= does not exist in this version (copy files by ssh over hostfwd, or by tftp=)");
+        error_set(
+            err,
+            "smb= does not exist in this version (copy files by ssh over hostfwd, or by tftp=)");
         return NULL;
     }
     if (!get_all(n, "hostfwd", o.hostfwd, NET_USER_MAX_FORWARDS, &o.nhostfwd, err) ||
         !get_all(n, "guestfwd", o.guestfwd, NET_USER_MAX_FORWARDS, &o.nguestfwd, err) ||
         !get_all(n, "dnssearch", o.dnssearch, NET_USER_MAX_SEARCH, &nsearch, err) ||
-        !get_flag(n, "restrict", false, &o.restricted, err) || !get_flag(n, "ipv4", true, &o.no_ipv4, err) ||
+        !get_flag(n, "restrict", false, &o.restricted, err) ||
+        !get_flag(n, "ipv4", true, &o.no_ipv4, err) ||
         !get_flag(n, "ipv6", true, &o.no_ipv6, err)) {
         return NULL;
     }
@@ -125,7 +146,9 @@ static struct netdev *make_user(struct program *p, struct network *n, const char
 /* ---- kinds ---- */
 
 static const struct net_backend user_backend = {
-    "user", "[net=,host=,dhcpstart=,dns=,hostname=,hostfwd=,guestfwd=,tftp=,bootfile=,restrict=on,ipv6=off,...]",
+    "user",
+    "[net=,host=,dhcpstart=,dns=,hostname=,hostfwd=,guestfwd=,tftp=,bootfile=,restrict=on,ipv6=off,"
+    "...]",
     user_keys, NULL};
 static const struct net_backend *const backends[] = {&user_backend, &net_tap,   &net_socket,
                                                      &net_stream,   &net_dgram, &net_hubport};
@@ -159,7 +182,9 @@ static const struct net_backend *find_backend(const char *kind, struct error *er
     if (near) {
         error_set(err, "unknown kind of network '%s' (did you mean '%s'?)", kind, near);
     } else {
-        error_set(err, "unknown kind of network '%s' (known: user, tap, socket, stream, dgram, hubport)", kind);
+        error_set(err,
+                  "unknown kind of network '%s' (known: user, tap, socket, stream, dgram, hubport)",
+                  kind);
     }
     return NULL;
 }
@@ -213,8 +238,8 @@ static bool check_keys(const struct network *n, const struct net_backend *b, str
         }
         if (!known) {
             const char *near = nearest_name(n->pair[i].key, names, count, sizeof(names[0]));
-            return error_set(err, "unknown property '%s'%s%s%s", n->pair[i].key, near ? " (did you mean '" : "",
-                             near ? near : "", near ? "'?)" : "");
+            return error_set(err, "unknown property '%s'%s%s%s", n->pair[i].key,
+                             near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
         }
     }
     return true;
@@ -232,8 +257,8 @@ static void free_network(struct network *n)
     }
 }
 
-static struct netdev *make_backend(struct program *p, struct network *n, const struct net_backend *b,
-                                   const char *id, struct error *err)
+static struct netdev *make_backend(struct program *p, struct network *n,
+                                   const struct net_backend *b, const char *id, struct error *err)
 {
     struct net_request r = {.loop = p->loop, .id = id, .get = get, .opaque = n, .hubs = &p->hubs};
     const char *peer = b == &net_hubport ? get(n, "netdev") : NULL;
@@ -294,7 +319,8 @@ static bool make_network(struct program *p, struct network *n, const char *text,
 
 /* ---- objects ---- */
 
-/* One member of an object, with its path: text, numbers and booleans are pairs, objects go deeper, and
+/* One member of an object, with its path: text, numbers and booleans are pairs, objects go deeper,
+ * and
  * {"str": T} in arrays is T. */
 static bool add_member(struct network *n, const char *key, json_t *v, struct error *err)
 {

@@ -20,7 +20,8 @@ static bool create_rng(struct program *p, const char *id, char *const *value, st
     (void)id;
     return !value[0] || !strcmp(value[0], "/dev/urandom") || !strcmp(value[0], "/dev/random") ||
            !strcmp(value[0], "/dev/hwrng") ||
-           error_set(err, "filename=%s: only /dev/urandom and /dev/random exist in this version", value[0]);
+           error_set(err, "filename=%s: only /dev/urandom and /dev/random exist in this version",
+                     value[0]);
 }
 
 enum { DUMP_NETDEV, DUMP_FILE, DUMP_MAXLEN };
@@ -36,7 +37,8 @@ static bool create_dump(struct program *p, const char *id, char *const *value, s
     if (!nd) {
         return error_set(err, "netdev=%s: there is no -netdev with this id", value[DUMP_NETDEV]);
     }
-    if (value[DUMP_MAXLEN] && (!opt_size(value[DUMP_MAXLEN], 1, &maxlen) || !maxlen || maxlen > 1 << 20)) {
+    if (value[DUMP_MAXLEN] &&
+        (!opt_size(value[DUMP_MAXLEN], 1, &maxlen) || !maxlen || maxlen > 1 << 20)) {
         return error_set(err, "maxlen=%s is not a number of bytes up to 1M", value[DUMP_MAXLEN]);
     }
     return net_dump_create(nd, id, value[DUMP_FILE], (unsigned)maxlen, err) != NULL;
@@ -45,7 +47,10 @@ static bool create_dump(struct program *p, const char *id, char *const *value, s
 static const struct object_kind kinds[] = {
     {"rng-random", "random numbers of the host: [filename=/dev/urandom]", {"filename"}, create_rng},
     {"rng-builtin", "the same", {NULL}, create_rng},
-    {"filter-dump", "packet capture: netdev=ID,file=FILE[,maxlen=BYTES]", {"netdev", "file", "maxlen"}, create_dump},
+    {"filter-dump",
+     "packet capture: netdev=ID,file=FILE[,maxlen=BYTES]",
+     {"netdev", "file", "maxlen"},
+     create_dump},
 };
 enum { NKINDS = sizeof(kinds) / sizeof(kinds[0]), MAX_KEYS = 6 };
 
@@ -93,8 +98,8 @@ static bool object_pair(void *opaque, const char *key, const char *value, struct
     }
     if (!field) {
         const char *near = nearest_name(key, t->kind->keys, MAX_KEYS, sizeof(t->kind->keys[0]));
-        return error_set(err, "unknown property '%s'%s%s%s", key, near ? " (did you mean '" : "", near ? near : "",
-                         near ? "'?)" : "");
+        return error_set(err, "unknown property '%s'%s%s%s", key, near ? " (did you mean '" : "",
+                         near ? near : "", near ? "'?)" : "");
     }
     free(*field);
     *field = strdup(value ? value : "on");
@@ -112,8 +117,9 @@ static bool make_object(struct program *p, const char *text, struct error *err)
     }
     if (!t.kind) {
         const char *near = name ? nearest_name(name, kinds, NKINDS, sizeof(kinds[0])) : NULL;
-        error_set(err, "unknown object '%s'%s%s%s", name ? name : "", near ? " (did you mean '" : "",
-                  near ? near : "", near ? "'?)" : " (-object help lists them)");
+        error_set(err, "unknown object '%s'%s%s%s", name ? name : "",
+                  near ? " (did you mean '" : "", near ? near : "",
+                  near ? "'?)" : " (-object help lists them)");
     } else if (opt_foreach(text, "qom-type", object_pair, &t, err)) {
         if (!t.id || !*t.id) {
             error_set(err, "id= is missing");

@@ -21,7 +21,8 @@ static bool ringbuf_open(struct chardev *c, const char *arg, const struct charde
     (void)arg;
     r->size = o->size ? (size_t)o->size : DEFAULT_SIZE;
     if (o->size > MAX_SIZE || (r->size & (r->size - 1))) {
-        return error_set(err, "size=%llu is not a power of two up to 1G", (unsigned long long)o->size);
+        return error_set(err, "size=%llu is not a power of two up to 1G",
+                         (unsigned long long)o->size);
     }
     r->data = malloc(r->size);
     return r->data || error_set(err, "no memory for a ring of %zu bytes", r->size);

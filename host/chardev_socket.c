@@ -250,8 +250,9 @@ static bool sock_is_open(struct chardev *c)
 #define SOCKET_BACKEND(name, prefix, help)                                                         \
     const struct chardev_backend name =                                                            \
         {                                                                                          \
-            prefix,      help,       sizeof(struct socket_chardev), sock_open, sock_write,         \
-            sock_accept, sock_close, sock_is_open,                                                 \
+            prefix,     help,         sizeof(struct socket_chardev),                               \
+            sock_open,  sock_write,   sock_accept,                                                 \
+            sock_close, sock_is_open,                                                              \
     }
 SOCKET_BACKEND(chardev_unix, "unix:", "a Unix socket, server or client");
 SOCKET_BACKEND(chardev_tcp, "tcp:", "a TCP connection, server or client");

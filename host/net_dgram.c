@@ -1,5 +1,5 @@
-/* -netdev dgram, and socket with mcast= or udp=: one datagram a frame, over UDP, a multicast group or
- * Unix sockets. What does not leave at once is lost, as on a wire. */
+/* -netdev dgram, and socket with mcast= or udp=: one datagram a frame, over UDP, a multicast group
+ * or Unix sockets. What does not leave at once is lost, as on a wire. */
 #include "host/mainloop.h"
 #include "host/net.h"
 
@@ -33,7 +33,8 @@ static void readable(void *opaque, short revents)
 
     (void)revents;
     netdev_batch_begin(&p->nd);
-    for (unsigned i = 0; i < BATCH && (n = recv(p->fd, p->in, sizeof(p->in), MSG_DONTWAIT)) > 0; i++) {
+    for (unsigned i = 0; i < BATCH && (n = recv(p->fd, p->in, sizeof(p->in), MSG_DONTWAIT)) > 0;
+         i++) {
         netdev_deliver(&p->nd, p->in, (size_t)n);
     }
     netdev_batch_end(&p->nd);
@@ -43,7 +44,8 @@ static void dgram_send(struct netdev *nd, const uint8_t *frame, size_t len)
 {
     struct net_dgram_peer *p = (struct net_dgram_peer *)nd;
 
-    if (sendto(p->fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL, p->to_len ? (void *)&p->to : NULL, p->to_len) < 0) {
+    if (sendto(p->fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL, p->to_len ? (void *)&p->to : NULL,
+               p->to_len) < 0) {
         return; /* lost */
     }
 }
@@ -62,7 +64,8 @@ static void dgram_destroy(struct netdev *nd)
     free(p);
 }
 
-static const struct netdev_ops dgram_ops = {.kind = "dgram", .send = dgram_send, .destroy = dgram_destroy};
+static const struct netdev_ops dgram_ops = {
+    .kind = "dgram", .send = dgram_send, .destroy = dgram_destroy};
 
 static bool resolve(const char *host, const char *port, struct sockaddr_storage *sa, socklen_t *len,
                     struct error *err)
@@ -80,7 +83,8 @@ static bool resolve(const char *host, const char *port, struct sockaddr_storage 
 }
 
 /* "HOST:PORT" of socket's properties. */
-static bool resolve_pair(const char *text, struct sockaddr_storage *sa, socklen_t *len, struct error *err)
+static bool resolve_pair(const char *text, struct sockaddr_storage *sa, socklen_t *len,
+                         struct error *err)
 {
     const char *colon = strrchr(text, ':');
     char host[256];
@@ -92,9 +96,11 @@ static bool resolve_pair(const char *text, struct sockaddr_storage *sa, socklen_
     return resolve(host, colon + 1, sa, len, err);
 }
 
-static bool join_group(int fd, const struct sockaddr_in *group, const char *local, struct error *err)
+static bool join_group(int fd, const struct sockaddr_in *group, const char *local,
+                       struct error *err)
 {
-    struct ip_mreq m = {.imr_multiaddr = group->sin_addr, .imr_interface.s_addr = htonl(INADDR_ANY)};
+    struct ip_mreq m = {.imr_multiaddr = group->sin_addr,
+                        .imr_interface.s_addr = htonl(INADDR_ANY)};
     int on = 1;
 
     if (local && inet_pton(AF_INET, local, &m.imr_interface) != 1) {
@@ -104,7 +110,8 @@ static bool join_group(int fd, const struct sockaddr_in *group, const char *loca
         bind(fd, (const void *)group, sizeof(*group)) ||
         setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)) ||
         setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &on, sizeof(on)) ||
-        (local && setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &m.imr_interface, sizeof(m.imr_interface)))) {
+        (local &&
+         setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &m.imr_interface, sizeof(m.imr_interface)))) {
         return error_set(err, "multicast group: %s", strerror(errno));
     }
     return true;
@@ -118,8 +125,8 @@ static const char *value(const struct net_request *r, const char *key)
 }
 
 /* The address of remote.* or local.*; len 0: not given. */
-static bool get_address(const struct net_request *r, const char *side, struct sockaddr_storage *sa, socklen_t *len,
-                        struct error *err)
+static bool get_address(const struct net_request *r, const char *side, struct sockaddr_storage *sa,
+                        socklen_t *len, struct error *err)
 {
     char key[4][24];
     static const char *const part[4] = {"type", "host", "port", "path"};
@@ -136,8 +143,10 @@ static bool get_address(const struct net_request *r, const char *side, struct so
         return resolve(value(r, key[1]), value(r, key[2]), sa, len, err);
     }
     struct sockaddr_un un = {.sun_family = AF_UNIX};
-    if (strcmp(type, "unix") || strlen(value(r, key[3])) >= sizeof(un.sun_path) || !*value(r, key[3])) {
-        return error_set(err, "%s=%s is none of inet, unix (with %s) and, for local, fd", key[0], type, key[3]);
+    if (strcmp(type, "unix") || strlen(value(r, key[3])) >= sizeof(un.sun_path) ||
+        !*value(r, key[3])) {
+        return error_set(err, "%s=%s is none of inet, unix (with %s) and, for local, fd", key[0],
+                         type, key[3]);
     }
     snprintf(un.sun_path, sizeof(un.sun_path), "%s", value(r, key[3]));
     memcpy(sa, &un, sizeof(un));
@@ -147,11 +156,12 @@ static bool get_address(const struct net_request *r, const char *side, struct so
 
 static bool is_multicast(const struct sockaddr_storage *sa)
 {
-    return sa->ss_family == AF_INET && IN_MULTICAST(ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr));
+    return sa->ss_family == AF_INET &&
+           IN_MULTICAST(ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr));
 }
 
-static bool open_addresses(struct net_dgram_peer *p, const struct sockaddr_storage *local, socklen_t local_len,
-                           const char *multicast_local, struct error *err)
+static bool open_addresses(struct net_dgram_peer *p, const struct sockaddr_storage *local,
+                           socklen_t local_len, const char *multicast_local, struct error *err)
 {
     bool group = is_multicast(&p->to);
 
@@ -200,13 +210,15 @@ static bool open_dgram(struct net_dgram_peer *p, const struct net_request *r, st
         }
         return open_addresses(p, &local, local_len, mcast ? localaddr : NULL, err);
     }
-    if (!get_address(r, "remote", &p->to, &p->to_len, err) || !get_address(r, "local", &local, &local_len, err)) {
+    if (!get_address(r, "remote", &p->to, &p->to_len, err) ||
+        !get_address(r, "local", &local, &local_len, err)) {
         return false;
     }
     if (!p->to_len) {
         return error_set(err, "remote.type= is missing");
     }
-    return open_addresses(p, &local, local_len, *value(r, "local.host") ? value(r, "local.host") : NULL, err);
+    return open_addresses(p, &local, local_len,
+                          *value(r, "local.host") ? value(r, "local.host") : NULL, err);
 }
 
 static struct netdev *dgram_create(const struct net_request *r, struct error *err)
@@ -226,8 +238,10 @@ static struct netdev *dgram_create(const struct net_request *r, struct error *er
     return &p->nd;
 }
 
-static const char *const dgram_keys[] = {"remote.type", "remote.host", "remote.port", "remote.path", "local.type",
-                                         "local.host",  "local.port",  "local.path",  "local.str",   NULL};
-const struct net_backend net_dgram = {
-    "dgram", "remote.type=inet|unix,remote.host=,remote.port=,remote.path=,local.type=inet|unix|fd,local.host=,...",
-    dgram_keys, dgram_create};
+static const char *const dgram_keys[] = {"remote.type", "remote.host", "remote.port", "remote.path",
+                                         "local.type",  "local.host",  "local.port",  "local.path",
+                                         "local.str",   NULL};
+const struct net_backend net_dgram = {"dgram",
+                                      "remote.type=inet|unix,remote.host=,remote.port=,remote.path="
+                                      ",local.type=inet|unix|fd,local.host=,...",
+                                      dgram_keys, dgram_create};

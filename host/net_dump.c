@@ -1,6 +1,6 @@
 /* Packet captures: every frame of a back end, both ways, in a pcap file (libpcap's format with
- * microseconds, link type Ethernet), for tcpdump and Wireshark. Large packets that the card left to the
- * back end appear as they are. */
+ * microseconds, link type Ethernet), for tcpdump and Wireshark. Large packets that the card left to
+ * the back end appear as they are. */
 #include "host/mainloop.h"
 #include "host/net.h"
 #include "softmmu/machine.h"
@@ -21,8 +21,8 @@ struct net_dump {
     unsigned maxlen;
 };
 
-struct net_dump *net_dump_create(struct netdev *nd, const char *id, const char *file, unsigned maxlen,
-                                 struct error *err)
+struct net_dump *net_dump_create(struct netdev *nd, const char *id, const char *file,
+                                 unsigned maxlen, struct error *err)
 {
     /* In the order of this host: readers look at the magic number. */
     const struct {

@@ -65,7 +65,8 @@ static void hub_destroy(struct netdev *nd)
     free(p);
 }
 
-static const struct netdev_ops hub_ops = {.kind = "hubport", .send = hub_send, .destroy = hub_destroy};
+static const struct netdev_ops hub_ops = {
+    .kind = "hubport", .send = hub_send, .destroy = hub_destroy};
 
 static struct net_hub *find_hub(struct net_hub **hubs, int id)
 {
@@ -98,7 +99,8 @@ static struct netdev *hub_create(const struct net_request *r, struct error *err)
     if (!p) {
         abort();
     }
-    if (r->peer && !netdev_connect(r->peer, &(struct net_card){.opaque = p, .receive = from_peer}, err)) {
+    if (r->peer &&
+        !netdev_connect(r->peer, &(struct net_card){.opaque = p, .receive = from_peer}, err)) {
         free(p);
         return NULL;
     }

@@ -1,6 +1,6 @@
-/* -netdev stream, and socket with listen=, connect= or fd=: Ethernet frames over a stream socket, each
- * after its length (four bytes, most significant first), as all emulators of the kind speak it. A
- * server serves one peer at a time. */
+/* -netdev stream, and socket with listen=, connect= or fd=: Ethernet frames over a stream socket,
+ * each after its length (four bytes, most significant first), as all emulators of the kind speak
+ * it. A server serves one peer at a time. */
 #include "host/mainloop.h"
 #include "host/net.h"
 #include "host/socket.h"
@@ -132,7 +132,8 @@ static void connect_later(struct net_peer *p)
 static void stream_send(struct netdev *nd, const uint8_t *frame, size_t len)
 {
     struct net_peer *p = (struct net_peer *)nd;
-    const uint8_t h[HEADER] = {(uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len};
+    const uint8_t h[HEADER] = {(uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8),
+                               (uint8_t)len};
 
     if (p->stream && len <= MAX_FRAME) {
         stream_write(p->stream, h, sizeof(h));
@@ -233,7 +234,8 @@ static struct netdev *stream_create_netdev(const struct net_request *r, struct e
 static struct netdev *socket_create_netdev(const struct net_request *r, struct error *err)
 {
     const char *listen = r->get(r->opaque, "listen"), *connect = r->get(r->opaque, "connect");
-    const char *fd = r->get(r->opaque, "fd"), *mcast = r->get(r->opaque, "mcast"), *udp = r->get(r->opaque, "udp");
+    const char *fd = r->get(r->opaque, "fd"), *mcast = r->get(r->opaque, "mcast"),
+               *udp = r->get(r->opaque, "udp");
     char spec[512];
 
     if (!!listen + !!connect + !!fd + !!mcast + !!udp != 1) {
@@ -243,21 +245,30 @@ static struct netdev *socket_create_netdev(const struct net_request *r, struct e
     if (mcast || udp) {
         return net_dgram.create(r, err);
     }
-    snprintf(spec, sizeof(spec), fd ? "fd:%s" : listen ? "tcp:%s,server=on" : "tcp:%s",
-             fd ? fd : listen ? listen : connect);
+    snprintf(spec, sizeof(spec),
+             fd       ? "fd:%s"
+             : listen ? "tcp:%s,server=on"
+                      : "tcp:%s",
+             fd       ? fd
+             : listen ? listen
+                      : connect);
     if (listen && listen[0] == ':') { /* all of the host's addresses */
         snprintf(spec, sizeof(spec), "tcp:0.0.0.0%s,server=on", listen);
     }
     return open_peer(r, spec, err);
 }
 
-static const char *const stream_keys[] = {"server",    "addr.type", "addr.host",    "addr.port", "addr.path",
-                                          "addr.str", "reconnect", "reconnect-ms", NULL};
-static const char *const socket_keys[] = {"listen", "connect", "mcast", "udp", "localaddr", "fd", NULL};
+static const char *const stream_keys[] = {"server",    "addr.type",    "addr.host",
+                                          "addr.port", "addr.path",    "addr.str",
+                                          "reconnect", "reconnect-ms", NULL};
+static const char *const socket_keys[] = {"listen",    "connect", "mcast", "udp",
+                                          "localaddr", "fd",      NULL};
 
-const struct net_backend net_stream = {
-    "stream", "server=on|off,addr.type=inet|unix|fd,addr.host=,addr.port=,addr.path=,addr.str=[,reconnect-ms=N]",
-    stream_keys, stream_create_netdev};
-const struct net_backend net_socket = {
-    "socket", "listen=[HOST]:PORT | connect=HOST:PORT | mcast=GROUP:PORT | udp=HOST:PORT,localaddr=HOST:PORT | fd=N",
-    socket_keys, socket_create_netdev};
+const struct net_backend net_stream = {"stream",
+                                       "server=on|off,addr.type=inet|unix|fd,addr.host=,addr.port=,"
+                                       "addr.path=,addr.str=[,reconnect-ms=N]",
+                                       stream_keys, stream_create_netdev};
+const struct net_backend net_socket = {"socket",
+                                       "listen=[HOST]:PORT | connect=HOST:PORT | mcast=GROUP:PORT "
+                                       "| udp=HOST:PORT,localaddr=HOST:PORT | fd=N",
+                                       socket_keys, socket_create_netdev};

@@ -1,5 +1,5 @@
-/* -netdev tap: a network interface of the host (tun(4)). With fd= the descriptor was opened by somebody
- * else, as libvirt does. Left out: several queues, the bridge helper, vhost. */
+/* -netdev tap: a network interface of the host (tun(4)). With fd= the descriptor was opened by
+ * somebody else, as libvirt does. Left out: several queues, the bridge helper, vhost. */
 #include "host/mainloop.h"
 #include "host/net.h"
 
@@ -34,7 +34,8 @@ static void readable(void *opaque, short revents)
 
     (void)revents;
     netdev_batch_begin(&t->nd);
-    for (unsigned i = 0; i < BATCH && (n = read(t->fd, t->in, sizeof(t->in))) > (ssize_t)t->header; i++) {
+    for (unsigned i = 0; i < BATCH && (n = read(t->fd, t->in, sizeof(t->in))) > (ssize_t)t->header;
+         i++) {
         netdev_deliver(&t->nd, t->in + t->header, (size_t)n - t->header);
     }
     netdev_batch_end(&t->nd);
@@ -113,8 +114,10 @@ static bool open_interface(struct net_tap *t, const char *ifname, bool vnet, str
     ifr.ifr_flags = (short)(ifr.ifr_flags | (vnet ? IFF_VNET_HDR : 0));
     snprintf(ifr.ifr_name, IFNAMSIZ, "%s", ifname ? ifname : "tap%d");
     if (ioctl(t->fd, TUNSETIFF, &ifr)) {
-        return error_set(err, "interface %s: %s%s", ifname ? ifname : "tap", strerror(errno),
-                         errno == EPERM ? " (it must belong to you: 'ip tuntap add mode tap user NAME' as root)" : "");
+        return error_set(
+            err, "interface %s: %s%s", ifname ? ifname : "tap", strerror(errno),
+            errno == EPERM ? " (it must belong to you: 'ip tuntap add mode tap user NAME' as root)"
+                           : "");
     }
     if (vnet && ioctl(t->fd, TUNSETVNETHDRSZ, &size)) {
         return error_set(err, "vnet_hdr=on: %s", strerror(errno));
@@ -146,7 +149,8 @@ static bool take_fd(struct net_tap *t, const char *text, struct error *err)
 
 static bool open_tap(struct net_tap *t, const struct net_request *r, struct error *err)
 {
-    static const char *const refused[] = {"br", "helper", "vhost", "vhostfd", "queues", "fds", "sndbuf"};
+    static const char *const refused[] = {"br",     "helper", "vhost", "vhostfd",
+                                          "queues", "fds",    "sndbuf"};
     const char *fd = r->get(r->opaque, "fd"), *ifname = r->get(r->opaque, "ifname");
     const char *vnet = r->get(r->opaque, "vnet_hdr"), *script = r->get(r->opaque, "script");
     const char *down = r->get(r->opaque, "downscript");
@@ -166,7 +170,8 @@ static bool open_tap(struct net_tap *t, const struct net_request *r, struct erro
                    : take_fd(t, fd, err);
     }
     bool header = vnet && !strcmp(vnet, "on");
-    if (!open_interface(t, ifname, header, err) || (is_script(script) && !run_script(script, t->name, err))) {
+    if (!open_interface(t, ifname, header, err) ||
+        (is_script(script) && !run_script(script, t->name, err))) {
         return false;
     }
     t->header = header ? VNET_HEADER : 0;
@@ -191,7 +196,9 @@ static struct netdev *tap_create(const struct net_request *r, struct error *err)
     return &t->nd;
 }
 
-static const char *const tap_keys[] = {"ifname", "fd",    "script",  "downscript", "vnet_hdr", "br", "helper",
-                                       "vhost",  "vhostfd", "queues", "fds",        "sndbuf",   NULL};
+static const char *const tap_keys[] = {"ifname", "fd",     "script", "downscript", "vnet_hdr",
+                                       "br",     "helper", "vhost",  "vhostfd",    "queues",
+                                       "fds",    "sndbuf", NULL};
 const struct net_backend net_tap = {
-    "tap", "ifname=NAME | fd=N[,script=FILE|no,downscript=FILE|no,vnet_hdr=on|off]", tap_keys, tap_create};
+    "tap", "ifname=NAME | fd=N[,script=FILE|no,downscript=FILE|no,vnet_hdr=on|off]", tap_keys,
+    tap_create};

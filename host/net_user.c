@@ -399,15 +399,16 @@ static bool parse_forward(const char *text, bool with_guest, struct forward *f, 
     struct in_addr any = {.s_addr = htonl(INADDR_ANY)}, none = {0};
     int glast = 0;
     bool ok = cut(&t, ':', proto, sizeof(proto)) && cut(&t, ':', host, sizeof(host)) &&
-              (!strcmp(proto, "tcp") || !strcmp(proto, "udp") || !*proto) && parse_address(host, any, &f->from) &&
-              parse_ports(&t, &f->hport, &f->hlast);
+              (!strcmp(proto, "tcp") || !strcmp(proto, "udp") || !*proto) &&
+              parse_address(host, any, &f->from) && parse_ports(&t, &f->hport, &f->hlast);
 
     f->udp = !strcmp(proto, "udp");
     if (ok && with_guest) {
-        ok = *t++ == '-' && cut(&t, ':', guest, sizeof(guest)) && parse_address(guest, none, &f->to) &&
-             parse_ports(&t, &f->gport, &glast);
+        ok = *t++ == '-' && cut(&t, ':', guest, sizeof(guest)) &&
+             parse_address(guest, none, &f->to) && parse_ports(&t, &f->gport, &glast);
         if (ok && !*t && glast - f->gport != f->hlast - f->hport) {
-            return error_set(err, "hostfwd=%s: the two ranges of ports are of different lengths", text);
+            return error_set(err, "hostfwd=%s: the two ranges of ports are of different lengths",
+                             text);
         }
     }
     return (ok && !*t) || error_set(err, "hostfwd=%s is not [tcp|udp]:[host address]:port%s", text,
@@ -507,7 +508,8 @@ static ssize_t channel_write(const void *buf, size_t len, void *opaque)
     return (ssize_t)len;
 }
 
-static bool add_channel(struct net_user *u, struct chardev *chardev, struct in_addr to, int port, struct error *err)
+static bool add_channel(struct net_user *u, struct chardev *chardev, struct in_addr to, int port,
+                        struct error *err)
 {
     struct guest_channel *c = calloc(1, sizeof(*c));
 
@@ -519,11 +521,13 @@ static bool add_channel(struct net_user *u, struct chardev *chardev, struct in_a
     if (slirp_add_guestfwd(u->slirp, channel_write, c, &to, port) < 0) {
         return error_set(err, "the address is in use or outside of the network");
     }
-    return chardev_connect(chardev, &(struct chardev_frontend){c, channel_room, channel_receive, NULL}, err);
+    return chardev_connect(chardev,
+                           &(struct chardev_frontend){c, channel_room, channel_receive, NULL}, err);
 }
 
 /* tcp:guestaddr:port-cmd:command or -chardev:id */
-static bool add_guestfwd(struct net_user *u, const char *text, struct chardev *chardev, struct error *err)
+static bool add_guestfwd(struct net_user *u, const char *text, struct chardev *chardev,
+                         struct error *err)
 {
     char proto[8], guest[64], port_text[16];
     const char *t = text;
@@ -534,7 +538,8 @@ static bool add_guestfwd(struct net_user *u, const char *text, struct chardev *c
         !cut(&t, '-', port_text, sizeof(port_text)) || (strcmp(proto, "tcp") && *proto) ||
         inet_pton(AF_INET, guest, &to) != 1 || !parse_port(port_text, &port) ||
         (!chardev && strncmp(t, "cmd:", 4))) {
-        return error_set(err, "guestfwd=%s is not tcp:address:port-cmd:command or -chardev:ID", text);
+        return error_set(err, "guestfwd=%s is not tcp:address:port-cmd:command or -chardev:ID",
+                         text);
     }
     if (chardev) {
         return add_channel(u, chardev, to, port, err) || error_prefix(err, "guestfwd=%s", text);
@@ -552,12 +557,14 @@ static bool parse_ipv6(const struct net_user_options *o, SlirpConfig *c, struct 
         const char *key, *text;
         struct in6_addr *out;
         uint8_t def;
-    } members[] = {{"ipv6-host", o->ipv6_host, &c->vhost6, 2}, {"ipv6-dns", o->ipv6_dns, &c->vnameserver6, 3}};
+    } members[] = {{"ipv6-host", o->ipv6_host, &c->vhost6, 2},
+                   {"ipv6-dns", o->ipv6_dns, &c->vnameserver6, 3}};
 
     if (inet_pton(AF_INET6, prefix, &c->vprefix_addr6) != 1) {
         return error_set(err, "ipv6-prefix=%s is not an address", prefix);
     }
-    if (bits && (sscanf(bits, "%hhu", &c->vprefix_len) != 1 || c->vprefix_len < 8 || c->vprefix_len > 126)) {
+    if (bits && (sscanf(bits, "%hhu", &c->vprefix_len) != 1 || c->vprefix_len < 8 ||
+                 c->vprefix_len > 126)) {
         return error_set(err, "ipv6-prefixlen=%s is not from 8 to 126", bits);
     }
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {

@@ -66,7 +66,8 @@ static bool isa_serial_realize(struct device *dev, struct error *err)
     if (s->index == INDEX_AUTO) {
         s->index = free_index(s);
         if (s->index == PORTS) {
-            return error_set(err, "isa-serial: there are four ports at most (pci-serial makes more)");
+            return error_set(err,
+                             "isa-serial: there are four ports at most (pci-serial makes more)");
         }
     }
     if (s->index >= PORTS) {

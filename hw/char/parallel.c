@@ -1,9 +1,9 @@
-/* Parallel port, IEEE 1284 in its compatibility (SPP) and EPP modes: LPT1 to LPT3. Registers as in the
- * SMC FDC37C665 data sheet: data, status, control, EPP address, EPP data (four ports).
+/* Parallel port, IEEE 1284 in its compatibility (SPP) and EPP modes: LPT1 to LPT3. Registers as in
+ * the SMC FDC37C665 data sheet: data, status, control, EPP address, EPP data (four ports).
  *
- * The device at the other end is a printer that takes each byte at its strobe: it goes to the chardev.
- * An EPP write is taken the same way; nobody answers an EPP read, which ends in a time-out. Left out:
- * ECP, and input by the status lines. */
+ * The device at the other end is a printer that takes each byte at its strobe: it goes to the
+ * chardev. An EPP write is taken the same way; nobody answers an EPP read, which ends in a
+ * time-out. Left out: ECP, and input by the status lines. */
 #include "host/chardev.h"
 #include "hw/isa/isa.h"
 

@@ -26,12 +26,15 @@ struct uart {
 };
 
 extern const struct state_field uart_fields[];
-#define STATE_UART(st, f) {#f, ST_STRUCT, offsetof(st, f), 1, 1, sizeof(struct uart), uart_fields}
+#define STATE_UART(st, f)                                                                          \
+    {                                                                                              \
+#f, ST_STRUCT, offsetof(st, f), 1, 1, sizeof(struct uart), uart_fields                     \
+    }
 extern const struct mmio_ops uart_ops; /* UART_REGS bytes; opaque is the struct uart */
 
 /* Connects to c, which may be NULL. */
-bool uart_init(struct uart *u, struct machine *m, struct chardev *c, void (*set_irq)(void *opaque, int level),
-               void *opaque, struct error *err);
+bool uart_init(struct uart *u, struct machine *m, struct chardev *c,
+               void (*set_irq)(void *opaque, int level), void *opaque, struct error *err);
 void uart_reset(struct uart *u);
 void uart_loaded(struct uart *u);
 

@@ -1,14 +1,20 @@
-/* Watchdog of the Intel 6300ESB I/O controller hub, PCI 8086:25ab. Intel 6300ESB ICH Datasheet 300641,
- * chapter "Watchdog timer".
+/* Watchdog of the Intel 6300ESB I/O controller hub, PCI 8086:25ab. Intel 6300ESB ICH Datasheet
+ * 300641, chapter "Watchdog timer".
  *
  * Two stages: timer 1 counts down, then timer 2, at whose end the machine is acted upon
  * (machine->action.watchdog). Registers of time and reload open for one write after 80h, 86h was
- * written to the reload register. Left out: the interrupt at the end of stage 1 (drivers leave it off),
- * free-running mode's toggling output. */
+ * written to the reload register. Left out: the interrupt at the end of stage 1 (drivers leave it
+ * off), free-running mode's toggling output. */
 #include "hw/pci/pci.h"
 
 enum { C_CONFIG = 0x60, C_LOCK = 0x68 }; /* configuration space */
-enum { CONFIG_FAST = 4, CONFIG_NO_OUTPUT = 0x20, LOCK_LOCK = 1, LOCK_ENABLE = 2, LOCK_FREE_RUN = 4 };
+enum {
+    CONFIG_FAST = 4,
+    CONFIG_NO_OUTPUT = 0x20,
+    LOCK_LOCK = 1,
+    LOCK_ENABLE = 2,
+    LOCK_FREE_RUN = 4
+};
 enum { R_TIMER1 = 0x00, R_TIMER2 = 0x04, R_STATUS = 0x08, R_RELOAD = 0x0c, REGS = 16 };
 enum { RELOAD_NOW = 0x100, RELOAD_TIMEOUT = 0x200, PRELOAD_MAX = 0xfffff };
 enum { PCI_CLOCK_NS = 30, SHORTEST_NS = 100000 /* a guest must not keep the main loop busy */ };
@@ -53,7 +59,8 @@ static bool enabled(const struct i6300esb *s)
 
 static void start_stage(struct i6300esb *s, uint8_t stage)
 {
-    unsigned shift = s->pci.config[C_CONFIG] & CONFIG_FAST ? 5 : 15; /* PCI clocks a tick: about 1 us or 1 ms */
+    unsigned shift =
+        s->pci.config[C_CONFIG] & CONFIG_FAST ? 5 : 15; /* PCI clocks a tick: about 1 us or 1 ms */
     int64_t ns = (int64_t)((uint64_t)s->preload[stage - 1] << shift) * PCI_CLOCK_NS;
 
     s->stage = stage;
@@ -95,7 +102,8 @@ static uint64_t esb_read(void *opaque, uint64_t offset, unsigned size)
     struct i6300esb *s = opaque;
 
     (void)size;
-    return offset == R_RELOAD && s->timed_out ? RELOAD_TIMEOUT : 0; /* the preloads are write only */
+    return offset == R_RELOAD && s->timed_out ? RELOAD_TIMEOUT
+                                              : 0; /* the preloads are write only */
 }
 
 static void write_reload(struct i6300esb *s, uint32_t v)
@@ -122,7 +130,8 @@ static void esb_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
     struct i6300esb *s = opaque;
 
     (void)size;
-    log_trace(s->pci.dev.machine->log, i6300esb_write, "register %02x <- %05x", (unsigned)offset, (unsigned)value);
+    log_trace(s->pci.dev.machine->log, i6300esb_write, "register %02x <- %05x", (unsigned)offset,
+              (unsigned)value);
     if (offset == R_RELOAD) {
         write_reload(s, (uint32_t)value & 0xffff);
     } else if (offset == R_TIMER1 || offset == R_TIMER2) {

@@ -1,7 +1,7 @@
-/* pvpanic: the guest tells that it has crashed. A port whose reading gives the events that may be told,
- * and whose writing tells them: bit 0 panicked, bit 1 panicked and loaded a crash kernel, bit 2 asks to
- * be switched off. An interface of virtual machines without a data sheet; Linux and Windows find it by
- * the ACPI id QEMU0001. What happens then is machine->action.panic. */
+/* pvpanic: the guest tells that it has crashed. A port whose reading gives the events that may be
+ * told, and whose writing tells them: bit 0 panicked, bit 1 panicked and loaded a crash kernel, bit
+ * 2 asks to be switched off. An interface of virtual machines without a data sheet; Linux and
+ * Windows find it by the ACPI id QEMU0001. What happens then is machine->action.panic. */
 #include "hw/isa/isa.h"
 #include "hw/misc/misc.h"
 
@@ -63,7 +63,8 @@ uint16_t pvpanic_port(struct machine *m)
 
 static const struct property pvpanic_props[] = {
     PROP_U16(struct pvpanic, ioport, 0x505, "I/O port"),
-    PROP_U8(struct pvpanic, events, 7, "events that the guest may tell: 1 panic, 2 crash kernel, 4 shutdown"),
+    PROP_U8(struct pvpanic, events, 7,
+            "events that the guest may tell: 1 panic, 2 crash kernel, 4 shutdown"),
     PROP_END,
 };
 

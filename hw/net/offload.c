@@ -70,7 +70,8 @@ void offload_l4_checksum(uint8_t *f, const struct offload_ip4 *p)
 }
 
 bool offload_tcp_segments(const uint8_t *f, size_t len, size_t mss, uint8_t *scratch,
-                          void (*emit)(void *opaque, const uint8_t *frame, size_t len), void *opaque)
+                          void (*emit)(void *opaque, const uint8_t *frame, size_t len),
+                          void *opaque)
 {
     struct offload_ip4 p;
     size_t ip = len > ETHERNET + VLAN && be16(f + 12) == 0x8100 ? ETHERNET + VLAN : ETHERNET;

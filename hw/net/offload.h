@@ -15,9 +15,10 @@ struct offload_ip4 {
 bool offload_parse(const uint8_t *frame, size_t len, struct offload_ip4 *p);
 void offload_ip_checksum(uint8_t *frame, const struct offload_ip4 *p);
 void offload_l4_checksum(uint8_t *frame, const struct offload_ip4 *p); /* TCP and UDP */
-/* Cuts a TCP packet into frames of at most mss bytes of data and calls emit for each. scratch has len
- * bytes. False: the headers are nonsense. */
+/* Cuts a TCP packet into frames of at most mss bytes of data and calls emit for each. scratch has
+ * len bytes. False: the headers are nonsense. */
 bool offload_tcp_segments(const uint8_t *frame, size_t len, size_t mss, uint8_t *scratch,
-                          void (*emit)(void *opaque, const uint8_t *frame, size_t len), void *opaque);
+                          void (*emit)(void *opaque, const uint8_t *frame, size_t len),
+                          void *opaque);
 
 #endif

@@ -1,10 +1,10 @@
-/* RealTek RTL8139C+ Fast Ethernet controller, PCI 10ec:8139 revision 20h. Realtek, RTL8139C(L)+ data
- * sheet 1.6; RTL8139 programming guide 0.1.
+/* RealTek RTL8139C+ Fast Ethernet controller, PCI 10ec:8139 revision 20h. Realtek, RTL8139C(L)+
+ * data sheet 1.6; RTL8139 programming guide 0.1.
  *
  * Modelled: the four transmit descriptors and the receive ring of the RTL8139, C+ mode (in
- * rtl8139_cplus.c), address filter, EEPROM 93C46 by bits, timer interrupt, PHY registers, loop-back.
- * Left out: wake-up, power management, early interrupts, fiber; the counters dumped in C+ mode are
- * those of good frames only. */
+ * rtl8139_cplus.c), address filter, EEPROM 93C46 by bits, timer interrupt, PHY registers,
+ * loop-back. Left out: wake-up, power management, early interrupts, fiber; the counters dumped in
+ * C+ mode are those of good frames only. */
 #include "hw/net/rtl8139.h"
 
 #include "host/le.h"
@@ -90,7 +90,8 @@ static void arm_timer(struct rtl8139 *s)
     if (at > now) {
         timer_set(&s->timer_int, s->count_from + (int64_t)at * CLOCK_NS);
     } else {
-        timer_cancel(&s->timer_int); /* it comes round again in two minutes; nobody waits for that */
+        timer_cancel(
+            &s->timer_int); /* it comes round again in two minutes; nobody waits for that */
     }
 }
 
@@ -101,7 +102,8 @@ static void timer_reached(void *opaque)
 
 /* ---- EEPROM 93C46 ---- */
 
-/* Microwire: start bit, two bits of command (10: read), six of address, then data, word after word. */
+/* Microwire: start bit, two bits of command (10: read), six of address, then data, word after word.
+ */
 static void eeprom_clock(struct rtl8139 *s, bool in)
 {
     if (s->ee_bits < 9) {
@@ -117,7 +119,8 @@ static void eeprom_clock(struct rtl8139 *s, bool in)
         s->reg[R_9346CR] &= (uint8_t)~EE_DO;
         return;
     }
-    bool out = s->ee_out && (s->eeprom[s->ee_shift & (RTL_EEPROM_WORDS - 1)] >> (s->ee_out - 1) & 1);
+    bool out =
+        s->ee_out && (s->eeprom[s->ee_shift & (RTL_EEPROM_WORDS - 1)] >> (s->ee_out - 1) & 1);
     if (s->ee_out && !--s->ee_out) {
         s->ee_shift++;
         s->ee_out = 16;
@@ -170,7 +173,8 @@ static bool wanted(const struct rtl8139 *s, const uint8_t *to, unsigned *match)
     if (to[0] & 1) {
         uint32_t hash = crc_of(to) >> 26;
         *match = RX_MULTICAST;
-        return (rcr & RCR_AAP) || ((rcr & RCR_AM) && (s->reg[R_MAR + (hash >> 3)] >> (hash & 7) & 1));
+        return (rcr & RCR_AAP) ||
+               ((rcr & RCR_AM) && (s->reg[R_MAR + (hash >> 3)] >> (hash & 7) & 1));
     }
     bool own = !memcmp(to, s->reg + R_IDR, MAC_BYTES);
     *match = own ? RX_PHYSICAL : 0;
@@ -191,7 +195,8 @@ static uint32_t read_position(const struct rtl8139 *s)
 static bool ring_receive(struct rtl8139 *s, const uint8_t *frame, size_t len, unsigned match)
 {
     uint32_t size = ring_size(s), at = rtl_get16(s, R_CBR) & (size - 1);
-    uint32_t used = (at - read_position(s)) & (size - 1), total = HEADER + (uint32_t)len + CRC_BYTES;
+    uint32_t used = (at - read_position(s)) & (size - 1),
+             total = HEADER + (uint32_t)len + CRC_BYTES;
     bool straight = (rtl_get32(s, R_RCR) & RCR_WRAP) && size < 65536;
     uint64_t base = rtl_get32(s, R_RBSTART);
     uint8_t *p = s->scratch;
@@ -199,8 +204,9 @@ static bool ring_receive(struct rtl8139 *s, const uint8_t *frame, size_t len, un
     if (used + total + 4 >= size) {
         return false;
     }
-    le_put16(p, (uint16_t)(RX_ROK | (match & RX_MULTICAST ? RX_MAR : 0) | (match & RX_PHYSICAL ? RX_PAM : 0) |
-                           (match & RX_BROADCAST ? RX_BAR : 0)));
+    le_put16(p,
+             (uint16_t)(RX_ROK | (match & RX_MULTICAST ? RX_MAR : 0) |
+                        (match & RX_PHYSICAL ? RX_PAM : 0) | (match & RX_BROADCAST ? RX_BAR : 0)));
     le_put16(p + 2, (uint16_t)(len + CRC_BYTES));
     memcpy(p + HEADER, frame, len);
     memset(p + HEADER + len, 0, CRC_BYTES);
@@ -280,7 +286,8 @@ static bool send_legacy(struct rtl8139 *s)
         if (tsd & TSD_OWN) {
             break;
         }
-        if (len > TX_MAX || memory_read_ram(rtl_memory(s), rtl_get32(s, R_TSAD + 4 * n), s->frame, len) != len) {
+        if (len > TX_MAX ||
+            memory_read_ram(rtl_memory(s), rtl_get32(s, R_TSAD + 4 * n), s->frame, len) != len) {
             tsd |= TSD_TABT | TSD_OWN;
             rtl_put32(s, R_TSD + 4 * n, tsd);
             rtl_raise(s, ISR_TER);
@@ -333,8 +340,8 @@ static void set_link(struct rtl8139 *s)
 {
     bool up = s->netdev && netdev_link_up(s->netdev);
 
-    s->reg[R_MSR] = up ? 0 : 4;                    /* 100 Mb/s; link failed */
-    put16(s, R_BMSR, up ? 0x782d : 0x7809);        /* negotiated, link up */
+    s->reg[R_MSR] = up ? 0 : 4;             /* 100 Mb/s; link failed */
+    put16(s, R_BMSR, up ? 0x782d : 0x7809); /* negotiated, link up */
     put16(s, R_CSCR, up ? 0x0088 : 0x0080);
     put16(s, R_ANLPAR, up ? 0x45e1 : 0);
 }
@@ -385,10 +392,11 @@ static bool keeps_value(unsigned r)
     static const struct {
         uint8_t first, last;
     } ranges[] = {
-        {R_MAR, R_MAR + 7},           {R_TSD, R_TSD + 15},          {R_TSAD, R_TSAD + 15}, {R_RBSTART, R_RBSTART + 3},
-        {R_CAPR, R_CAPR + 1},         {R_IMR, R_IMR + 1},           {R_RCR, R_RCR + 3},    {R_TIMERINT, R_TIMERINT + 3},
-        {R_MULINT, R_MULINT + 1},     {R_BMCR, R_BMCR + 1},         {R_ANAR, R_ANAR + 1},  {R_CPCR, R_CPCR + 1},
-        {R_RDSAR, R_RDSAR + 7},       {R_EARLY_TX, R_EARLY_TX},
+        {R_MAR, R_MAR + 7},         {R_TSD, R_TSD + 15},          {R_TSAD, R_TSAD + 15},
+        {R_RBSTART, R_RBSTART + 3}, {R_CAPR, R_CAPR + 1},         {R_IMR, R_IMR + 1},
+        {R_RCR, R_RCR + 3},         {R_TIMERINT, R_TIMERINT + 3}, {R_MULINT, R_MULINT + 1},
+        {R_BMCR, R_BMCR + 1},       {R_ANAR, R_ANAR + 1},         {R_CPCR, R_CPCR + 1},
+        {R_RDSAR, R_RDSAR + 7},     {R_EARLY_TX, R_EARLY_TX},
     };
 
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
@@ -574,8 +582,9 @@ static bool rtl_realize(struct device *d, struct error *err)
     uint8_t mac[MAC_BYTES];
     int devfn;
 
-    if (!net_card_address(d, s->mac, mac, err) || !pci_parse_address(s->bus, s->addr, &devfn, err) ||
-        !pci_register(&s->pci, devfn, err) || (s->netdev && !netdev_connect(s->netdev, &card, err))) {
+    if (!net_card_address(d, s->mac, mac, err) ||
+        !pci_parse_address(s->bus, s->addr, &devfn, err) || !pci_register(&s->pci, devfn, err) ||
+        (s->netdev && !netdev_connect(s->netdev, &card, err))) {
         return false;
     }
     s->eeprom[0] = 0x8129;

@@ -60,15 +60,23 @@ enum {
     ISR_TIMEOUT = 0x4000,
     ISR_SERR = 0x8000,
 };
-#define TSD_OWN   (1u << 13)
-#define TSD_TUN   (1u << 14)
-#define TSD_TOK   (1u << 15)
-#define TSD_TABT  (1u << 30)
-#define TCR_CLRABT 1u
-#define TCR_LOOP  (3u << 17)
+#define TSD_OWN     (1u << 13)
+#define TSD_TUN     (1u << 14)
+#define TSD_TOK     (1u << 15)
+#define TSD_TABT    (1u << 30)
+#define TCR_CLRABT  1u
+#define TCR_LOOP    (3u << 17)
 #define TCR_VERSION 0x74800000u /* 8139C+ */
 enum { RCR_AAP = 1, RCR_APM = 2, RCR_AM = 4, RCR_AB = 8, RCR_AR = 16, RCR_WRAP = 0x80 };
-enum { EE_DO = 1, EE_DI = 2, EE_SK = 4, EE_CS = 8, EE_MODE = 0xc0, EE_UNLOCKED = 0xc0, EE_PROGRAM = 0x80 };
+enum {
+    EE_DO = 1,
+    EE_DI = 2,
+    EE_SK = 4,
+    EE_CS = 8,
+    EE_MODE = 0xc0,
+    EE_UNLOCKED = 0xc0,
+    EE_PROGRAM = 0x80
+};
 enum { CPCR_TX = 1, CPCR_RX = 2, CPCR_CHECKSUM = 0x20, CPCR_VLAN = 0x40 };
 
 enum { RTL_MAX_FRAME = 65536 + 256, RTL_EEPROM_WORDS = 64 };
@@ -83,11 +91,11 @@ struct rtl8139 {
     uint16_t eeprom[RTL_EEPROM_WORDS];
     uint32_t ee_shift;
     uint8_t ee_bits, ee_out;
-    uint8_t next_tx;  /* legacy: the descriptor whose turn it is */
+    uint8_t next_tx;             /* legacy: the descriptor whose turn it is */
     uint32_t tx_index, rx_index; /* C+: descriptors of the rings */
-    int64_t count_from; /* when TCTR was 0 */
+    int64_t count_from;          /* when TCTR was 0 */
     uint64_t sent, received;
-    bool deaf;        /* a frame waits for a receive descriptor */
+    bool deaf; /* a frame waits for a receive descriptor */
     struct timer timer_int, listen;
 
     bool send_planned;

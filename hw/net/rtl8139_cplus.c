@@ -1,6 +1,6 @@
-/* The C+ mode of the RTL8139C+: rings of 16-byte descriptors with checksum and segmentation offload.
- * Realtek, RTL8139C+ data sheet 1.6, chapters "C+ mode". Left out: the high priority queue, frames of
- * more than one receive descriptor. */
+/* The C+ mode of the RTL8139C+: rings of 16-byte descriptors with checksum and segmentation
+ * offload. Realtek, RTL8139C+ data sheet 1.6, chapters "C+ mode". Left out: the high priority
+ * queue, frames of more than one receive descriptor. */
 #include "hw/net/rtl8139.h"
 
 #include "host/le.h"
@@ -27,7 +27,8 @@ enum { PROTOCOL_TCP = 1, PROTOCOL_UDP, PROTOCOL_IP };
 
 static uint64_t ring_at(const struct rtl8139 *s, unsigned reg, uint32_t index)
 {
-    return ((rtl_get32(s, reg) & ~255u) | (uint64_t)rtl_get32(s, reg + 4) << 32) + (uint64_t)index * 16;
+    return ((rtl_get32(s, reg) & ~255u) | (uint64_t)rtl_get32(s, reg + 4) << 32) +
+           (uint64_t)index * 16;
 }
 
 static uint32_t after(uint32_t index, uint32_t command)
@@ -63,7 +64,8 @@ static void send_frame(struct rtl8139 *s, uint32_t command, uint32_t vlan)
             mss = len;
         }
         if (!offload_tcp_segments(s->frame, len, mss, s->scratch, rtl_emit, s)) {
-            log_at(s->pci.dev.machine->log, LOG_GUEST_ERROR, "rtl8139: large send of no TCP packet\n");
+            log_at(s->pci.dev.machine->log, LOG_GUEST_ERROR,
+                   "rtl8139: large send of no TCP packet\n");
         }
         return;
     }
@@ -139,7 +141,10 @@ static unsigned protocol_of(const uint8_t *frame, size_t len)
     if (!offload_parse(frame, len, &p)) {
         return 0;
     }
-    return p.fragment ? PROTOCOL_IP : p.protocol == 6 ? PROTOCOL_TCP : p.protocol == 17 ? PROTOCOL_UDP : PROTOCOL_IP;
+    return p.fragment         ? PROTOCOL_IP
+           : p.protocol == 6  ? PROTOCOL_TCP
+           : p.protocol == 17 ? PROTOCOL_UDP
+                              : PROTOCOL_IP;
 }
 
 bool rtl_cplus_receive(struct rtl8139 *s, const uint8_t *frame, size_t len, unsigned match)
@@ -173,7 +178,8 @@ bool rtl_cplus_receive(struct rtl8139 *s, const uint8_t *frame, size_t len, unsi
                       (match & RX_PHYSICAL ? 1u << R_PHYS_SHIFT : 0) |
                       (match & RX_BROADCAST ? 1u << R_BROAD_SHIFT : 0);
     if (mode & CPCR_CHECKSUM) {
-        status |= protocol_of(frame, len) << R_PROTOCOL_SHIFT; /* and none of the bits that say "wrong" */
+        status |= protocol_of(frame, len)
+                  << R_PROTOCOL_SHIFT; /* and none of the bits that say "wrong" */
     }
     le_put32(d + 4, vlan);
     memory_write_ram(rtl_memory(s), at + 4, d + 4, 4);

@@ -13,8 +13,8 @@ enum { ROM_BAR = 6, ROM_MIN = 4096, ROM_MAX = 16 << 20 };
 
 static bool find(const char *name, char *path, size_t size)
 {
-    static const char *const folders[] = {"/usr/lib/ipxe/qemu/", "/usr/share/qemu/", "/usr/share/ipxe/qemu/",
-                                          "/usr/local/share/dragoman/"};
+    static const char *const folders[] = {"/usr/lib/ipxe/qemu/", "/usr/share/qemu/",
+                                          "/usr/share/ipxe/qemu/", "/usr/local/share/dragoman/"};
 
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         snprintf(path, size, "%s%s", folders[i], name);
@@ -25,8 +25,8 @@ static bool find(const char *name, char *path, size_t size)
     return false;
 }
 
-/* The package's ROM for a family of chips names one of them: it gets our numbers, and byte 6 (which is
- * free) makes the sum of all bytes right again. */
+/* The package's ROM for a family of chips names one of them: it gets our numbers, and byte 6 (which
+ * is free) makes the sum of all bytes right again. */
 static void patch_ids(struct pci_device *p, uint8_t *data, size_t len)
 {
     size_t at = le_get16(data + 0x18);
@@ -42,7 +42,8 @@ static void patch_ids(struct pci_device *p, uint8_t *data, size_t len)
     }
 }
 
-bool pci_load_rom(struct pci_device *p, const char *romfile, const char *def, bool rombar, struct error *err)
+bool pci_load_rom(struct pci_device *p, const char *romfile, const char *def, bool rombar,
+                  struct error *err)
 {
     const char *name = romfile ? romfile : def;
     char path[512];

@@ -3,9 +3,9 @@
  * The driver may leave checksums and the cutting of TCP packets to us: the checksum is completed
  * here, and the back end takes the packet in one piece. What comes from the back end has right
  * checksums, which the driver is told; TCP segments that arrive together are merged (tcp_merge.c).
- * Sending happens in the main loop, so that a vcpu does not wait for the host's sockets. With several
- * queue pairs a flow's frames come by one of them, chosen by its addresses and ports. Left out: VLAN
- * filter, announcements, hash reports and the driver's own choice of hashes (RSS). */
+ * Sending happens in the main loop, so that a vcpu does not wait for the host's sockets. With
+ * several queue pairs a flow's frames come by one of them, chosen by its addresses and ports. Left
+ * out: VLAN filter, announcements, hash reports and the driver's own choice of hashes (RSS). */
 #include "hw/virtio/virtio.h"
 
 #include "host/le.h"
@@ -33,7 +33,12 @@ enum net_feature {
     F_MQ = 22,
     F_CTRL_MAC_ADDR = 23,
 };
-enum { Q_RECEIVE, Q_SEND, Q_CONTROL, MAX_PAIRS = 16 }; /* of the first pair, and if there is no other */
+enum {
+    Q_RECEIVE,
+    Q_SEND,
+    Q_CONTROL,
+    MAX_PAIRS = 16
+}; /* of the first pair, and if there is no other */
 enum { C_MAC = 0, C_STATUS = 6, C_PAIRS = 8, C_MTU = 10, CONFIG_BYTES = 12, STATUS_UP = 1 };
 enum { /* struct virtio_net_hdr */
        H_FLAGS = 0,
@@ -50,7 +55,15 @@ enum { /* struct virtio_net_hdr */
        GSO_TCPV4 = 1,
        TCP_CHECKSUM_AT = 16,
 };
-enum { CTRL_RX = 0, CTRL_MAC = 1, CTRL_MQ = 4, MAC_TABLE_SET = 0, MAC_ADDR_SET = 1, ACK_OK = 0, ACK_ERR = 1 };
+enum {
+    CTRL_RX = 0,
+    CTRL_MAC = 1,
+    CTRL_MQ = 4,
+    MAC_TABLE_SET = 0,
+    MAC_ADDR_SET = 1,
+    ACK_OK = 0,
+    ACK_ERR = 1
+};
 enum { RX_PROMISC, RX_ALLMULTI, RX_ALLUNI, RX_NOMULTI, RX_NOUNI, RX_NOBCAST, RX_MODES };
 enum { MAC_BYTES = 6, MAC_TABLE = 64, ETHERNET_HEADER = 14, CONTROL_QUEUE_SIZE = 64 };
 enum { MAX_FRAME = 65536 + ETHERNET_HEADER + 8, MAX_BUFFERS = 64, SEND_BATCH = 256 };
@@ -65,8 +78,8 @@ struct virtio_net {
     uint32_t queues;
     bool mq, mrg_rxbuf, csum, host_tso4, host_tso6, guest_csum, guest_tso4, ctrl_vq;
 
-    uint16_t pairs;        /* in use */
-    uint32_t send_pairs;   /* bit n: pair n has been kicked */
+    uint16_t pairs;             /* in use */
+    uint32_t send_pairs;        /* bit n: pair n has been kicked */
     uint8_t own_mac[MAC_BYTES]; /* as the property gives it */
     uint8_t address[MAC_BYTES]; /* as the driver has set it */
     uint8_t rx_mode[RX_MODES];
@@ -87,7 +100,8 @@ static const struct property net_props[] = {
     PROP_U16(struct virtio_net, rx_queue_size, 256, "descriptors, a power of 2"),
     PROP_U16(struct virtio_net, tx_queue_size, 256, "descriptors, a power of 2"),
     PROP_BOOL(struct virtio_net, mq, 0, "offer several pairs of queues"),
-    PROP_U32(struct virtio_net, queues, 0, "pairs with mq=on, 1 to 16; 0: one a processor, up to 8"),
+    PROP_U32(struct virtio_net, queues, 0,
+             "pairs with mq=on, 1 to 16; 0: one a processor, up to 8"),
     PROP_BOOL(struct virtio_net, mrg_rxbuf, 1, "offer mergeable receive buffers"),
     PROP_BOOL(struct virtio_net, csum, 1, "offer to complete checksums"),
     PROP_BOOL(struct virtio_net, host_tso4, 1, "offer to take large TCP packets"),
@@ -184,7 +198,8 @@ static unsigned pair_of(const struct virtio_net *n, const uint8_t *frame, size_t
 }
 
 /* Takes buffers for `bytes`; their number, 0: there are not enough yet, -1: they are too small. */
-static int take_buffers(struct virtio_net *n, struct virtqueue *q, uint64_t bytes, struct virtq_chain **chain)
+static int take_buffers(struct virtio_net *n, struct virtqueue *q, uint64_t bytes,
+                        struct virtq_chain **chain)
 {
     int max = virtio_has(&n->virtio, F_MRG_RXBUF) ? MAX_BUFFERS : 1, count = 0, found;
     uint64_t room = 0;
@@ -202,7 +217,8 @@ static int take_buffers(struct virtio_net *n, struct virtqueue *q, uint64_t byte
     return found == max ? -1 : 0;
 }
 
-static int find_buffers(struct virtio_net *n, struct virtqueue *q, uint64_t bytes, struct virtq_chain **chain)
+static int find_buffers(struct virtio_net *n, struct virtqueue *q, uint64_t bytes,
+                        struct virtq_chain **chain)
 {
     int count = take_buffers(n, q, bytes, chain);
 
@@ -633,13 +649,15 @@ static bool net_realize(struct device *d, struct error *err)
         n->queues += !n->queues;
     }
     if (n->queues > MAX_PAIRS) {
-        return error_set(err, "virtio-net-pci: queues=%u is not from 1 to %d", n->queues, MAX_PAIRS);
+        return error_set(err, "virtio-net-pci: queues=%u is not from 1 to %d", n->queues,
+                         MAX_PAIRS);
     }
     n->pairs = 1;
     if (n->host_mtu && (n->host_mtu < 68 || n->host_mtu > 65535)) {
         return error_set(err, "virtio-net-pci: host_mtu=%u is not from 68 to 65535", n->host_mtu);
     }
-    if (n->netdev && !netdev_connect(n->netdev, &(struct net_card){n, receive, batch_end, link_changed}, err)) {
+    if (n->netdev &&
+        !netdev_connect(n->netdev, &(struct net_card){n, receive, batch_end, link_changed}, err)) {
         return false;
     }
     for (unsigned i = 0; i < max_pairs(n); i++) {

@@ -12,6 +12,7 @@ struct virtio_net_filter {
     const uint8_t *mac, *table; /* six bytes each; unicast first */
     unsigned nunicast, nmulticast;
 };
-bool virtio_net_filter(struct device *d, struct virtio_net_filter *f); /* false: d is another device */
+bool virtio_net_filter(struct device *d,
+                       struct virtio_net_filter *f); /* false: d is another device */
 
 #endif

@@ -64,7 +64,8 @@ static void test_parallel(void)
     out8(&b, LPT + 1, 1);
     tap_ok(!(in8(&b, LPT + 1) & 1), "EPP: which a written 1 clears");
     tap_ok(state_round_trip(d), "parallel: state");
-    tap_ok(bench_add(&b, &parallel_type) && in8(&b, 0x279) == 0x68, "parallel: the second port, without a printer");
+    tap_ok(bench_add(&b, &parallel_type) && in8(&b, 0x279) == 0x68,
+           "parallel: the second port, without a printer");
     bench_add(&b, &parallel_type);
     tap_ok(!device_make(b.m, &parallel_type, &err, NULL), "%s", err.msg);
     tap_ok(!device_make(b.m, &parallel_type, &err, "index=9", NULL), "%s", err.msg);
@@ -83,7 +84,8 @@ static void test_pci_serial(void)
     tap_ok(ring_is(c, "x"), "pci-serial: a character leaves");
     out8(&b, PORTS + 4, 8);
     out8(&b, PORTS + 1, 2);
-    tap_ok(b.level[0] == 1 && (in8(&b, PORTS + 2) & 15) == 2 && !b.level[0], "pci-serial: INTA for an empty transmitter");
+    tap_ok(b.level[0] == 1 && (in8(&b, PORTS + 2) & 15) == 2 && !b.level[0],
+           "pci-serial: INTA for an empty transmitter");
     tap_ok(state_round_trip(d), "pci-serial: state");
 }
 
@@ -91,7 +93,8 @@ static void test_pvpanic(void)
 {
     struct error err = {{0}};
 
-    tap_ok(device_make(b.m, &pvpanic_type, &err, "events=3", NULL) && in8(&b, 0x505) == 3, "pvpanic: what it takes");
+    tap_ok(device_make(b.m, &pvpanic_type, &err, "events=3", NULL) && in8(&b, 0x505) == 3,
+           "pvpanic: what it takes");
     tap_ok(pvpanic_port(b.m) == 0x505, "pvpanic: its port, for the firmware");
     out8(&b, 0x505, 4);
     tap_ok(!atomic_load(&b.m->requests), "pvpanic: what it does not take");
@@ -122,7 +125,7 @@ static void test_watchdog(void)
     pci_config_write(p->bus, 0, p->devfn, 0x10, BAR, 4);
     pci_config_write(p->bus, 0, p->devfn, 4, 2, 2);
     memory_view_store(b.m->memory, VIEW_NORMAL, BAR, 5, 4); /* closed */
-    esb(0, 1000, 4); /* each tick is 32768 clocks of 30 ns */
+    esb(0, 1000, 4);                                        /* each tick is 32768 clocks of 30 ns */
     esb(4, 500, 4);
     pci_config_write(p->bus, 0, p->devfn, 0x68, 2, 1);
     advance(&b, 1400 * (int64_t)983040);
@@ -133,9 +136,11 @@ static void test_watchdog(void)
     tap_ok(state_round_trip(d), "i6300esb: state");
     advance(&b, 101 * (int64_t)983040);
     tap_ok(expired(), "i6300esb: both stages are over");
-    tap_ok(memory_view_load(b.m->memory, VIEW_NORMAL, BAR + 12, 2) == 0x200, "i6300esb: it remembers that it expired");
+    tap_ok(memory_view_load(b.m->memory, VIEW_NORMAL, BAR + 12, 2) == 0x200,
+           "i6300esb: it remembers that it expired");
     esb(12, 0x200, 2);
-    tap_ok(memory_view_load(b.m->memory, VIEW_NORMAL, BAR + 12, 2) == 0, "i6300esb: until told otherwise");
+    tap_ok(memory_view_load(b.m->memory, VIEW_NORMAL, BAR + 12, 2) == 0,
+           "i6300esb: until told otherwise");
     pci_config_write(p->bus, 0, p->devfn, 0x68, 0, 1);
     pci_config_write(p->bus, 0, p->devfn, 0x60, 4, 2); /* 32 clocks a tick */
     esb(0, 1000, 4);

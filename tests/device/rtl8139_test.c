@@ -1,5 +1,5 @@
-/* The RTL8139C+ through its registers: EEPROM, both ways of sending and receiving, filters, offloads,
- * timer. */
+/* The RTL8139C+ through its registers: EEPROM, both ways of sending and receiving, filters,
+ * offloads, timer. */
 #include "host/le.h"
 #include "host/mainloop.h"
 #include "host/net.h"
@@ -9,7 +9,14 @@
 
 extern const struct device_type rtl8139_type;
 
-enum { PORTS = 0xc000, RING = 0x8000, TXBUF = 0x20000, TXD = 0x30000, RXD = 0x31000, RXBUF = 0x40000 };
+enum {
+    PORTS = 0xc000,
+    RING = 0x8000,
+    TXBUF = 0x20000,
+    TXD = 0x30000,
+    RXD = 0x31000,
+    RXBUF = 0x40000
+};
 
 static struct bench b;
 static struct mainloop *loop;
@@ -76,8 +83,10 @@ static unsigned eeprom(unsigned word)
 
 static void test_identity(void)
 {
-    tap_ok(eeprom(0) == 0x8129 && eeprom(1) == 0x10ec && eeprom(7) == 0x5452 && eeprom(9) == 0x5634, "EEPROM by bits");
-    tap_ok(in32(&b, PORTS) == 0x12005452 && in16(&b, PORTS + 4) == 0x5634, "its address in the registers");
+    tap_ok(eeprom(0) == 0x8129 && eeprom(1) == 0x10ec && eeprom(7) == 0x5452 && eeprom(9) == 0x5634,
+           "EEPROM by bits");
+    tap_ok(in32(&b, PORTS) == 0x12005452 && in16(&b, PORTS + 4) == 0x5634,
+           "its address in the registers");
     out8(&b, PORTS, 0x99);
     tap_ok(in8(&b, PORTS) == 0x52, "which are locked");
     out8(&b, PORTS + R_9346CR, EE_UNLOCKED);
@@ -86,9 +95,11 @@ static void test_identity(void)
     out8(&b, PORTS, 0x52);
     out8(&b, PORTS + R_9346CR, 0);
     tap_ok((in32(&b, PORTS + R_TCR) & 0x7cc00000) == 0x74800000, "version: 8139C+");
-    tap_ok(!(in8(&b, PORTS + R_MSR) & 4) && (in16(&b, PORTS + R_BMSR) & 0x24) == 0x24, "link up, negotiated");
+    tap_ok(!(in8(&b, PORTS + R_MSR) & 4) && (in16(&b, PORTS + R_BMSR) & 0x24) == 0x24,
+           "link up, negotiated");
     netdev_set_link(&net, false);
-    tap_ok((in8(&b, PORTS + R_MSR) & 4) && (in16(&b, PORTS + R_ISR) & ISR_LINK), "link down, with an interrupt cause");
+    tap_ok((in8(&b, PORTS + R_MSR) & 4) && (in16(&b, PORTS + R_ISR) & ISR_LINK),
+           "link down, with an interrupt cause");
     netdev_set_link(&net, true);
     out16(&b, PORTS + R_ISR, 0xffff);
 }
@@ -117,7 +128,8 @@ static void test_legacy_send(void)
     out32(&b, PORTS + R_TSAD + 4, 0xfffff000);
     out32(&b, PORTS + R_TSD + 4, 100);
     settle();
-    tap_ok(nsent == 1 && (in32(&b, PORTS + R_TSD + 4) & TSD_TABT) && (in16(&b, PORTS + R_ISR) & ISR_TER),
+    tap_ok(nsent == 1 && (in32(&b, PORTS + R_TSD + 4) & TSD_TABT) &&
+               (in16(&b, PORTS + R_ISR) & ISR_TER),
            "no RAM there: aborted");
     out32(&b, PORTS + R_TCR, TCR_CLRABT);
     tap_ok(!(in32(&b, PORTS + R_TSD + 4) & TSD_TABT), "and cleared");
@@ -135,7 +147,8 @@ static void test_legacy_receive(void)
     memory_read(b.m->memory, RING, got, 104);
     tap_ok(le_get16(got) == 0x4001 && le_get16(got + 2) == 104 && !memcmp(got + 4, f, 100),
            "a frame in the ring, after its header");
-    tap_ok(in16(&b, PORTS + R_CBR) == 108 && !(in8(&b, PORTS + R_CR) & CR_EMPTY) && b.level[0], "and told");
+    tap_ok(in16(&b, PORTS + R_CBR) == 108 && !(in8(&b, PORTS + R_CR) & CR_EMPTY) && b.level[0],
+           "and told");
     f[5]++;
     netdev_deliver(&net, f, 100);
     tap_ok(in16(&b, PORTS + R_CBR) == 108, "another card's frame is not taken");
@@ -150,10 +163,12 @@ static void test_legacy_receive(void)
     for (int i = 0; i < 6; i++) {
         netdev_deliver(&net, f, 1514);
     }
-    tap_ok(net.waiting == 1 && (in16(&b, PORTS + R_ISR) & ISR_RXOVW), "a full ring: the frame waits");
+    tap_ok(net.waiting == 1 && (in16(&b, PORTS + R_ISR) & ISR_RXOVW),
+           "a full ring: the frame waits");
     unsigned before = in16(&b, PORTS + R_CBR);
     out16(&b, PORTS + R_CAPR, before - 16);
-    tap_ok(!net.waiting && in16(&b, PORTS + R_CBR) == ((before + 1522 + 3) & ~3u & 8191), "and comes round the end");
+    tap_ok(!net.waiting && in16(&b, PORTS + R_CBR) == ((before + 1522 + 3) & ~3u & 8191),
+           "and comes round the end");
     out16(&b, PORTS + R_ISR, 0xffff);
     tap_ok(!b.level[0], "no interrupt is left");
 }
@@ -201,7 +216,8 @@ static void test_cplus_send(void)
     out32(&b, PORTS + R_TSAD, TXD);
     out32(&b, PORTS + R_TSAD + 4, 0);
     put_packet(500);
-    descriptor(TXD, 0xf0000000 | 7u << 16 | 100, 0, TXBUF); /* own, end, first, last: too short for TCP */
+    descriptor(TXD, 0xf0000000 | 7u << 16 | 100, 0,
+               TXBUF); /* own, end, first, last: too short for TCP */
     descriptor(TXD, 0xa0000000 | 100, 0, TXBUF);
     descriptor(TXD + 16, 0xd0000000 | 7u << 16 | 454, 0, TXBUF + 100);
     nsent = 0;
@@ -211,8 +227,10 @@ static void test_cplus_send(void)
     memory_write32(b.m->memory, TXD, 0xf0000000 | 7u << 16 | 554);
     out8(&b, PORTS + R_TPPOLL, 0x40);
     settle();
-    tap_ok(nsent == 2 && good_segment(sent[1], 554), "C+: checksums, and the ring's end is its first");
-    tap_ok(!(memory_read32(b.m->memory, TXD) >> 31) && (in16(&b, PORTS + R_ISR) & (ISR_TOK | ISR_TDU)) == 0x84,
+    tap_ok(nsent == 2 && good_segment(sent[1], 554),
+           "C+: checksums, and the ring's end is its first");
+    tap_ok(!(memory_read32(b.m->memory, TXD) >> 31) &&
+               (in16(&b, PORTS + R_ISR) & (ISR_TOK | ISR_TDU)) == 0x84,
            "C+: descriptors are given back");
     put_packet(3500);
     descriptor(TXD, 0xf8000000 | 1460u << 16 | 3554, 0, TXBUF);
@@ -230,12 +248,14 @@ static void test_cplus_send(void)
     nsent = 0;
     out8(&b, PORTS + R_TPPOLL, 0x40);
     settle();
-    tap_ok(nsent == 1 && sent_len[0] == 3554 && good_segment(sent[0], 3554), "C+: large send left to the back end");
+    tap_ok(nsent == 1 && sent_len[0] == 3554 && good_segment(sent[0], 3554),
+           "C+: large send left to the back end");
     descriptor(TXD, 0xf0000000 | 60, 1u << 17 | 0x0500, TXBUF);
     nsent = 0;
     out8(&b, PORTS + R_TPPOLL, 0x40);
     settle();
-    tap_ok(nsent == 1 && sent_len[0] == 64 && sent[0][12] == 0x81 && sent[0][15] == 5, "C+: a VLAN tag");
+    tap_ok(nsent == 1 && sent_len[0] == 64 && sent[0][12] == 0x81 && sent[0][15] == 5,
+           "C+: a VLAN tag");
     descriptor(TXD, 0xf0000000 | 60, 0, 0xe0000000);
     nsent = 0;
     out8(&b, PORTS + R_TPPOLL, 0x40);
@@ -243,7 +263,8 @@ static void test_cplus_send(void)
     tap_ok(nsent == 0 && !(memory_read32(b.m->memory, TXD) >> 31), "C+: no RAM there: not sent");
     out32(&b, PORTS + R_TSD + 4, 0);
     out32(&b, PORTS + R_TSD, TXD + 0x800 + 8);
-    tap_ok(!(in32(&b, PORTS + R_TSD) & 8) && memory_read32(b.m->memory, TXD + 0x800) > 3, "C+: counters are dumped");
+    tap_ok(!(in32(&b, PORTS + R_TSD) & 8) && memory_read32(b.m->memory, TXD + 0x800) > 3,
+           "C+: counters are dumped");
     out16(&b, PORTS + R_ISR, 0xffff);
 }
 
@@ -264,7 +285,8 @@ static void test_cplus_receive(void)
     tap_ok(net.waiting == 1, "C+: the next waits for a descriptor");
     memory_write32(b.m->memory, RXD + 16, 0xc0000000 | 1536);
     advance(&b, 2000000);
-    tap_ok(!net.waiting && memory_read32(b.m->memory, RXD + 16) == (0x70000000 | 1u << 25 | 204), "C+: and finds it");
+    tap_ok(!net.waiting && memory_read32(b.m->memory, RXD + 16) == (0x70000000 | 1u << 25 | 204),
+           "C+: and finds it");
     descriptor(RXD, 0x80000000 | 100, 0, RXBUF);
     out16(&b, PORTS + R_ISR, 0xffff);
     netdev_deliver(&net, f, 200);
@@ -316,7 +338,8 @@ int main(void)
     test_timer();
     tap_ok(state_round_trip(d), "state");
     out8(&b, PORTS + R_CR, CR_RST);
-    tap_ok(in8(&b, PORTS + R_CR) == CR_EMPTY && !b.level[0] && in32(&b, PORTS) == 0x12005452, "reset");
+    tap_ok(in8(&b, PORTS + R_CR) == CR_EMPTY && !b.level[0] && in32(&b, PORTS) == 0x12005452,
+           "reset");
     bench_close(&b);
     netdev_destroy(&net);
     mainloop_destroy(loop);

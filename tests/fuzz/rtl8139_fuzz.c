@@ -1,5 +1,5 @@
-/* Fuzzes the RTL8139C+: registers, descriptors and frames from the input. Nothing may crash, hang or
- * write outside of the guest's RAM. */
+/* Fuzzes the RTL8139C+: registers, descriptors and frames from the input. Nothing may crash, hang
+ * or write outside of the guest's RAM. */
 #include "host/le.h"
 #include "host/mainloop.h"
 #include "host/net.h"
@@ -154,7 +154,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     put(R_TSAD, TX, 4);
     put(R_RDSAR, RX, 4);
     put(R_RBSTART, RAM - 0x9000 + (mode & 4 ? 0x4000 : 0), 4);
-    put(R_RCR, RCR_AAP | RCR_AB | RCR_AM | (mode & 8 ? RCR_WRAP : 0) | (uint32_t)(mode >> 4 & 3) << 11, 4);
+    put(R_RCR,
+        RCR_AAP | RCR_AB | RCR_AM | (mode & 8 ? RCR_WRAP : 0) | (uint32_t)(mode >> 4 & 3) << 11, 4);
     put(R_CR, CR_TE | CR_RE, 1);
     while (in.p < in.end) {
         one_step(&in);

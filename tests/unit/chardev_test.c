@@ -81,8 +81,10 @@ static void test_ring(void)
     char text[32] = "";
 
     chardev_write(c, (const uint8_t *)"0123456789", 10);
-    tap_ok(chardev_ring_read(c, buf, 3, &n) && n == 3 && !memcmp(buf, "234", 3), "ring: the oldest are lost");
-    tap_ok(chardev_ring_read(c, buf, 16, &n) && n == 5 && !memcmp(buf, "56789", 5), "ring: the rest");
+    tap_ok(chardev_ring_read(c, buf, 3, &n) && n == 3 && !memcmp(buf, "234", 3),
+           "ring: the oldest are lost");
+    tap_ok(chardev_ring_read(c, buf, 16, &n) && n == 5 && !memcmp(buf, "56789", 5),
+           "ring: the rest");
     tap_ok(chardev_ring_read(c, buf, 16, &n) && n == 0, "ring: empty");
     chardev_destroy(c);
     o.logappend = true;
@@ -96,7 +98,8 @@ static void test_ring(void)
     unlink(path);
     o = (struct chardev_options){.size = 9};
     tap_ok(!chardev_create_with(loop, "r", "ringbuf", &o, &err), "%s", err.msg);
-    tap_ok(!chardev_create(loop, "r", "rinbuf", false, &err) && strstr(err.msg, "ringbuf"), "%s", err.msg);
+    tap_ok(!chardev_create(loop, "r", "rinbuf", false, &err) && strstr(err.msg, "ringbuf"), "%s",
+           err.msg);
     o = (struct chardev_options){.logfile = "/nonexistent/log"};
     tap_ok(!chardev_create_with(loop, "r", "null", &o, &err), "%s", err.msg);
 }
@@ -136,19 +139,23 @@ static void test_telnet(void)
 {
     struct chardev *c = make("telnet:127.0.0.1:0,server=on,wait=off", NULL);
     struct front f = {.n = 0};
-    static const uint8_t text[] = {'a', 255, 255, 255, 253, 1, '\r', 0, 255, 250, 24, 0, 'x', 255, 240, 255, 243, 'z'};
+    static const uint8_t text[] = {'a', 255, 255, 255, 253, 1,   '\r', 0,   255,
+                                   250, 24,  0,   'x', 255, 240, 255,  243, 'z'};
     uint8_t buf[64];
 
     connect_front(c, &f);
     tap_ok(f.opened == 0, "nobody is there yet");
     int fd = dial(chardev_describe(c));
     settle();
-    tap_ok(f.opened == 1 && recv(fd, buf, sizeof(buf), 0) == 12 && buf[0] == 255, "telnet: a client is greeted");
+    tap_ok(f.opened == 1 && recv(fd, buf, sizeof(buf), 0) == 12 && buf[0] == 255,
+           "telnet: a client is greeted");
     send(fd, text, sizeof(text), 0);
     settle();
-    tap_ok(f.n == 4 && !memcmp(f.got, "a\xff\rz", 4) && f.breaks == 1, "telnet: text without commands, and break");
+    tap_ok(f.n == 4 && !memcmp(f.got, "a\xff\rz", 4) && f.breaks == 1,
+           "telnet: text without commands, and break");
     chardev_write(c, (const uint8_t *)"q\xffr", 3);
-    tap_ok(recv(fd, buf, 4, MSG_WAITALL) == 4 && !memcmp(buf, "q\xff\xffr", 4), "telnet: 255 is written twice");
+    tap_ok(recv(fd, buf, 4, MSG_WAITALL) == 4 && !memcmp(buf, "q\xff\xffr", 4),
+           "telnet: 255 is written twice");
     close(fd);
     settle();
     tap_ok(f.closed == 1, "the client went");
@@ -184,7 +191,8 @@ static void test_reconnect(void)
         int fd = accept(listener, NULL, NULL);
         chardev_write(c, (const uint8_t *)"hi", 2);
         char text[8] = "";
-        tap_ok(f.opened == (unsigned)round && read(fd, text, 7) == 2, "reconnect: connection %d", round);
+        tap_ok(f.opened == (unsigned)round && read(fd, text, 7) == 2, "reconnect: connection %d",
+               round);
         close(fd);
         settle();
         tap_ok(f.closed == (unsigned)round, "reconnect: lost");
@@ -209,7 +217,8 @@ static void test_mux(void)
     connect_front(c, &two);
     tap_ok(write(pair[1], "a\1cb\1\1\1b\1cd", 11) == 11, "mux: keys");
     settle();
-    tap_ok(!strcmp(one.got, "ad") && !strcmp(two.got, "b\1") && two.breaks == 1 && one.out == 1 && one.in == 2,
+    tap_ok(!strcmp(one.got, "ad") && !strcmp(two.got, "b\1") && two.breaks == 1 && one.out == 1 &&
+               one.in == 2,
            "mux: Ctrl-A c moves between front ends, b breaks, twice is Ctrl-A");
     chardev_destroy(c);
     close(pair[1]);
