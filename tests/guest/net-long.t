@@ -18,7 +18,7 @@ serve_files "${BYTES:-200000000}"
 serve_iperf
 sum=$(sha256sum <"$work/www/big" | cut -d' ' -f1)
 for card in ${CARDS:-e1000 rtl8139 virtio-net-pci}; do
-    start_guest -m 384 -no-reboot -kernel "$dir/linux" -initrd "$work/guest/initrd.img" -append 'console=ttyS0 quiet' \
+    start_guest -m 384 -no-reboot -kernel "$dir/linux" -initrd "$work/guest/initrd.img" -append 'console=ttyS0 quiet no_timer_check' \
         -netdev "user,id=n,hostfwd=tcp:127.0.0.1:$((port + 2))-:22" -device "$card,netdev=n" \
         -qmp "unix:$work/qmp,server=on,wait=off"
     wait_for 900 'is up after'
