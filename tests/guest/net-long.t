@@ -41,13 +41,15 @@ for card in ${CARDS:-e1000 rtl8139 virtio-net-pci}; do
         [ "${mbit:-0}" -gt 10 ]
         ok $? "$card: iperf3 $way, $mbit Mbit/s"
     done
-    send 'dropbear -r /etc/dropbear/key -p 22; echo ssh=$?\n'
+    send 'dropbear -E -r /etc/dropbear/key -p 22; echo ssh=$?\n'
     wait_for 120 'ssh=0'
     head -c $((${BYTES:-200000000} / 10)) "$work/www/big" >"$work/part"
     timeout 120 ssh -p $((port + 2)) -i "$work/id" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
         root@127.0.0.1 'cat >/tmp/x; sha256sum </tmp/x' <"$work/part" >"$work/ssh.out" 2>"$work/ssh.err"
     [ "$(cut -d' ' -f1 "$work/ssh.out")" = "$(sha256sum <"$work/part" | cut -d' ' -f1)" ]
-    ok $? "$card: a tenth of it by ssh through the forwarded port"
+    status=$?
+    [ $status = 0 ] || sed 's/^/# ssh: /' "$work/ssh.err" "$work/ssh.out"
+    ok $status "$card: a tenth of it by ssh through the forwarded port"
     send 'echo carrier=$(cat /sys/class/net/eth0/carrier)\n'
     wait_for 60 'carrier=1'
     ok $? "$card: the link is up"
