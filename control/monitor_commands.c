@@ -75,7 +75,7 @@ static bool read_args(struct monitor_call *c, const char *members, json_t *args,
         if (!*p) {
             return m.optional || error_set(err, "the argument '%s' is missing", m.name);
         }
-        if (!strcmp(m.type, "str")) {
+        if (strcmp(m.type, "int") && strcmp(m.type, "size")) { /* text, or one of an enumeration */
             value = read_word(&p);
         } else {
             if (!read_number(c, &p, &v, err)) {
@@ -255,6 +255,11 @@ static void cmd_log(struct monitor_call *c)
 
 /* clang-format off */
 const struct monitor_row monitor_rows[] = {
+    {"hostfwd_add", "[ID] TCP|UDP:[HOST]:PORT-[GUEST]:PORT", "forward a port of the host to the guest", monitor_hostfwd_add, false},
+    {"hostfwd_remove", "[ID] TCP|UDP:[HOST]:PORT", "forward it no longer", monitor_hostfwd_remove, false},
+    {"set_link", "NAME on|off", "plug or unplug the cable of a card or network", monitor_set_link, false},
+    {"netdev_add", "KIND,id=ID[,...]", "add a network", monitor_netdev_add, false},
+    {"ringbuf_read", "ID SIZE", "read from a ring buffer character device", monitor_ringbuf_read, false},
     {"help", "[COMMAND]", "this list", cmd_help, false},
     {"?", "[COMMAND]", "the same", cmd_help, false},
     {"info", "[WHAT]", "show something; without WHAT: the list", cmd_info, false},

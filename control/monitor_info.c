@@ -16,7 +16,8 @@
 
 static void info_status(struct monitor_call *c)
 {
-    static const char *const text[] = {"paused", "running", "paused (shutdown)"};
+    static const char *const text[] = {"paused", "running", "paused (shutdown)", "paused (guest-panicked)",
+                                       "paused (watchdog)"};
 
     fprintf(c->out, "VM status: %s\n", text[c->machine->state]);
 }
@@ -203,31 +204,6 @@ static void info_blockstats(struct monitor_call *c)
     }
 }
 
-static void info_network(struct monitor_call *c)
-{
-    struct pci_bus *root = c->machine->devices ? pci_root(c->machine) : NULL;
-    struct program *prog = control_program(c->machine);
-    unsigned n = 0;
-
-    for (unsigned i = 0; prog && i < prog->nnetdevs; i++) {
-        char *text = netdev_describe(prog->netdevs[i]);
-        fprintf(c->out, "%s:\n%s", netdev_id(prog->netdevs[i]), text ? text : "");
-        free(text);
-        n++;
-    }
-    for (unsigned i = 0; root && i < 256; i++) {
-        struct pci_device *p = pci_find(root, (uint8_t)i);
-        if (p && p->config[0x0b] == 2) {
-            fprintf(c->out, "%s%s%s\n", p->dev.type->name, p->dev.id ? " " : "",
-                    p->dev.id ? p->dev.id : "");
-            n++;
-        }
-    }
-    if (!n) {
-        fputs("no network devices\n", c->out);
-    }
-}
-
 static void info_roms(struct monitor_call *c)
 {
     char *text = memory_describe(c->machine->memory), *save = NULL;
@@ -257,7 +233,9 @@ const struct monitor_row monitor_info_rows[] = {
     {"irq", "", "external interrupts taken", info_irq, false},
     {"block", "", "disk images", info_block, false},
     {"blockstats", "", "what was read and written", info_blockstats, false},
-    {"network", "", "network devices", info_network, false},
+    {"network", "", "networks and the cards on them", monitor_info_network, false},
+    {"usernet", "", "connections of user networking", monitor_info_usernet, false},
+    {"chardev", "", "character devices", monitor_info_chardev, false},
     {"balloon", "", "memory the guest keeps", info_balloon, false},
     {"jit", "", "statistics of the translator", info_jit, false},
     {"cpus", "", "processors and their states", info_cpus, true},

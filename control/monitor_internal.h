@@ -46,6 +46,15 @@ void monitor_info_mem(struct monitor_call *c);
 void monitor_info_tlb(struct monitor_call *c);
 /* monitor_registers.c */
 void monitor_info_registers(struct monitor_call *c);
+/* monitor_net.c */
+void monitor_hostfwd_add(struct monitor_call *c);
+void monitor_hostfwd_remove(struct monitor_call *c);
+void monitor_set_link(struct monitor_call *c);
+void monitor_netdev_add(struct monitor_call *c);
+void monitor_ringbuf_read(struct monitor_call *c);
+void monitor_info_network(struct monitor_call *c);
+void monitor_info_usernet(struct monitor_call *c);
+void monitor_info_chardev(struct monitor_call *c);
 /* monitor_keys.c */
 void monitor_sendkey(struct monitor_call *c);
 

@@ -196,16 +196,29 @@ static bool parse_accel(struct program *p, struct error *err)
 static bool rtc_pair(void *opaque, const char *key, const char *value, struct error *err)
 {
     struct machine_config *c = opaque;
+    struct {
+        const char *name, **field;
+    } keys[] = {{"base", &c->rtc_base}, {"clock", &c->rtc_clock}, {"driftfix", &c->rtc_driftfix}};
 
-    if (!strcmp(key, "base")) {
-        c->rtc_localtime = value && !strcmp(value, "localtime");
-        return c->rtc_localtime || (value && !strcmp(value, "utc")) ||
-               error_set(err, "base=%s is neither utc nor localtime", value ? value : "");
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (!strcmp(key, keys[i].name)) {
+            *keys[i].field = strdup(value ? value : "");
+            return true;
+        }
     }
-    if (!strcmp(key, "clock") || !strcmp(key, "driftfix")) {
-        return true; /* time follows the host's whatever is said */
+    return error_set(err, "unknown property '%s' (known: base, clock, driftfix)", key);
+}
+
+static bool boot_wait(const char *key, const char *value, int max, int *out, struct error *err)
+{
+    char *end;
+    long n = strtol(value ? value : "", &end, 10);
+
+    if (!value || !*value || *end || n < 0 || n > max) {
+        return error_set(err, "%s=%s is not a number of milliseconds from 0 to %d", key, value ? value : "", max);
     }
-    return error_set(err, "unknown property '%s'", key);
+    *out = (int)n;
+    return true;
 }
 
 static bool boot_pair(void *opaque, const char *key, const char *value, struct error *err)
@@ -216,16 +229,31 @@ static bool boot_pair(void *opaque, const char *key, const char *value, struct e
         if (!value || strspn(value, "acdn") != strlen(value)) {
             return error_set(err, "%s=%s: only the letters a, c, d and n are known", key, value ? value : "");
         }
-        c->boot_order = strdup(value);
+        *(key[1] == 'r' ? &c->boot_order : &c->boot_once) = strdup(value);
         return true;
     }
     if (!strcmp(key, "menu")) {
         return opt_bool(value, &c->boot_menu) || error_set(err, "menu=%s is neither on nor off", value);
     }
-    if (!strcmp(key, "strict")) {
-        return true;
+    if (!strcmp(key, "splash-time")) {
+        return boot_wait(key, value, 65535, &c->boot_menu_ms, err);
     }
-    return error_set(err, "unknown property '%s'", key);
+    if (!strcmp(key, "reboot-timeout")) {
+        if (value && !strcmp(value, "-1")) {
+            c->boot_fail_ms = -1;
+            return true;
+        }
+        return boot_wait(key, value, 65535, &c->boot_fail_ms, err);
+    }
+    if (!strcmp(key, "splash")) {
+        return error_set(err, "splash: there are no pictures in this version");
+    }
+    if (!strcmp(key, "strict")) {
+        bool strict;
+        return opt_bool(value, &strict) || error_set(err, "strict=%s is neither on nor off", value);
+    }
+    return error_set(err, "unknown property '%s' (known: order, once, menu, splash-time, reboot-timeout, strict)",
+                     key);
 }
 
 /* One RANGE of -dfilter. */
@@ -295,6 +323,7 @@ static bool parse_rest(struct program *p, struct error *err)
     if (o->rtc && !opt_foreach(o->rtc, NULL, rtc_pair, &p->cfg, err)) {
         return error_prefix(err, "-rtc %s", o->rtc);
     }
+    p->cfg.boot_menu_ms = p->cfg.boot_fail_ms = -1;
     if (o->boot && !opt_foreach(o->boot, "order", boot_pair, &p->cfg, err)) {
         return error_prefix(err, "-boot %s", o->boot);
     }
@@ -492,6 +521,16 @@ bool setup_log(struct program *p, const char *list, struct error *err)
     return true;
 }
 
+static bool set_actions(struct program *p, struct error *err)
+{
+    for (unsigned i = 0; i < p->opt.actions.n; i++) {
+        if (!opt_foreach(p->opt.actions.item[i], NULL, actions_pair, p->machine, err)) {
+            return error_prefix(err, "-action %s", p->opt.actions.item[i]);
+        }
+    }
+    return true;
+}
+
 bool program_setup(struct program *p, struct error *err)
 {
     p->log.out = stderr;
@@ -507,6 +546,9 @@ bool program_setup(struct program *p, struct error *err)
     p->machine->control = p;
     p->machine->no_reboot = p->opt.no_reboot;
     p->machine->no_shutdown = p->opt.no_shutdown;
+    if (!set_actions(p, err)) {
+        return false;
+    }
     p->loop = mainloop_create(p->machine);
     p->tcg.symbols = p->log.symbols;
     p->machine->tcg = tcg_create(p->machine, &p->tcg, &softmmu_tcg_ops, err);
@@ -518,14 +560,16 @@ bool program_setup(struct program *p, struct error *err)
     if (bits) {
         tcg_set_log(p->machine->tcg, bits, p->log.out);
     }
-    if (!setup_chardevs(p, err) || !setup_drives(p, err) || !setup_networks(p, err)) {
+    if (!setup_chardevs(p, err) || !setup_drives(p, err) || !setup_networks(p, err) ||
+        !setup_objects(p, err)) {
         return false;
     }
     p->board_created = true;
     if (!p->cfg.type->create(p->machine, &p->cfg, err)) {
         return false;
     }
-    if (!make_devices(p, err)) {
+    if (!make_devices(p, err) ||
+        (p->cfg.type->finish && !p->cfg.type->finish(p->machine, &p->cfg, err))) {
         return false;
     }
     if (!setup_monitors(p, err)) {
@@ -565,8 +609,11 @@ void program_destroy(struct program *p)
     if (m && p->board_created) {
         p->cfg.type->destroy(m);
     }
-    for (unsigned i = 0; i < p->nnetdevs; i++) {
-        netdev_destroy(p->netdevs[i]);
+    while (p->nnetdevs) {
+        netdev_destroy(p->netdevs[--p->nnetdevs]); /* a hub's port before what is behind it */
+    }
+    while (p->nobjects) {
+        free(p->objects[--p->nobjects].id);
     }
     for (unsigned i = 0; i < p->nnic_devices; i++) {
         free(p->nic_devices[i]);

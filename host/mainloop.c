@@ -236,6 +236,41 @@ void mainloop_defer(struct mainloop *loop, void (*fn)(void *opaque), void *opaqu
     wake(loop);
 }
 
+struct deadline {
+    struct mainloop *loop;
+    void (*fn)(void *opaque);
+    void *opaque;
+    guint source;
+};
+
+static gboolean deadline_reached(gpointer opaque)
+{
+    struct deadline d = *(struct deadline *)opaque;
+
+    machine_lock(d.loop->machine);
+    d.fn(d.opaque);
+    machine_unlock(d.loop->machine);
+    g_free(opaque);
+    return G_SOURCE_REMOVE;
+}
+
+struct deadline *mainloop_after(struct mainloop *loop, unsigned ms, void (*fn)(void *opaque), void *opaque)
+{
+    struct deadline *d = g_new(struct deadline, 1);
+
+    *d = (struct deadline){loop, fn, opaque, 0};
+    d->source = g_timeout_add(ms, deadline_reached, d);
+    return d;
+}
+
+void deadline_remove(struct deadline *d)
+{
+    if (d) {
+        g_source_remove(d->source);
+        g_free(d);
+    }
+}
+
 static gboolean signal_ready(gpointer opaque)
 {
     struct signal_watch *s = opaque;

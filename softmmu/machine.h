@@ -26,6 +26,8 @@ enum run_state {
     RUN_PAUSED,   /* -S, stop */
     RUN_RUNNING,
     RUN_SHUTDOWN, /* the guest powered off and -no-shutdown keeps the process */
+    RUN_PANICKED, /* the guest panicked, and -action panic=pause */
+    RUN_WATCHDOG, /* the watchdog expired, and -action watchdog=pause */
 };
 
 enum machine_request { /* asked by anyone, carried out by the main loop */
@@ -36,13 +38,21 @@ enum machine_request { /* asked by anyone, carried out by the main loop */
     REQUEST_STOP = 16,     /* pause the processors */
     REQUEST_CONT = 32,     /* let them run */
     REQUEST_DEBUG = 64,    /* a processor stopped for the debugger */
+    REQUEST_PANIC = 128,   /* the guest says that it crashed */
+    REQUEST_CRASH_LOADED = 256, /* and goes on with a crash kernel */
+    REQUEST_WATCHDOG = 512,
 };
 
 enum machine_cause { /* who asked for the reset or the end */
-    CAUSE_GUEST, CAUSE_QUIT, CAUSE_SIGNAL, CAUSE_HOST_RESET,
+    CAUSE_GUEST, CAUSE_QUIT, CAUSE_SIGNAL, CAUSE_HOST_RESET, CAUSE_PANIC,
 };
 
-enum machine_event { EVENT_STOP, EVENT_RESUME, EVENT_RESET, EVENT_SHUTDOWN, EVENT_POWERDOWN };
+enum machine_event { EVENT_STOP, EVENT_RESUME, EVENT_RESET, EVENT_SHUTDOWN, EVENT_POWERDOWN,
+                     EVENT_PANICKED, EVENT_CRASH_LOADED, EVENT_WATCHDOG };
+
+enum panic_action { PANIC_PAUSE, PANIC_SHUTDOWN, PANIC_EXIT_FAILURE, PANIC_NONE };
+enum watchdog_action { WATCHDOG_RESET, WATCHDOG_SHUTDOWN, WATCHDOG_POWEROFF, WATCHDOG_PAUSE,
+                       WATCHDOG_DEBUG, WATCHDOG_NONE, WATCHDOG_NMI };
 
 enum vcpu_request_bit { /* in vcpu.irq_request, beside the guest's own bits */
     VCPU_REQ_STOP = 32,  /* leave to the run loop */
@@ -69,12 +79,15 @@ struct machine {
     int exit_status;
     _Atomic enum machine_cause cause; /* set before machine_request by other than the guest */
     bool no_reboot, no_shutdown;
+    enum panic_action panic_action;
+    enum watchdog_action watchdog_action;
     bool end_told;  /* EVENT_SHUTDOWN came, the process ends */
     bool resetting; /* the processors stand still for a moment only */
 
     /* What happened, for management; main loop's thread, lock not held. May be NULL. */
     void (*event)(void *opaque, enum machine_event ev, enum machine_cause cause);
     void *event_opaque;
+    void (*balloon_changed)(struct machine *m); /* the guest gave or took memory; locked; may be NULL */
     void *control; /* struct program of control/, for its monitors */
 
     void (*wake_main)(void *opaque); /* any thread: makes the main loop look at requests and timers */
@@ -86,6 +99,7 @@ struct machine {
     void *board; /* the machine type's own (hw/machine) */
     void (*reset)(struct machine *m); /* resets devices and cpus; locked, vcpus stopped */
     void (*powerdown)(struct machine *m); /* ACPI power button; locked */
+    void (*inject_nmi)(struct machine *m); /* to all processors */
 };
 
 struct machine *machine_create(const char *name, uint64_t ram_size, struct error *err);
