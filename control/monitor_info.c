@@ -165,36 +165,6 @@ static void info_irq(struct monitor_call *c)
     }
 }
 
-static void info_block(struct monitor_call *c)
-{
-    struct program *p = control_program(c->machine);
-
-    for (unsigned i = 0; p && i < p->nblocks; i++) {
-        struct block *b = p->blocks[i];
-        fprintf(c->out, "%s: %" PRIu64 " bytes%s\n", block_id(b), block_size(b),
-                block_readonly(b) ? ", read only" : "");
-    }
-    if (!p || !p->nblocks) {
-        fputs("no disk images\n", c->out);
-    }
-}
-
-static void info_blockstats(struct monitor_call *c)
-{
-    struct program *p = control_program(c->machine);
-
-    for (unsigned i = 0; p && i < p->nblocks; i++) {
-        struct block_stats s = block_get_stats(p->blocks[i]);
-        fprintf(c->out,
-                "%s: rd_bytes=%" PRIu64 " wr_bytes=%" PRIu64 " rd_operations=%" PRIu64
-                " wr_operations=%" PRIu64 " flush_operations=%" PRIu64 " other_operations=%" PRIu64
-                " failed_operations=%" PRIu64 "\n",
-                block_id(p->blocks[i]), s.bytes[BLOCK_READ], s.bytes[BLOCK_WRITE],
-                s.operations[BLOCK_READ], s.operations[BLOCK_WRITE], s.operations[BLOCK_FLUSH],
-                s.operations[BLOCK_DISCARD] + s.operations[BLOCK_WRITE_ZEROES], s.failed);
-    }
-}
-
 static void info_network(struct monitor_call *c)
 {
     struct pci_bus *root = c->machine->devices ? pci_root(c->machine) : NULL;
@@ -289,8 +259,8 @@ const struct monitor_row monitor_info_rows[] = {
     {"pic", "", "interrupt controllers of the board", info_pic, false},
     {"lapic", "", "local APIC of the processor", info_lapic, false},
     {"irq", "", "external interrupts taken", info_irq, false},
-    {"block", "", "disk images", info_block, false},
-    {"blockstats", "", "what was read and written", info_blockstats, false},
+    {"block", "", "disk images", monitor_info_block, false},
+    {"blockstats", "", "what was read and written", monitor_info_blockstats, false},
     {"network", "", "network devices", info_network, false},
     {"balloon", "", "memory the guest keeps", info_balloon, false},
     {"jit", "", "statistics of the translator", info_jit, false},

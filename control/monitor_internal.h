@@ -39,6 +39,9 @@ void monitor_info_tlb(struct monitor_call *c);
 /* Evaluates what stands at *text: numbers, $registers, + - * / % & | ^ ~ ( ). False: err says why.
  */
 bool monitor_eval(struct monitor_call *c, const char **text, uint64_t *value, struct error *err);
+/* monitor_block.c */
+void monitor_info_block(struct monitor_call *c);
+void monitor_info_blockstats(struct monitor_call *c);
 /* monitor_keys.c */
 void monitor_sendkey(struct monitor_call *c);
 

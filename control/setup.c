@@ -534,8 +534,9 @@ void program_destroy(struct program *p)
     for (unsigned i = 0; i < p->nmons; i++) {
         monitor_destroy(p->mons[i]);
     }
-    for (unsigned i = 0; i < p->nblocks; i++) {
-        block_close(p->blocks[i]); /* before the devices whose buffers its worker fills */
+    block_graph_destroy(p->blocks); /* before the devices whose buffers its workers fill */
+    if (m) {
+        m->blocks = NULL;
     }
     if (m && p->board_created) {
         p->cfg.type->destroy(m);
