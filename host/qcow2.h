@@ -16,4 +16,11 @@ struct qcow2_create {
 /* Writes an empty image into the file, which is made or emptied. */
 bool qcow2_create(const char *path, const struct qcow2_create *c, struct error *err);
 
+/* Internal snapshots; n is a qcow2 node open for writing, no requests are running. tag: a name, or an id. */
+bool qcow2_snapshot_create(struct block_node *n, const char *name, struct error *err);
+bool qcow2_snapshot_delete(struct block_node *n, const char *tag, struct error *err);
+bool qcow2_snapshot_apply(struct block_node *n, const char *tag, struct error *err);
+/* n, which is open read only, reads as the snapshot from now on. */
+bool qcow2_snapshot_view(struct block_node *n, const char *tag, struct error *err);
+
 #endif
