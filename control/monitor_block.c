@@ -1,11 +1,14 @@
-/* What the human monitor tells of disk images. */
+/* The human monitor: disk images and media. */
 #include "control/control.h"
 #include "control/monitor_internal.h"
+#include "control/qmp_block.h"
 #include "control/setup.h"
 #include "host/block.h"
 #include "host/block_node.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 static struct block_graph *graph_of(struct monitor_call *c)
 {
@@ -67,4 +70,94 @@ void monitor_info_blockstats(struct monitor_call *c)
                 s.failed[BLOCK_READ] + s.failed[BLOCK_WRITE] + s.failed[BLOCK_FLUSH] + s.failed[BLOCK_DISCARD] +
                     s.failed[BLOCK_WRITE_ZEROES]);
     }
+}
+
+/* ---- commands: those of QMP, with arguments in order ---- */
+
+static void run_qmp(struct monitor_call *c, bool (*fn)(struct qmp_call *), json_t *args)
+{
+    struct qmp_call call = {.machine = c->machine, .program = control_program(c->machine), .args = args};
+
+    if (!args) {
+        fputs("Error: the arguments are not text\n", c->out);
+        return;
+    }
+    if (!fn(&call)) {
+        fprintf(c->out, "Error: %s\n", call.err.msg);
+    }
+    json_decref(args);
+    json_decref(call.ret);
+}
+
+/* Up to n words of the line; missing ones are "". */
+static unsigned words(const char *line, char (*word)[256], unsigned n)
+{
+    unsigned found = 0;
+
+    memset(word, 0, n * sizeof(word[0]));
+    for (line += strspn(line, " \t"); *line && found < n; line += strspn(line, " \t")) {
+        size_t len = strcspn(line, " \t");
+        snprintf(word[found++], sizeof(word[0]), "%.*s", (int)len, line);
+        line += len;
+    }
+    return found;
+}
+
+void monitor_eject(struct monitor_call *c)
+{
+    char w[2][256];
+    unsigned n = words(c->arg, w, 2);
+    bool force = !strcmp(w[0], "-f");
+
+    if (!n || (force && n < 2)) {
+        fputs("usage: eject [-f] DRIVE\n", c->out);
+        return;
+    }
+    run_qmp(c, qmp_eject, json_pack("{s:s,s:b}", "id", w[force], "force", force));
+}
+
+void monitor_change(struct monitor_call *c)
+{
+    char w[4][256];
+    bool force;
+    unsigned n = words(c->arg, w, 4);
+
+    force = !strcmp(w[0], "-f");
+    if (n < 2u + force) {
+        fputs("usage: change [-f] DRIVE FILE [FORMAT]\n", c->out);
+        return;
+    }
+    json_t *args = json_pack("{s:s,s:s,s:b}", "id", w[force], "filename", w[force + 1], "force", force);
+    if (args && n > 2u + force) {
+        json_object_set_new(args, "format", json_string(w[force + 2]));
+    }
+    run_qmp(c, qmp_change_medium, args);
+}
+
+void monitor_block_resize(struct monitor_call *c)
+{
+    char w[2][256];
+    uint64_t size;
+
+    if (words(c->arg, w, 2) != 2 || !opt_size(w[1], 1 << 20, &size)) {
+        fputs("usage: block_resize DRIVE SIZE (in MiB, unless a unit follows)\n", c->out);
+        return;
+    }
+    run_qmp(c, qmp_block_resize, json_pack("{s:s,s:I}", "device", w[0], "size", (json_int_t)size));
+}
+
+void monitor_block_throttle(struct monitor_call *c)
+{
+    static const char *const names[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
+    char w[7][256];
+
+    if (words(c->arg, w, 7) != 7) {
+        fputs("usage: block_set_io_throttle DRIVE BPS BPS_RD BPS_WR IOPS IOPS_RD IOPS_WR\n", c->out);
+        return;
+    }
+    json_t *args = json_pack("{s:s}", "id", w[0]);
+    for (unsigned i = 0; args && i < 6; i++) {
+        json_object_set_new(args, names[i], json_integer((json_int_t)strtoull(w[i + 1], NULL, 0)));
+    }
+    run_qmp(c, qmp_set_io_throttle, args);
 }

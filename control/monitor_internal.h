@@ -42,6 +42,10 @@ bool monitor_eval(struct monitor_call *c, const char **text, uint64_t *value, st
 /* monitor_block.c */
 void monitor_info_block(struct monitor_call *c);
 void monitor_info_blockstats(struct monitor_call *c);
+void monitor_eject(struct monitor_call *c);
+void monitor_change(struct monitor_call *c);
+void monitor_block_resize(struct monitor_call *c);
+void monitor_block_throttle(struct monitor_call *c);
 /* monitor_keys.c */
 void monitor_sendkey(struct monitor_call *c);
 

@@ -1,4 +1,5 @@
 /* Disk images of the command line: -drive (and -hda, -cdrom ...) and -blockdev. */
+#include "control/qmp_block.h"
 #include "control/setup.h"
 #include "host/block.h"
 #include "host/block_node.h"
@@ -428,6 +429,7 @@ bool setup_drives(struct program *p, struct error *err)
 
     p->blocks = block_graph_create(p->loop);
     p->machine->blocks = p->blocks;
+    block_graph_on_event(p->blocks, qmp_block_event, p);
     for (unsigned i = 0; i < p->opt.blockdevs.n; i++) {
         if (!make_blockdev(p, p->opt.blockdevs.item[i], err)) {
             return false;
