@@ -16,6 +16,7 @@ struct check {
     uint64_t *count; /* by cluster of the file */
     uint64_t n;
     bool rebuild; /* the refcount structure itself is damaged */
+    uint64_t hard;      /* errors that are not of refcounts: they cannot be repaired */
     uint64_t next_host; /* to tell fragmentation */
 };
 
@@ -62,7 +63,7 @@ static int refer(struct check *k, uint64_t offset, uint64_t bytes, const char *w
     if (!bytes) {
         return 0;
     }
-    if (offset + bytes < offset || offset > q2_round(q, file) || offset + bytes > q2_round(q, file) + (64 << 20)) {
+    if (offset + bytes < offset || offset + bytes >= file + q->cluster_size) {
         say(k, "ERROR: %s at %#" PRIx64 " is beyond the end of the file", what, offset);
         corruption(k);
         return 0;
@@ -224,6 +225,7 @@ static int count_all(struct check *k)
     }
     r = r ? r : refer(k, q->snapshots_offset, q->snapshots_bytes, "snapshot table");
     r = r ? r : walk_bitmaps(k);
+    k->hard = k->c->corruptions;
     return r ? r : walk_refcounts(k);
 }
 
@@ -418,14 +420,16 @@ int q2_check(struct qcow2 *q, struct node_check *c, unsigned fix)
     }
     c->total_clusters = q2_clusters(q, atomic_load(&q->node->size));
     r = r ? r : count_all(&k);
+    uint64_t hard = k.hard; /* a rebuild counts again */
     r = r ? r : compare(&k);
     if (!r && k.rebuild && (fix & CHECK_FIX_ERRORS)) {
         say(&k, "Rebuilding refcount structure");
         r = rebuild(&k);
         if (!r) {
-            c->corruptions_fixed += c->corruptions;
+            c->corruptions_fixed += c->corruptions - hard;
             c->leaks_fixed += c->leaks;
-            c->corruptions = c->leaks = 0;
+            c->corruptions = hard;
+            c->leaks = 0;
         }
     }
     r = r ? r : check_copied(&k);

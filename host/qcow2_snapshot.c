@@ -86,7 +86,7 @@ static void free_one(struct q2_snapshot *s)
 
 void q2_free_snapshots(struct qcow2 *q)
 {
-    for (uint32_t i = 0; i < q->nsnapshots; i++) {
+    for (uint32_t i = 0; q->snapshot && i < q->nsnapshots; i++) {
         free_one(&q->snapshot[i]);
     }
     free(q->snapshot);

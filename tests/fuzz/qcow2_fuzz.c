@@ -168,6 +168,12 @@ static uint64_t sum_file(void)
     return sum + (uint64_t)st.st_size;
 }
 
+static void print_line(void *opaque, const char *line)
+{
+    (void)opaque;
+    fprintf(stderr, "%s\n", line);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -208,6 +214,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         c = (struct node_check){0};
         n->driver->check(n, &c, 0);
         if (fixed && (c.leaks || c.corruptions)) {
+            c.print = print_line;
+            n->driver->check(n, &c, 0);
             abort(); /* what is said to be repaired is */
         }
     }
