@@ -139,9 +139,9 @@ static bool make_qcow2(struct img_new *n, struct error *err)
     }
     if (!n->quiet) {
         printf("Formatting '%s', fmt=qcow2 cluster_size=%u extended_l2=%s%s%s compression_type=%s size=%" PRIu64
-               "%s lazy_refcounts=%s refcount_bits=%u\n",
+               "%s%s%s lazy_refcounts=%s refcount_bits=%u\n",
                n->file, 1u << c.cluster_bits, c.extended_l2 ? "on" : "off", prealloc ? " preallocation=" : "",
-               prealloc ? prealloc : "", c.zstd ? "zstd" : "zlib", n->size, extra, c.lazy_refcounts ? "on" : "off",
+               prealloc ? prealloc : "", c.zstd ? "zstd" : "zlib", n->size, extra, get(n, "compat") ? " compat=" : "", get(n, "compat") ? get(n, "compat") : "", c.lazy_refcounts ? "on" : "off",
                c.refcount_bits);
     }
     if (!prealloc || !strcmp(prealloc, "off")) {

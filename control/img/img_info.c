@@ -18,10 +18,16 @@ static json_t *integer(uint64_t v)
     return json_integer((json_int_t)v);
 }
 
+/* A file's length in sectors, as qemu-img tells it. */
+static uint64_t file_length(const struct block_node *f)
+{
+    return (atomic_load(&f->size) + NODE_SECTOR - 1) & ~(uint64_t)(NODE_SECTOR - 1);
+}
+
 static json_t *child_info(struct block_node *f)
 {
     return json_pack("{s:s,s:{s:[],s:I,s:s,s:s,s:I,s:{s:s,s:{}},s:b}}", "name", "file", "info", "children", "virtual-size",
-                     (json_int_t)atomic_load(&f->size), "filename", f->filename, "format", f->driver->name, "actual-size",
+                     (json_int_t)file_length(f), "filename", f->filename, "format", f->driver->name, "actual-size",
                      (json_int_t)node_allocated(f), "format-specific", "type", f->driver->name, "data", "dirty-flag", 0);
 }
 
@@ -121,10 +127,10 @@ static void print_human(struct block_node *n)
         print_specific(info.specific);
     }
     if (n->file) {
-        img_size_text(atomic_load(&n->file->size), file);
+        img_size_text(file_length(n->file), file);
         printf("Child node '/file':\n    filename: %s\n    protocol type: %s\n    file length: %s (%" PRIu64
                " bytes)\n    disk size: %s\n",
-               n->file->filename, n->file->driver->name, file, (uint64_t)atomic_load(&n->file->size), disk);
+               n->file->filename, n->file->driver->name, file, file_length(n->file), disk);
     }
     json_decref(info.specific);
     json_decref(info.snapshots);

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KINDS = 4, GUEST = 1 << 20, LIMIT = 8 << 20 };
+enum { KINDS = 4, GUEST = 1 << 20, LIMIT = 1 << 20 };
 
 struct input {
     const uint8_t *p, *end;
@@ -22,7 +22,7 @@ static uint8_t *image[KINDS];
 static size_t image_len[KINDS];
 static int fd = -1;
 static char path[64];
-static uint8_t buf[256 << 10];
+static uint8_t buf[128 << 10];
 
 static uint64_t take(struct input *in, unsigned n)
 {
