@@ -33,8 +33,8 @@ void monitor_info_block(struct monitor_call *c)
         const struct block_device *d = block_device_of(b);
         struct block_node *n = block_node_of(b);
         if (n) {
-            fprintf(c->out, "%s (%s): %s (%s%s)\n", name_of(b), n->name, n->filename, n->driver->name,
-                    n->flags.readonly ? ", read only" : "");
+            fprintf(c->out, "%s (%s): %s (%s%s)\n", name_of(b), n->name, n->filename,
+                    n->driver->name, n->flags.readonly ? ", read only" : "");
         } else {
             fprintf(c->out, "%s: [not inserted]\n", name_of(b));
         }
@@ -42,11 +42,12 @@ void monitor_info_block(struct monitor_call *c)
             fprintf(c->out, "    Attached to:      %s\n", d->id);
         }
         if (d && d->removable) {
-            fprintf(c->out, "    Removable device: %slocked, tray %s\n", block_locked(b) ? "" : "not ",
-                    block_tray_open(b) ? "open" : "closed");
+            fprintf(c->out, "    Removable device: %slocked, tray %s\n",
+                    block_locked(b) ? "" : "not ", block_tray_open(b) ? "open" : "closed");
         }
         if (n) {
-            fprintf(c->out, "    Cache mode:       %s%s%s\n", block_write_cache(b) ? "writeback" : "writethrough",
+            fprintf(c->out, "    Cache mode:       %s%s%s\n",
+                    block_write_cache(b) ? "writeback" : "writethrough",
                     n->flags.direct ? ", direct" : "", n->flags.no_flush ? ", ignore flushes" : "");
             fprintf(c->out, "    Size:             %" PRIu64 " bytes\n", block_size(b));
         }
@@ -58,17 +59,20 @@ void monitor_info_block(struct monitor_call *c)
 
 void monitor_info_blockstats(struct monitor_call *c)
 {
-    for (struct block *b = graph_of(c) ? block_next(graph_of(c), NULL) : NULL; b; b = block_next(graph_of(c), b)) {
+    for (struct block *b = graph_of(c) ? block_next(graph_of(c), NULL) : NULL; b;
+         b = block_next(graph_of(c), b)) {
         struct block_stats s = block_get_stats(b);
         fprintf(c->out,
-                "%s: rd_bytes=%" PRIu64 " wr_bytes=%" PRIu64 " rd_operations=%" PRIu64 " wr_operations=%" PRIu64
-                " flush_operations=%" PRIu64 " wr_total_time_ns=%" PRIu64 " rd_total_time_ns=%" PRIu64
-                " flush_total_time_ns=%" PRIu64 " other_operations=%" PRIu64 " failed_operations=%" PRIu64 "\n",
+                "%s: rd_bytes=%" PRIu64 " wr_bytes=%" PRIu64 " rd_operations=%" PRIu64
+                " wr_operations=%" PRIu64 " flush_operations=%" PRIu64 " wr_total_time_ns=%" PRIu64
+                " rd_total_time_ns=%" PRIu64 " flush_total_time_ns=%" PRIu64
+                " other_operations=%" PRIu64 " failed_operations=%" PRIu64 "\n",
                 name_of(b), s.bytes[BLOCK_READ], s.bytes[BLOCK_WRITE], s.operations[BLOCK_READ],
-                s.operations[BLOCK_WRITE], s.operations[BLOCK_FLUSH], s.time_ns[BLOCK_WRITE], s.time_ns[BLOCK_READ],
-                s.time_ns[BLOCK_FLUSH], s.operations[BLOCK_DISCARD] + s.operations[BLOCK_WRITE_ZEROES],
-                s.failed[BLOCK_READ] + s.failed[BLOCK_WRITE] + s.failed[BLOCK_FLUSH] + s.failed[BLOCK_DISCARD] +
-                    s.failed[BLOCK_WRITE_ZEROES]);
+                s.operations[BLOCK_WRITE], s.operations[BLOCK_FLUSH], s.time_ns[BLOCK_WRITE],
+                s.time_ns[BLOCK_READ], s.time_ns[BLOCK_FLUSH],
+                s.operations[BLOCK_DISCARD] + s.operations[BLOCK_WRITE_ZEROES],
+                s.failed[BLOCK_READ] + s.failed[BLOCK_WRITE] + s.failed[BLOCK_FLUSH] +
+                    s.failed[BLOCK_DISCARD] + s.failed[BLOCK_WRITE_ZEROES]);
     }
 }
 
@@ -76,7 +80,8 @@ void monitor_info_blockstats(struct monitor_call *c)
 
 static void run_qmp(struct monitor_call *c, bool (*fn)(struct qmp_call *), json_t *args)
 {
-    struct qmp_call call = {.machine = c->machine, .program = control_program(c->machine), .args = args};
+    struct qmp_call call = {
+        .machine = c->machine, .program = control_program(c->machine), .args = args};
 
     if (!args) {
         fputs("Error: the arguments are not text\n", c->out);
@@ -127,7 +132,8 @@ void monitor_change(struct monitor_call *c)
         fputs("usage: change [-f] DRIVE FILE [FORMAT]\n", c->out);
         return;
     }
-    json_t *args = json_pack("{s:s,s:s,s:b}", "id", w[force], "filename", w[force + 1], "force", force);
+    json_t *args =
+        json_pack("{s:s,s:s,s:b}", "id", w[force], "filename", w[force + 1], "force", force);
     if (args && n > 2u + force) {
         json_object_set_new(args, "format", json_string(w[force + 2]));
     }
@@ -152,7 +158,8 @@ void monitor_block_throttle(struct monitor_call *c)
     char w[7][256];
 
     if (words(c->arg, w, 7) != 7) {
-        fputs("usage: block_set_io_throttle DRIVE BPS BPS_RD BPS_WR IOPS IOPS_RD IOPS_WR\n", c->out);
+        fputs("usage: block_set_io_throttle DRIVE BPS BPS_RD BPS_WR IOPS IOPS_RD IOPS_WR\n",
+              c->out);
         return;
     }
     json_t *args = json_pack("{s:s}", "id", w[0]);

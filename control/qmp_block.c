@@ -1,5 +1,5 @@
-/* QMP's commands that change disk images and media, and the events of the block layer. What they ask for is
- * in qmp_block_query.c. */
+/* QMP's commands that change disk images and media, and the events of the block layer. What they
+ * ask for is in qmp_block_query.c. */
 #include "control/qmp_block.h"
 #include "control/setup.h"
 #include "host/block.h"
@@ -165,7 +165,9 @@ bool qmp_change_medium(struct qmp_call *c)
     if (!b) {
         return false;
     }
-    f.readonly = mode && !strcmp(mode, "read-only") ? true : mode && !strcmp(mode, "read-write") ? false : !old || old->flags.readonly;
+    f.readonly = mode && !strcmp(mode, "read-only")    ? true
+                 : mode && !strcmp(mode, "read-write") ? false
+                                                       : !old || old->flags.readonly;
     n = node_open_file(c->machine->blocks, text(c, "filename"), format, &f, NULL, &c->err);
     if (!n) {
         return false;
@@ -183,11 +185,22 @@ static const struct {
     const char *name;
     size_t offset;
 } limits[] = {
-#define LIMIT(n, f, i) {n, offsetof(struct block_throttle, f) + 8 * (i)}
-    LIMIT("bps", bps, 0),         LIMIT("bps_rd", bps, 1),         LIMIT("bps_wr", bps, 2),
-    LIMIT("iops", iops, 0),       LIMIT("iops_rd", iops, 1),       LIMIT("iops_wr", iops, 2),
-    LIMIT("bps_max", bps_max, 0), LIMIT("bps_rd_max", bps_max, 1), LIMIT("bps_wr_max", bps_max, 2),
-    LIMIT("iops_max", iops_max, 0), LIMIT("iops_rd_max", iops_max, 1), LIMIT("iops_wr_max", iops_max, 2),
+#define LIMIT(n, f, i)                                                                             \
+    {                                                                                              \
+        n, offsetof(struct block_throttle, f) + 8 * (i)                                            \
+    }
+    LIMIT("bps", bps, 0),
+    LIMIT("bps_rd", bps, 1),
+    LIMIT("bps_wr", bps, 2),
+    LIMIT("iops", iops, 0),
+    LIMIT("iops_rd", iops, 1),
+    LIMIT("iops_wr", iops, 2),
+    LIMIT("bps_max", bps_max, 0),
+    LIMIT("bps_rd_max", bps_max, 1),
+    LIMIT("bps_wr_max", bps_max, 2),
+    LIMIT("iops_max", iops_max, 0),
+    LIMIT("iops_rd_max", iops_max, 1),
+    LIMIT("iops_wr_max", iops_max, 2),
     LIMIT("iops_size", iops_size, 0),
 #undef LIMIT
 };
@@ -207,7 +220,9 @@ bool qmp_set_io_throttle(struct qmp_call *c)
     for (unsigned k = 0; k < 2; k++) {
         const uint64_t *v = k ? t.iops : t.bps;
         if (v[0] && (v[1] || v[2])) {
-            return qmp_fail(c, NULL, "bps/iops/max total values and read/write values cannot be used at the same time");
+            return qmp_fail(
+                c, NULL,
+                "bps/iops/max total values and read/write values cannot be used at the same time");
         }
     }
     if (b) {
@@ -243,19 +258,21 @@ void qmp_block_event(void *opaque, const struct block_event_data *e)
     switch (e->event) {
     case BLOCK_EVENT_IO_ERROR:
         data = json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "qom-path", path, "device", id, "operation",
-                         e->write ? "write" : "read", "action", e->stopped ? "stop" : actions[on], "reason", e->text,
-                         "nospace", e->error == ENOSPC);
+                         e->write ? "write" : "read", "action", e->stopped ? "stop" : actions[on],
+                         "reason", e->text, "nospace", e->error == ENOSPC);
         if (e->node) {
             json_object_set_new(data, "node-name", json_string(e->node->name));
         }
         qmp_emit(p->qmp, "BLOCK_IO_ERROR", data);
         break;
     case BLOCK_EVENT_TRAY_MOVED:
-        qmp_emit(p->qmp, "DEVICE_TRAY_MOVED", json_pack("{s:s,s:s,s:b}", "device", id, "id", path, "tray-open", e->tray_open));
+        qmp_emit(p->qmp, "DEVICE_TRAY_MOVED",
+                 json_pack("{s:s,s:s,s:b}", "device", id, "id", path, "tray-open", e->tray_open));
         break;
     case BLOCK_EVENT_CORRUPTED:
         qmp_emit(p->qmp, "BLOCK_IMAGE_CORRUPTED",
-                 json_pack("{s:s,s:s,s:s,s:b}", "device", id, "node-name", e->node->name, "msg", e->text, "fatal", 1));
+                 json_pack("{s:s,s:s,s:s,s:b}", "device", id, "node-name", e->node->name, "msg",
+                           e->text, "fatal", 1));
         break;
     }
 }

@@ -1,4 +1,5 @@
-/* QMP: what is to be told of disk images: query-block, query-blockstats, query-named-block-nodes. */
+/* QMP: what is to be told of disk images: query-block, query-blockstats, query-named-block-nodes.
+ */
 #include "control/qmp_block.h"
 #include "control/setup.h"
 #include "host/block.h"
@@ -47,7 +48,8 @@ static json_t *image_info(struct block_node *n, bool chain)
         set(o, "snapshots", info.snapshots);
     }
     if (info.specific) {
-        set(o, "format-specific", json_pack("{s:s,s:o}", "type", n->driver->name, "data", info.specific));
+        set(o, "format-specific",
+            json_pack("{s:s,s:o}", "type", n->driver->name, "data", info.specific));
     }
     if (chain && n->backing) {
         set(o, "backing-image", image_info(n->backing, true));
@@ -82,8 +84,9 @@ static json_t *device_info(struct block_node *n, const struct block *b, bool cha
     }
     set(o, "detect_zeroes", json_string(detect[n->flags.detect]));
     set(o, "write_threshold", json_integer(0));
-    set(o, "cache", json_pack("{s:b,s:b,s:b}", "writeback", b ? block_write_cache(b) : 1, "direct", n->flags.direct, "no-flush",
-                              n->flags.no_flush));
+    set(o, "cache",
+        json_pack("{s:b,s:b,s:b}", "writeback", b ? block_write_cache(b) : 1, "direct",
+                  n->flags.direct, "no-flush", n->flags.no_flush));
     qmp_throttle_json(o, &t);
     set(o, "image", image_info(n, chain));
     return o;
@@ -132,7 +135,8 @@ static json_t *stats_json(const struct block_stats *s)
     static const struct {
         const char *name;
         enum block_op op;
-    } kinds[] = {{"rd", BLOCK_READ}, {"wr", BLOCK_WRITE}, {"flush", BLOCK_FLUSH}, {"unmap", BLOCK_DISCARD}};
+    } kinds[] = {
+        {"rd", BLOCK_READ}, {"wr", BLOCK_WRITE}, {"flush", BLOCK_FLUSH}, {"unmap", BLOCK_DISCARD}};
     json_t *o = json_object();
     char key[48];
 

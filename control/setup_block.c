@@ -54,7 +54,8 @@ static bool set_cache(struct drive *d, const char *key, const char *v, struct er
             return true;
         }
     }
-    return error_set(err, "%s=%s is none of writeback, writethrough, none, directsync and unsafe", key, v);
+    return error_set(err, "%s=%s is none of writeback, writethrough, none, directsync and unsafe",
+                     key, v);
 }
 
 static bool set_on_error(struct drive *d, const char *key, const char *v, struct error *err)
@@ -68,7 +69,8 @@ static bool set_on_error(struct drive *d, const char *key, const char *v, struct
             return true;
         }
     }
-    return error_set(err, "%s=%s is none of report, ignore%s", key, v, write ? ", stop and enospc" : " and stop");
+    return error_set(err, "%s=%s is none of report, ignore%s", key, v,
+                     write ? ", stop and enospc" : " and stop");
 }
 
 static bool set_discard(struct drive *d, const char *key, const char *v, struct error *err)
@@ -80,19 +82,27 @@ static bool set_discard(struct drive *d, const char *key, const char *v, struct 
 
 static bool set_detect(struct drive *d, const char *key, const char *v, struct error *err)
 {
-    d->flags.detect = !strcmp(v, "unmap") ? DETECT_UNMAP : !strcmp(v, "on") ? DETECT_ON : DETECT_OFF;
-    return d->flags.detect != DETECT_OFF || !strcmp(v, "off") || error_set(err, "%s=%s is none of off, on and unmap", key, v);
+    d->flags.detect = !strcmp(v, "unmap") ? DETECT_UNMAP
+                      : !strcmp(v, "on")  ? DETECT_ON
+                                          : DETECT_OFF;
+    return d->flags.detect != DETECT_OFF || !strcmp(v, "off") ||
+           error_set(err, "%s=%s is none of off, on and unmap", key, v);
 }
 
 static bool set_media(struct drive *d, const char *key, const char *v, struct error *err)
 {
     d->cdrom = !strcmp(v, "cdrom");
-    return d->cdrom || !strcmp(v, "disk") || error_set(err, "%s=%s is neither disk nor cdrom", key, v);
+    return d->cdrom || !strcmp(v, "disk") ||
+           error_set(err, "%s=%s is neither disk nor cdrom", key, v);
 }
 
 static bool set_number(struct drive *d, const char *key, const char *v, struct error *err)
 {
-    return number(key, v, !strcmp(key, "index") ? &d->index : !strcmp(key, "bus") ? &d->bus : &d->unit, err);
+    return number(key, v,
+                  !strcmp(key, "index") ? &d->index
+                  : !strcmp(key, "bus") ? &d->bus
+                                        : &d->unit,
+                  err);
 }
 
 static bool set_aio(struct drive *d, const char *key, const char *v, struct error *err)
@@ -108,12 +118,14 @@ static bool set_copy_on_read(struct drive *d, const char *key, const char *v, st
     bool on = false;
 
     (void)d;
-    return on_off(key, v, &on, err) && (!on || error_set(err, "%s: there is no copy-on-read in this version", key));
+    return on_off(key, v, &on, err) &&
+           (!on || error_set(err, "%s: there is no copy-on-read in this version", key));
 }
 
 static bool set_direct(struct drive *d, const char *key, const char *v, struct error *err)
 {
-    return on_off(key, v, !strcmp(key, "cache.direct") ? &d->flags.direct : &d->flags.no_flush, err);
+    return on_off(key, v, !strcmp(key, "cache.direct") ? &d->flags.direct : &d->flags.no_flush,
+                  err);
 }
 
 static bool set_cache_wb(struct drive *d, const char *key, const char *v, struct error *err)
@@ -147,7 +159,8 @@ static const struct {
     {"copy-on-read", set_copy_on_read},
 };
 
-/* throttling.bps-total, throttling.iops-read-max ...; and QEMU's short forms bps, iops_rd_max ... */
+/* throttling.bps-total, throttling.iops-read-max ...; and QEMU's short forms bps, iops_rd_max ...
+ */
 static uint64_t *throttle_field(struct block_throttle *t, const char *key)
 {
     static const char *const kinds[2][3] = {{"-total", "-read", "-write"}, {"", "_rd", "_wr"}};
@@ -164,9 +177,12 @@ static uint64_t *throttle_field(struct block_throttle *t, const char *key)
     }
     for (unsigned i = 0; i < 6; i++) {
         snprintf(name, sizeof(name), "%s%s%s", iops ? "iops" : "bps", kinds[!longs][i % 3],
-                 i < 3 ? "" : longs ? "-max" : "_max");
+                 i < 3   ? ""
+                 : longs ? "-max"
+                         : "_max");
         if (!strcmp(key, name)) {
-            return i < 3 ? &(iops ? t->iops : t->bps)[i] : &(iops ? t->iops_max : t->bps_max)[i - 3];
+            return i < 3 ? &(iops ? t->iops : t->bps)[i]
+                         : &(iops ? t->iops_max : t->bps_max)[i - 3];
         }
     }
     return NULL;
@@ -178,11 +194,16 @@ static bool drive_pair(void *opaque, const char *key, const char *value, struct 
     struct {
         const char *name;
         char **field;
-    } texts[] = {{"file", &d->file}, {"id", &d->id}, {"format", &d->format}, {"driver", &d->format}, {"if", &d->iface}};
+    } texts[] = {{"file", &d->file},
+                 {"id", &d->id},
+                 {"format", &d->format},
+                 {"driver", &d->format},
+                 {"if", &d->iface}};
     struct {
         const char *name;
         bool *field;
-    } flags[] = {{"readonly", &d->readonly}, {"read-only", &d->readonly}, {"snapshot", &d->snapshot}};
+    } flags[] = {
+        {"readonly", &d->readonly}, {"read-only", &d->readonly}, {"snapshot", &d->snapshot}};
     const char *v = value ? value : "";
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -206,7 +227,8 @@ static bool drive_pair(void *opaque, const char *key, const char *value, struct 
     if (limit) {
         return opt_size(v, 1, limit) || error_set(err, "%s=%s is not a number", key, v);
     }
-    json_object_set_new(d->extra, key, json_string(value ? value : "on")); /* its driver may know it */
+    json_object_set_new(d->extra, key,
+                        json_string(value ? value : "on")); /* its driver may know it */
     return true;
 }
 
@@ -282,15 +304,18 @@ static void warn_probed(const struct block_node *n)
 {
     if (n->probed && n->driver == &node_driver_raw && !n->flags.readonly) {
         fprintf(stderr,
-                "dragoman: image '%s' was found to be raw because its format was not given; writes to its first sector "
+                "dragoman: image '%s' was found to be raw because its format was not given; writes "
+                "to its first sector "
                 "that would change that are refused (format=raw allows them)\n",
                 n->filename);
     }
 }
 
-static bool open_node(struct program *p, struct drive *d, struct block_node **out, struct error *err)
+static bool open_node(struct program *p, struct drive *d, struct block_node **out,
+                      struct error *err)
 {
-    bool readonly = d->readonly || d->cdrom, snapshot = (d->snapshot || p->opt.snapshot) && !readonly;
+    bool readonly = d->readonly || d->cdrom,
+         snapshot = (d->snapshot || p->opt.snapshot) && !readonly;
     struct node_flags f = d->flags;
     json_t *ref = json_object_get(d->extra, "file.driver");
 
@@ -355,7 +380,11 @@ static bool open_drive(struct program *p, struct drive *d, unsigned number, stru
 
 static bool make_drive(struct program *p, const char *text, unsigned number, struct error *err)
 {
-    struct drive d = {.index = -1, .bus = -1, .unit = -1, .config.werror = BLOCK_ERROR_ENOSPC, .extra = json_object()};
+    struct drive d = {.index = -1,
+                      .bus = -1,
+                      .unit = -1,
+                      .config.werror = BLOCK_ERROR_ENOSPC,
+                      .extra = json_object()};
     bool ok = opt_foreach(text, "file", drive_pair, &d, err) && open_drive(p, &d, number, err);
 
     free(d.file);
@@ -403,7 +432,8 @@ static bool make_blockdev(struct program *p, const char *text, struct error *err
     if (!json_is_object(o)) {
         ok = error_set(err, "not JSON: %s", e.text);
     } else {
-        ok = (text[0] == '{' || opt_foreach(text, "driver", add_text, o, err)) && setup_add_node(p, o, err);
+        ok = (text[0] == '{' || opt_foreach(text, "driver", add_text, o, err)) &&
+             setup_add_node(p, o, err);
     }
     json_decref(o);
     return ok || error_prefix(err, "-blockdev %s", text);

@@ -1,5 +1,5 @@
-/* Back ends: requests go through the throttle to the worker threads, their ends come back to the main loop
- * in batches; what rerror= and werror= ask for is done there. */
+/* Back ends: requests go through the throttle to the worker threads, their ends come back to the
+ * main loop in batches; what rerror= and werror= ask for is done there. */
 #include "host/block_internal.h"
 #include "host/mainloop.h"
 #include "host/thread_pool.h"
@@ -98,8 +98,13 @@ static bool error_action(struct block *b, struct block_request *r)
     if (on == BLOCK_ERROR_ENOSPC) {
         on = error == ENOSPC ? BLOCK_ERROR_STOP : BLOCK_ERROR_REPORT;
     }
-    struct block_event_data e = {.event = BLOCK_EVENT_IO_ERROR, .block = b, .node = b->node, .write = write,
-                                 .error = error, .stopped = on == BLOCK_ERROR_STOP, .text = strerror(error)};
+    struct block_event_data e = {.event = BLOCK_EVENT_IO_ERROR,
+                                 .block = b,
+                                 .node = b->node,
+                                 .write = write,
+                                 .error = error,
+                                 .stopped = on == BLOCK_ERROR_STOP,
+                                 .text = strerror(error)};
     if (on == BLOCK_ERROR_IGNORE) {
         r->result = 0;
     } else if (on == BLOCK_ERROR_STOP) {
@@ -107,8 +112,8 @@ static bool error_action(struct block *b, struct block_request *r)
         b->nospace = error == ENOSPC;
         r->next = b->held;
         b->held = r;
-        machine_request(mainloop_machine(b->graph->loop), REQUEST_STOP, "I/O error of '%s': %s", block_id(b),
-                        e.text);
+        machine_request(mainloop_machine(b->graph->loop), REQUEST_STOP, "I/O error of '%s': %s",
+                        block_id(b), e.text);
     }
     emit(b->graph, &e);
     return on == BLOCK_ERROR_STOP;
@@ -252,7 +257,8 @@ void block_graph_resume(struct block_graph *g)
 bool block_attach(struct block *b, const struct block_device *dev, struct error *err)
 {
     if (b->attached) {
-        return error_set(err, "drive '%s' is used by another device", *block_id(b) ? block_id(b) : b->node->name);
+        return error_set(err, "drive '%s' is used by another device",
+                         *block_id(b) ? block_id(b) : b->node->name);
     }
     b->attached = true;
     b->device = *dev;
@@ -280,7 +286,8 @@ void block_set_tray(struct block *b, bool open)
 {
     if (b->tray_open != open) {
         b->tray_open = open;
-        emit(b->graph, &(struct block_event_data){.event = BLOCK_EVENT_TRAY_MOVED, .block = b, .tray_open = open});
+        emit(b->graph, &(struct block_event_data){
+                           .event = BLOCK_EVENT_TRAY_MOVED, .block = b, .tray_open = open});
     }
 }
 
@@ -376,8 +383,8 @@ void block_graph_destroy(struct block_graph *g)
     free(g);
 }
 
-void block_graph_on_event(struct block_graph *g, void (*fn)(void *opaque, const struct block_event_data *e),
-                          void *opaque)
+void block_graph_on_event(struct block_graph *g,
+                          void (*fn)(void *opaque, const struct block_event_data *e), void *opaque)
 {
     g->event = fn;
     g->event_opaque = opaque;
@@ -394,8 +401,8 @@ int block_graph_flush(struct block_graph *g)
     return result;
 }
 
-struct block *block_create(struct block_graph *g, const struct block_config *c, struct block_node *node,
-                           struct error *err)
+struct block *block_create(struct block_graph *g, const struct block_config *c,
+                           struct block_node *node, struct error *err)
 {
     if (c->id && (block_find(g, c->id) || node_find(g, c->id))) {
         error_set(err, "there is already a drive or node '%s'", c->id);

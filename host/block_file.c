@@ -1,8 +1,10 @@
-/* Protocol `file` (and host_device): bytes of a regular file or a block device by preadv and pwritev.
+/* Protocol `file` (and host_device): bytes of a regular file or a block device by preadv and
+ * pwritev.
  *
- * Images are locked with OFD locks on the bytes that QEMU's file driver uses, so that its tools and this
- * program refuse each other: byte 100 + p is read-locked by who uses the image with permission p
- * (0: consistent reads, 1: writing, 3: resizing), byte 200 + p by who does not let others have it. */
+ * Images are locked with OFD locks on the bytes that QEMU's file driver uses, so that its tools and
+ * this program refuse each other: byte 100 + p is read-locked by who uses the image with permission
+ * p (0: consistent reads, 1: writing, 3: resizing), byte 200 + p by who does not let others have
+ * it. */
 #include "host/block_node.h"
 
 #include <errno.h>
@@ -67,8 +69,10 @@ static bool lock_image(struct block_node *n, int fd, struct error *err)
                  (write && byte_is_locked(fd, SHARED_BASE + PERM_WRITE)) ||
                  (!share && (byte_is_locked(fd, PERM_BASE + PERM_WRITE) ||
                              byte_is_locked(fd, PERM_BASE + PERM_RESIZE)));
-    return !taken || error_set(err, "image '%s' is in use by another process (or given twice): it is locked for %s",
-                               n->filename, write ? "writing" : "reading");
+    return !taken ||
+           error_set(
+               err, "image '%s' is in use by another process (or given twice): it is locked for %s",
+               n->filename, write ? "writing" : "reading");
 }
 
 /* ---- opening ---- */
@@ -83,7 +87,8 @@ static int open_fd(struct block_node *n)
     int flags = O_CLOEXEC | O_NOCTTY | (n->flags.direct ? O_DIRECT : 0);
     int fd = open(n->filename, flags | (n->flags.readonly ? O_RDONLY : O_RDWR));
 
-    if (fd < 0 && n->flags.auto_readonly && !n->flags.readonly && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+    if (fd < 0 && n->flags.auto_readonly && !n->flags.readonly &&
+        (errno == EACCES || errno == EROFS || errno == EPERM)) {
         fd = open(n->filename, flags | O_RDONLY);
         n->flags.readonly = fd >= 0;
     }
@@ -123,7 +128,9 @@ static bool file_open(struct block_node *n, json_t *options, struct error *err)
     f->fd = open_fd(n);
     if (f->fd < 0 || fstat(f->fd, &st)) {
         return error_set(err, "cannot open image '%s': %s%s", name, strerror(errno),
-                         errno == EINVAL && n->flags.direct ? " (its file system cannot do without a cache)" : "");
+                         errno == EINVAL && n->flags.direct
+                             ? " (its file system cannot do without a cache)"
+                             : "");
     }
     if (S_ISDIR(st.st_mode)) {
         return error_set(err, "cannot open image '%s': it is a directory", name);
@@ -159,7 +166,8 @@ static int transfer(struct file *f, bool write, uint64_t offset, struct iovec *i
 {
     while (niov) {
         int some = niov < IOV_MAX ? niov : IOV_MAX;
-        ssize_t n = write ? pwritev(f->fd, iov, some, (off_t)offset) : preadv(f->fd, iov, some, (off_t)offset);
+        ssize_t n = write ? pwritev(f->fd, iov, some, (off_t)offset)
+                          : preadv(f->fd, iov, some, (off_t)offset);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -197,7 +205,8 @@ static bool is_aligned(const struct file *f, uint64_t offset, const struct iovec
 }
 
 /* Through an aligned buffer; blocks that are written in part are read first. */
-static int bounced(struct file *f, bool write, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+static int bounced(struct file *f, bool write, uint64_t offset, uint64_t len,
+                   const struct node_vec *v, size_t skip)
 {
     uint64_t first = offset & ~(uint64_t)(f->align - 1);
     uint64_t end = (offset + len + f->align - 1) & ~(uint64_t)(f->align - 1);
@@ -227,7 +236,8 @@ static int bounced(struct file *f, bool write, uint64_t offset, uint64_t len, co
     return r;
 }
 
-static int file_io(struct block_node *n, bool write, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+static int file_io(struct block_node *n, bool write, uint64_t offset, uint64_t len,
+                   const struct node_vec *v, size_t skip)
 {
     struct file *f = n->state;
     struct iovec small[SMALL_IOV], *iov = small;
@@ -259,12 +269,14 @@ static void grown(struct block_node *n, uint64_t end)
     }
 }
 
-static int file_read(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+static int file_read(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                     size_t skip)
 {
     return file_io(n, false, offset, len, v, skip);
 }
 
-static int file_write(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+static int file_write(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                      size_t skip)
 {
     int r = file_io(n, true, offset, len, v, skip);
 
@@ -299,7 +311,9 @@ static int file_discard(struct block_node *n, uint64_t offset, uint64_t len)
         uint64_t range[2] = {offset, len};
         return ioctl(f->fd, BLKDISCARD, range) ? -EOPNOTSUPP : 0;
     }
-    return fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len) ? -errno : 0;
+    return fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len)
+               ? -errno
+               : 0;
 }
 
 static int file_zero(struct block_node *n, uint64_t offset, uint64_t len, bool unmap)
@@ -350,7 +364,8 @@ static int file_status(struct block_node *n, uint64_t offset, uint64_t *len)
     return NODE_DATA | NODE_ALLOCATED;
 }
 
-static bool preallocate(struct block_node *n, uint64_t from, uint64_t to, const char *how, struct error *err)
+static bool preallocate(struct block_node *n, uint64_t from, uint64_t to, const char *how,
+                        struct error *err)
 {
     struct file *f = n->state;
     int r = 0;
@@ -365,12 +380,14 @@ static bool preallocate(struct block_node *n, uint64_t from, uint64_t to, const 
         }
         free(zero);
     } else if (strcmp(how, "off")) {
-        return error_set(err, "preallocation=%s: off, falloc and full are possible for a raw file", how);
+        return error_set(err, "preallocation=%s: off, falloc and full are possible for a raw file",
+                         how);
     }
     return !r || error_set(err, "cannot allocate space for '%s': %s", n->filename, strerror(r));
 }
 
-static bool file_truncate(struct block_node *n, uint64_t size, const char *prealloc, struct error *err)
+static bool file_truncate(struct block_node *n, uint64_t size, const char *prealloc,
+                          struct error *err)
 {
     struct file *f = n->state;
     uint64_t old = atomic_load(&n->size);

@@ -40,15 +40,23 @@ const char *node_probe(const uint8_t *buf, size_t len)
         size_t at, n;
         const char *magic;
     } formats[] = {
-        {"qcow2", 0, 4, "QFI\xfb"},  {"qed", 0, 4, "QED"},        {"vmdk", 0, 4, "KDMV"},
-        {"vmdk", 0, 4, "COWD"},      {"vmdk", 0, 21, "# Disk DescriptorFile"},
-        {"vhdx", 0, 8, "vhdxfile"},  {"vpc", 0, 8, "conectix"},   {"luks", 0, 6, "LUKS\xba\xbe"},
-        {"vdi", 64, 4, "\x7f\x10\xda\xbe"}, {"parallels", 0, 16, "WithoutFreeSpace"},
+        {"qcow2", 0, 4, "QFI\xfb"},
+        {"qed", 0, 4, "QED"},
+        {"vmdk", 0, 4, "KDMV"},
+        {"vmdk", 0, 4, "COWD"},
+        {"vmdk", 0, 21, "# Disk DescriptorFile"},
+        {"vhdx", 0, 8, "vhdxfile"},
+        {"vpc", 0, 8, "conectix"},
+        {"luks", 0, 6, "LUKS\xba\xbe"},
+        {"vdi", 64, 4, "\x7f\x10\xda\xbe"},
+        {"parallels", 0, 16, "WithoutFreeSpace"},
     };
 
     for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-        if (len >= formats[i].at + formats[i].n && !memcmp(buf + formats[i].at, formats[i].magic, formats[i].n)) {
-            bool old = !strcmp(formats[i].format, "qcow2") && len >= 8 && !buf[4] && !buf[5] && !buf[6] && buf[7] == 1;
+        if (len >= formats[i].at + formats[i].n &&
+            !memcmp(buf + formats[i].at, formats[i].magic, formats[i].n)) {
+            bool old = !strcmp(formats[i].format, "qcow2") && len >= 8 && !buf[4] && !buf[5] &&
+                       !buf[6] && buf[7] == 1;
             return old ? "qcow" : formats[i].format;
         }
     }
@@ -160,7 +168,8 @@ static bool take_bool(json_t *o, const char *key, bool *out, struct error *err)
     return true;
 }
 
-static bool take_word(json_t *o, const char *key, const char *const *words, int *out, struct error *err)
+static bool take_word(json_t *o, const char *key, const char *const *words, int *out,
+                      struct error *err)
 {
     const char *t = json_string_value(json_object_get(o, key));
 
@@ -185,12 +194,15 @@ static bool take_general(struct block_node *n, json_t *o, struct error *err)
     int d = f->unmap ? 2 : 0, z = (int)f->detect;
     json_t *cache = json_object_get(o, "cache");
 
-    if (!take_bool(o, "read-only", &f->readonly, err) || !take_bool(o, "auto-read-only", &f->auto_readonly, err) ||
-        !take_bool(o, "force-share", &f->share, err) || !take_word(o, "discard", discard, &d, err) ||
+    if (!take_bool(o, "read-only", &f->readonly, err) ||
+        !take_bool(o, "auto-read-only", &f->auto_readonly, err) ||
+        !take_bool(o, "force-share", &f->share, err) ||
+        !take_word(o, "discard", discard, &d, err) ||
         !take_word(o, "detect-zeroes", detect, &z, err)) {
         return false;
     }
-    if (cache && (!take_bool(cache, "direct", &f->direct, err) || !take_bool(cache, "no-flush", &f->no_flush, err))) {
+    if (cache && (!take_bool(cache, "direct", &f->direct, err) ||
+                  !take_bool(cache, "no-flush", &f->no_flush, err))) {
         return false;
     }
     if (cache && json_object_size(cache) == 0) {
@@ -210,7 +222,8 @@ static bool good_name(const char *name)
         return false;
     }
     return strlen(name) <= NODE_NAME_MAX &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == strlen(name);
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") ==
+               strlen(name);
 }
 
 /* ---- opening ---- */
@@ -222,8 +235,9 @@ struct chain { /* the images over the one being opened */
     unsigned depth;
 };
 
-static struct block_node *open_node(struct block_graph *g, json_t *options, const struct node_flags *inherited,
-                                    const struct chain *chain, struct error *err);
+static struct block_node *open_node(struct block_graph *g, json_t *options,
+                                    const struct node_flags *inherited, const struct chain *chain,
+                                    struct error *err);
 
 static const char *path_of(const char *name)
 {
@@ -272,7 +286,8 @@ static json_t *file_options(const char *file, const char *format, json_t *extra,
         }
     } else {
         o = json_object();
-        json_object_set_new(o, "file", json_pack("{s:s,s:s}", "driver", "file", "filename", path_of(file)));
+        json_object_set_new(o, "file",
+                            json_pack("{s:s,s:s}", "driver", "file", "filename", path_of(file)));
         if (format) {
             json_object_set_new(o, "driver", json_string(format));
         }
@@ -283,7 +298,8 @@ static json_t *file_options(const char *file, const char *format, json_t *extra,
     return o;
 }
 
-static struct block_node *open_backing(struct block_node *n, const struct chain *chain, struct error *err)
+static struct block_node *open_backing(struct block_node *n, const struct chain *chain,
+                                       struct error *err)
 {
     struct node_flags f = n->flags;
     struct block_node *b = NULL;
@@ -295,8 +311,9 @@ static struct block_node *open_backing(struct block_node *n, const struct chain 
     if (is_url(n->backing_filename)) {
         error_set(err, "only files can be backing files, not '%s'", n->backing_filename);
     } else {
-        json_t *o = file_options(strncmp(n->backing_filename, "json:", 5) ? path : n->backing_filename,
-                                 n->backing_format, NULL, err);
+        json_t *o =
+            file_options(strncmp(n->backing_filename, "json:", 5) ? path : n->backing_filename,
+                         n->backing_format, NULL, err);
         b = o ? open_node(n->graph, o, &f, chain, err) : NULL;
         json_decref(o);
     }
@@ -320,12 +337,14 @@ static struct block_node *reference(struct block_graph *g, const char *name, str
 }
 
 /* The child `file` or `backing` of options, which is taken out of them. */
-static struct block_node *open_child(struct block_node *n, json_t *options, const char *role, const struct node_flags *f,
-                                     const struct chain *chain, struct error *err)
+static struct block_node *open_child(struct block_node *n, json_t *options, const char *role,
+                                     const struct node_flags *f, const struct chain *chain,
+                                     struct error *err)
 {
     json_t *v = json_object_get(options, role);
     const char *name = json_string_value(v);
-    struct block_node *c = name ? reference(n->graph, name, err) : open_node(n->graph, v, f, chain, err);
+    struct block_node *c =
+        name ? reference(n->graph, name, err) : open_node(n->graph, v, f, chain, err);
 
     json_object_del(options, role);
     if (c && name && !strcmp(role, "file") && !n->flags.readonly && c->flags.readonly) {
@@ -374,13 +393,15 @@ static const struct node_driver *probe_file(struct block_node *n, struct error *
     const char *format = node_probe(buf, sizeof(buf));
     const struct node_driver *d = node_driver_find(format);
     if (!d) {
-        error_set(err, "image '%s' has format '%s', which is not supported (known: raw, qcow2)", n->filename, format);
+        error_set(err, "image '%s' has format '%s', which is not supported (known: raw, qcow2)",
+                  n->filename, format);
     }
     n->probed = true;
     return d;
 }
 
-static bool link_chain(const struct block_node *n, const struct chain *up, struct chain *link, struct error *err)
+static bool link_chain(const struct block_node *n, const struct chain *up, struct chain *link,
+                       struct error *err)
 {
     struct stat st;
 
@@ -395,17 +416,20 @@ static bool link_chain(const struct block_node *n, const struct chain *up, struc
     link->ino = st.st_ino;
     for (const struct chain *c = up; c; c = c->up) {
         if (c->ino == st.st_ino && c->dev == st.st_dev) {
-            return error_set(err, "the chain of backing files is a circle: '%s' is in it twice", n->filename);
+            return error_set(err, "the chain of backing files is a circle: '%s' is in it twice",
+                             n->filename);
         }
     }
     return true;
 }
 
-static bool open_format(struct block_node *n, json_t *options, const struct chain *up, struct error *err)
+static bool open_format(struct block_node *n, json_t *options, const struct chain *up,
+                        struct error *err)
 {
     struct node_flags f = n->flags;
     json_t *file = json_object_get(options, "file"), *backing = json_object_get(options, "backing");
-    bool no_backing = json_is_null(backing) || (json_is_string(backing) && !*json_string_value(backing));
+    bool no_backing =
+        json_is_null(backing) || (json_is_string(backing) && !*json_string_value(backing));
     const char *name = json_string_value(json_object_get(file, "filename"));
     struct chain link;
 
@@ -460,8 +484,9 @@ static bool open_format(struct block_node *n, json_t *options, const struct chai
     return true;
 }
 
-static struct block_node *open_node(struct block_graph *g, json_t *given, const struct node_flags *inherited,
-                                    const struct chain *chain, struct error *err)
+static struct block_node *open_node(struct block_graph *g, json_t *given,
+                                    const struct node_flags *inherited, const struct chain *chain,
+                                    struct error *err)
 {
     struct block_node *n = calloc(1, sizeof(*n));
     json_t *options = nested(given);
@@ -477,9 +502,13 @@ static struct block_node *open_node(struct block_graph *g, json_t *given, const 
     n->refs = 1;
     n->driver = driver ? node_driver_find(driver) : NULL;
     if (driver && !n->driver) {
-        error_set(err, "block driver '%s' is not known (known: file, host_device, raw, qcow2)", driver);
+        error_set(err, "block driver '%s' is not known (known: file, host_device, raw, qcow2)",
+                  driver);
     } else if (name && (!good_name(name) || node_find(g, name))) {
-        error_set(err, node_find(g, name) ? "there is already a node '%s'" : "'%s' is not a name for a node", name);
+        error_set(err,
+                  node_find(g, name) ? "there is already a node '%s'"
+                                     : "'%s' is not a name for a node",
+                  name);
     } else {
         if (name) {
             snprintf(n->name, sizeof(n->name), "%s", name);
@@ -512,8 +541,8 @@ static struct block_node *open_node(struct block_graph *g, json_t *given, const 
     return n;
 }
 
-struct block_node *node_open(struct block_graph *g, json_t *options, const struct node_flags *inherited,
-                             struct error *err)
+struct block_node *node_open(struct block_graph *g, json_t *options,
+                             const struct node_flags *inherited, struct error *err)
 {
     static const struct node_flags none;
 
@@ -538,11 +567,13 @@ struct block_node *node_open_file(struct block_graph *g, const char *file, const
     return n;
 }
 
-struct block_node *node_open_overlay(struct block_graph *g, struct block_node *base, struct error *err)
+struct block_node *node_open_overlay(struct block_graph *g, struct block_node *base,
+                                     struct error *err)
 {
     char path[] = "/var/tmp/dragoman-overlay-XXXXXX";
     int fd = mkostemp(path, O_CLOEXEC);
-    struct qcow2_create c = {.size = atomic_load(&base->size), .version = 3, .cluster_bits = 16, .refcount_bits = 16};
+    struct qcow2_create c = {
+        .size = atomic_load(&base->size), .version = 3, .cluster_bits = 16, .refcount_bits = 16};
     struct node_flags flags = {.no_flush = true, .unmap = true, .detect = base->flags.detect};
     struct block_node *n = NULL;
 

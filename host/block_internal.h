@@ -20,7 +20,8 @@ struct block_graph {
     unsigned names; /* given so far */
     void (*event)(void *opaque, const struct block_event_data *e);
     void *event_opaque;
-    pthread_mutex_t lock; /* of what workers touch: the list of finished requests, counts of running ones */
+    pthread_mutex_t
+        lock; /* of what workers touch: the list of finished requests, counts of running ones */
     pthread_cond_t idle;
     struct block_request *done, **done_tail;
     bool done_deferred;
@@ -52,8 +53,8 @@ struct block {
     struct timer timer;
     struct block_request *waiting, **waiting_tail; /* for the throttle */
     struct block_request *held;                    /* until the machine goes on */
-    unsigned running; /* in the pool; graph's lock */
-    unsigned pending; /* submitted, done not called yet */
+    unsigned running;                              /* in the pool; graph's lock */
+    unsigned pending;                              /* submitted, done not called yet */
 };
 
 /* block_throttle.c: times in ns of any clock. */

@@ -66,7 +66,8 @@ static const char *shown(const struct block *b)
 
 static bool check_removable(const struct block *b, struct error *err)
 {
-    return (b->attached && b->device.removable) || error_set(err, "Device '%s' is not removable", shown(b));
+    return (b->attached && b->device.removable) ||
+           error_set(err, "Device '%s' is not removable", shown(b));
 }
 
 bool block_open_tray(struct block *b, bool force, struct error *err)
@@ -82,7 +83,9 @@ bool block_open_tray(struct block *b, bool force, struct error *err)
             b->device.eject_request(b->device.opaque);
         }
         if (!force) {
-            return error_set(err, "Device '%s' is locked and force was not specified, wait for tray to open and try again",
+            return error_set(err,
+                             "Device '%s' is locked and force was not specified, wait for tray to "
+                             "open and try again",
                              shown(b));
         }
     }
@@ -181,7 +184,8 @@ struct corrupt {
 static void tell_corrupt(void *opaque)
 {
     struct corrupt *c = opaque;
-    struct block_event_data e = {.event = BLOCK_EVENT_CORRUPTED, .node = node_find(c->graph, c->node), .text = c->text};
+    struct block_event_data e = {
+        .event = BLOCK_EVENT_CORRUPTED, .node = node_find(c->graph, c->node), .text = c->text};
 
     if (c->graph->event && e.node) {
         c->graph->event(c->graph->event_opaque, &e);

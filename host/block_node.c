@@ -122,7 +122,8 @@ static int check_range(const struct block_node *n, uint64_t offset, uint64_t len
     return offset > size || len > size - offset ? -EIO : 0;
 }
 
-int node_readv(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+int node_readv(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+               size_t skip)
 {
     int r = check_range(n, offset, len);
 
@@ -142,7 +143,8 @@ static int check_write(struct block_node *n, uint64_t offset, uint64_t len)
     return n->flags.readonly ? -EROFS : check_range(n, offset, len);
 }
 
-int node_writev(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+int node_writev(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                size_t skip)
 {
     int r = check_write(n, offset, len);
 
@@ -251,7 +253,9 @@ int node_status_chain(struct block_node *n, uint64_t offset, uint64_t *len)
         }
         int r = node_status(n, offset, len);
         if (r < 0 || (r & (NODE_DATA | NODE_ZERO)) || !n->backing) {
-            return r < 0 ? r : r & (NODE_DATA | NODE_ZERO) ? r & (NODE_DATA | NODE_ZERO) : NODE_ZERO;
+            return r < 0                         ? r
+                   : r & (NODE_DATA | NODE_ZERO) ? r & (NODE_DATA | NODE_ZERO)
+                                                 : NODE_ZERO;
         }
         n = n->backing;
     }

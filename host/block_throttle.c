@@ -1,5 +1,5 @@
-/* I/O throttling: one leaky bucket a limit. A request may start while no bucket that it counts in is
- * above its burst size; it then fills them, and they leak at the rate of the limit. */
+/* I/O throttling: one leaky bucket a limit. A request may start while no bucket that it counts in
+ * is above its burst size; it then fills them, and they leak at the rate of the limit. */
 #include "host/block_internal.h"
 
 enum { BPS = 0, IOPS = 3 };

@@ -1,4 +1,5 @@
-/* qcow2 images beyond what every node can do: making them, their snapshots, changing their header. */
+/* qcow2 images beyond what every node can do: making them, their snapshots, changing their header.
+ */
 #ifndef HOST_QCOW2_H
 #define HOST_QCOW2_H
 
@@ -16,7 +17,8 @@ struct qcow2_create {
 /* Writes an empty image into the file, which is made or emptied. */
 bool qcow2_create(const char *path, const struct qcow2_create *c, struct error *err);
 
-/* Internal snapshots; n is a qcow2 node open for writing, no requests are running. tag: a name, or an id. */
+/* Internal snapshots; n is a qcow2 node open for writing, no requests are running. tag: a name, or
+ * an id. */
 bool qcow2_snapshot_create(struct block_node *n, const char *name, struct error *err);
 bool qcow2_snapshot_delete(struct block_node *n, const char *tag, struct error *err);
 bool qcow2_snapshot_apply(struct block_node *n, const char *tag, struct error *err);

@@ -1,5 +1,5 @@
-/* qcow2: the caches of L2 tables and refcount blocks, in slices of up to 4 KiB, and the check that a write
- * does not hit metadata of another kind. */
+/* qcow2: the caches of L2 tables and refcount blocks, in slices of up to 4 KiB, and the check that
+ * a write does not hit metadata of another kind. */
 #include "host/qcow2_internal.h"
 
 #include <errno.h>
@@ -71,7 +71,8 @@ enum q2_meta q2_meta_get(struct qcow2 *q, uint64_t offset)
 
 void q2_meta_set(struct qcow2 *q, uint64_t offset, uint64_t bytes, enum q2_meta kind)
 {
-    for (uint64_t at = offset & ~(q->cluster_size - 1); at < offset + bytes; at += q->cluster_size) {
+    for (uint64_t at = offset & ~(q->cluster_size - 1); at < offset + bytes;
+         at += q->cluster_size) {
         if (kind) {
             g_hash_table_insert(q->meta, key(q, at), GINT_TO_POINTER((int)kind));
         } else {
@@ -81,8 +82,14 @@ void q2_meta_set(struct qcow2 *q, uint64_t offset, uint64_t bytes, enum q2_meta 
 }
 
 static const char *const kind_names[] = {
-    "data", "the header", "the L1 table", "an L2 table", "the refcount table", "a refcount block",
-    "the snapshot table", "an L1 table of a snapshot",
+    "data",
+    "the header",
+    "the L1 table",
+    "an L2 table",
+    "the refcount table",
+    "a refcount block",
+    "the snapshot table",
+    "an L1 table of a snapshot",
 };
 
 int q2_check_overlap(struct qcow2 *q, uint64_t offset, uint64_t len, enum q2_meta kind)
@@ -90,14 +97,15 @@ int q2_check_overlap(struct qcow2 *q, uint64_t offset, uint64_t len, enum q2_met
     for (uint64_t at = offset & ~(q->cluster_size - 1); at < offset + len; at += q->cluster_size) {
         enum q2_meta there = q2_meta_get(q, at);
         if (there && there != kind) {
-            return q2_corrupt(q, "a write of %s to offset %#llx would overwrite %s", kind_names[kind],
-                              (unsigned long long)offset, kind_names[there]);
+            return q2_corrupt(q, "a write of %s to offset %#llx would overwrite %s",
+                              kind_names[kind], (unsigned long long)offset, kind_names[there]);
         }
     }
     return 0;
 }
 
-int q2_write_file(struct qcow2 *q, uint64_t offset, const void *buf, uint64_t len, enum q2_meta kind)
+int q2_write_file(struct qcow2 *q, uint64_t offset, const void *buf, uint64_t len,
+                  enum q2_meta kind)
 {
     int r = q->corrupt ? -EIO : q2_check_overlap(q, offset, len, kind);
 

@@ -1,5 +1,5 @@
-/* qcow2: checking and repairing refcounts. All clusters that anything refers to are counted; the counts are
- * compared with what the image says. */
+/* qcow2: checking and repairing refcounts. All clusters that anything refers to are counted; the
+ * counts are compared with what the image says. */
 #include "host/qcow2_internal.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@ struct check {
     unsigned fix;
     uint64_t *count; /* by cluster of the file */
     uint64_t n;
-    bool rebuild; /* the refcount structure itself is damaged */
+    bool rebuild;       /* the refcount structure itself is damaged */
     uint64_t hard;      /* errors that are not of refcounts: they cannot be repaired */
     uint64_t next_host; /* to tell fragmentation */
 };
@@ -94,7 +94,9 @@ static int walk_table(struct check *k, uint64_t table, bool active)
         uint64_t entry = be_get64(buf + at), offset = entry & Q2_OFFSET_MASK, bytes;
         if (entry & Q2_COMPRESSED) {
             if (entry & Q2_COPIED) {
-                say(k, "ERROR: compressed cluster in the L2 table at %#" PRIx64 " is marked as copied", table);
+                say(k,
+                    "ERROR: compressed cluster in the L2 table at %#" PRIx64 " is marked as copied",
+                    table);
                 corruption(k);
             }
             bytes = q2_compressed_range(q, entry, &offset);
@@ -123,7 +125,8 @@ static int walk_table(struct check *k, uint64_t table, bool active)
     return r;
 }
 
-static int walk_l1(struct check *k, uint64_t offset, uint64_t entries, const uint64_t *l1, bool active)
+static int walk_l1(struct check *k, uint64_t offset, uint64_t entries, const uint64_t *l1,
+                   bool active)
 {
     struct qcow2 *q = k->q;
     int r = refer(k, offset, entries * 8, "L1 table");
@@ -134,7 +137,8 @@ static int walk_l1(struct check *k, uint64_t offset, uint64_t entries, const uin
             continue;
         }
         if (table & (q->cluster_size - 1) || table >= atomic_load(&q->file->size)) {
-            say(k, "ERROR: L1 entry %" PRIu64 " (%#" PRIx64 ") is no cluster of the file", i, l1[i]);
+            say(k, "ERROR: L1 entry %" PRIu64 " (%#" PRIx64 ") is no cluster of the file", i,
+                l1[i]);
             corruption(k);
             continue;
         }
@@ -191,7 +195,8 @@ static int walk_refcounts(struct check *k)
             continue;
         }
         if (block & (q->cluster_size - 1) || block >= q2_round(q, atomic_load(&q->file->size))) {
-            say(k, "ERROR: refcount block %" PRIu64 " (%#" PRIx64 ") is no cluster of the file", i, block);
+            say(k, "ERROR: refcount block %" PRIu64 " (%#" PRIx64 ") is no cluster of the file", i,
+                block);
             corruption(k);
             k->rebuild = true;
             continue;
@@ -215,7 +220,8 @@ static int count_all(struct check *k)
     r = r ? r : walk_l1(k, q->l1_offset, q->l1_size, q->l1, true);
     for (uint32_t i = 0; !r && i < q->nsnapshots; i++) {
         uint64_t *l1 = NULL;
-        if (q2_read_table(q, q->snapshot[i].l1_offset, q->snapshot[i].l1_size, &l1, "L1 table of a snapshot", &err)) {
+        if (q2_read_table(q, q->snapshot[i].l1_offset, q->snapshot[i].l1_size, &l1,
+                          "L1 table of a snapshot", &err)) {
             r = walk_l1(k, q->snapshot[i].l1_offset, q->snapshot[i].l1_size, l1, false);
         } else {
             say(k, "ERROR: %s", err.msg);
@@ -236,7 +242,8 @@ static uint64_t said(struct check *k, uint64_t cluster)
     uint64_t i = cluster >> q->block_bits, v = 0;
     uint64_t block = i < q->reft_size ? q->reft[i] & Q2_REFT_MASK : 0;
 
-    if (!block || block & (q->cluster_size - 1) || block >= q2_round(q, atomic_load(&q->file->size))) {
+    if (!block || block & (q->cluster_size - 1) ||
+        block >= q2_round(q, atomic_load(&q->file->size))) {
         return 0;
     }
     q2_refcount_get(q, cluster, &v);
@@ -250,7 +257,9 @@ static int set(struct check *k, uint64_t cluster, uint64_t value)
     int r = 0;
 
     for (; !r && now < value; now++) {
-        uint64_t v = q->reft_size > cluster >> q->block_bits ? q->reft[cluster >> q->block_bits] & Q2_REFT_MASK : 0;
+        uint64_t v = q->reft_size > cluster >> q->block_bits
+                         ? q->reft[cluster >> q->block_bits] & Q2_REFT_MASK
+                         : 0;
         if (!v) {
             k->rebuild = true; /* no block counts it */
             return 0;
@@ -280,7 +289,10 @@ static int compare(struct check *k)
         }
         bool leak = have > want;
         bool fix = k->fix & (leak ? CHECK_FIX_LEAKS : CHECK_FIX_ERRORS);
-        say(k, "%s cluster %" PRIu64 " refcount=%" PRIu64 " reference=%" PRIu64, fix ? "Repairing" : leak ? "Leaked" : "ERROR",
+        say(k, "%s cluster %" PRIu64 " refcount=%" PRIu64 " reference=%" PRIu64,
+            fix    ? "Repairing"
+            : leak ? "Leaked"
+                   : "ERROR",
             c, have, want);
         if (fix && !k->rebuild) {
             r = set(k, c, want);
@@ -320,7 +332,8 @@ static int check_copied(struct check *k)
                 continue;
             }
             if ((said(k, host >> q->cluster_bits) == 1) != !!(entry & Q2_COPIED)) {
-                say(k, "%s OFLAG_COPIED data cluster: l2_entry=%" PRIx64, k->fix & CHECK_FIX_ERRORS ? "Repairing" : "ERROR", entry);
+                say(k, "%s OFLAG_COPIED data cluster: l2_entry=%" PRIx64,
+                    k->fix & CHECK_FIX_ERRORS ? "Repairing" : "ERROR", entry);
                 wrong++;
             }
         }
@@ -392,7 +405,9 @@ static int rebuild(struct check *k)
     }
     q2_meta_set(q, used << q->cluster_bits, blocks << q->cluster_bits, Q2_META_REFBLOCK);
     q2_meta_set(q, q->reft_offset, table << q->cluster_bits, Q2_META_REFTABLE);
-    r = r ? r : q2_write_table(q, q->reft_offset, reft, table << (q->cluster_bits - 3), Q2_META_REFTABLE);
+    r = r ? r
+          : q2_write_table(q, q->reft_offset, reft, table << (q->cluster_bits - 3),
+                           Q2_META_REFTABLE);
     r = r ? r : node_flush(q->file);
     be_put64(header, q->reft_offset);
     be_put32(header + 8, (uint32_t)table);
@@ -415,7 +430,7 @@ int q2_check(struct qcow2 *q, struct node_check *c, unsigned fix)
     r = r || !q->ready ? r : q2_cache_flush(q, &q->ref);
     uint64_t compatible = q->compatible;
     if (fix) {
-        q->corrupt = false; /* writing is what a repair is for */
+        q->corrupt = false;                         /* writing is what a repair is for */
         q->compatible &= ~(uint64_t)Q2_COMPAT_LAZY; /* no order of writes is given up meanwhile */
     }
     c->total_clusters = q2_clusters(q, atomic_load(&q->node->size));

@@ -49,18 +49,20 @@ static int table_of(struct qcow2 *q, uint64_t cluster, uint64_t *table, bool *ow
     *table = entry & Q2_OFFSET_MASK;
     *own = entry & Q2_COPIED;
     if (*table & (q->cluster_size - 1)) {
-        return q2_corrupt(q, "L1 entry %llu is %#llx, which is no cluster's offset", (unsigned long long)i,
-                          (unsigned long long)entry);
+        return q2_corrupt(q, "L1 entry %llu is %#llx, which is no cluster's offset",
+                          (unsigned long long)i, (unsigned long long)entry);
     }
     if (*table >= atomic_load(&q->file->size)) {
-        return *table ? q2_corrupt(q, "the L2 table at %#llx is beyond the end of the file", (unsigned long long)*table)
+        return *table ? q2_corrupt(q, "the L2 table at %#llx is beyond the end of the file",
+                                   (unsigned long long)*table)
                       : 0;
     }
     return 0;
 }
 
 /* The slice with the entry of a cluster, and the entry in it. */
-static int slice_of(struct qcow2 *q, uint64_t table, uint64_t cluster, uint64_t *slice, uint8_t **p, unsigned *left)
+static int slice_of(struct qcow2 *q, uint64_t table, uint64_t cluster, uint64_t *slice, uint8_t **p,
+                    unsigned *left)
 {
     uint64_t i = cluster & ((UINT64_C(1) << q->l2_bits) - 1);
     unsigned per = q->l2.size / q->l2_entry;
@@ -80,7 +82,8 @@ static int check_entry(struct qcow2 *q, uint64_t entry, uint64_t cluster)
     uint64_t host = entry & Q2_OFFSET_MASK;
 
     if (!(entry & Q2_COMPRESSED) && (host & (q->cluster_size - 1))) {
-        return q2_corrupt(q, "the entry of guest cluster %#llx is %#llx, which is no cluster's offset",
+        return q2_corrupt(q,
+                          "the entry of guest cluster %#llx is %#llx, which is no cluster's offset",
                           (unsigned long long)cluster, (unsigned long long)entry);
     }
     return 0;
@@ -139,7 +142,8 @@ int q2_lookup(struct qcow2 *q, uint64_t offset, uint64_t max, struct q2_extent *
                 return 0;
             }
             first = false;
-            uint64_t n = type == Q2_COMPRESSED_DATA ? q->cluster_size - in : sub_size - in % sub_size;
+            uint64_t n =
+                type == Q2_COMPRESSED_DATA ? q->cluster_size - in : sub_size - in % sub_size;
             n = n < offset + max - at ? n : offset + max - at;
             at += n;
             next_host = host + n;
@@ -273,8 +277,8 @@ static int zero_part(struct qcow2 *q, uint64_t cluster, unsigned first, unsigned
     if (!entry && !q->node->backing && !(bitmap >> 32)) {
         return 0; /* reads as zeroes already */
     }
-    bool keep = (entry & Q2_OFFSET_MASK) && !(entry & Q2_COMPRESSED) && ((entry & Q2_COPIED) || !whole) &&
-                (!unmap || !whole);
+    bool keep = (entry & Q2_OFFSET_MASK) && !(entry & Q2_COMPRESSED) &&
+                ((entry & Q2_COPIED) || !whole) && (!unmap || !whole);
     if (q->version < 3) { /* without a flag for zeroes */
         if (q->node->backing) {
             return -EOPNOTSUPP;
@@ -302,7 +306,8 @@ int q2_zero(struct qcow2 *q, uint64_t offset, uint64_t len, bool unmap)
     while (!r && len) {
         uint64_t in = offset & (q->cluster_size - 1), n = q->cluster_size - in;
         n = n < len ? n : len;
-        r = zero_part(q, offset >> q->cluster_bits, (unsigned)(in / sub_size), (unsigned)(n / sub_size), unmap);
+        r = zero_part(q, offset >> q->cluster_bits, (unsigned)(in / sub_size),
+                      (unsigned)(n / sub_size), unmap);
         offset += n;
         len -= n;
     }

@@ -10,20 +10,29 @@ enum { WINDOW_BITS = -12, MEM_LEVEL = 9 };
 
 static int64_t deflate_to(const void *in, size_t n, void *out, size_t room)
 {
-    z_stream s = {.next_in = (Bytef *)(uintptr_t)in, .avail_in = (uInt)n, .next_out = out, .avail_out = (uInt)room};
+    z_stream s = {.next_in = (Bytef *)(uintptr_t)in,
+                  .avail_in = (uInt)n,
+                  .next_out = out,
+                  .avail_out = (uInt)room};
 
-    if (deflateInit2(&s, Z_DEFAULT_COMPRESSION, Z_DEFLATED, WINDOW_BITS, MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK) {
+    if (deflateInit2(&s, Z_DEFAULT_COMPRESSION, Z_DEFLATED, WINDOW_BITS, MEM_LEVEL,
+                     Z_DEFAULT_STRATEGY) != Z_OK) {
         return -EIO;
     }
     int r = deflate(&s, Z_FINISH);
-    int64_t size = r == Z_STREAM_END ? (int64_t)(room - s.avail_out) : r == Z_OK || r == Z_BUF_ERROR ? 0 : -EIO;
+    int64_t size = r == Z_STREAM_END               ? (int64_t)(room - s.avail_out)
+                   : r == Z_OK || r == Z_BUF_ERROR ? 0
+                                                   : -EIO;
     deflateEnd(&s);
     return size;
 }
 
 static int inflate_to(const void *in, size_t n, void *out, size_t size)
 {
-    z_stream s = {.next_in = (Bytef *)(uintptr_t)in, .avail_in = (uInt)n, .next_out = out, .avail_out = (uInt)size};
+    z_stream s = {.next_in = (Bytef *)(uintptr_t)in,
+                  .avail_in = (uInt)n,
+                  .next_out = out,
+                  .avail_out = (uInt)size};
 
     if (inflateInit2(&s, WINDOW_BITS) != Z_OK) {
         return -EIO;
@@ -55,7 +64,8 @@ int q2_decompress(uint8_t kind, const void *in, size_t n, void *out, size_t size
     bool ok = d != NULL;
     while (ok && o.pos < o.size) {
         size_t in_before = i.pos, out_before = o.pos;
-        ok = !ZSTD_isError(ZSTD_decompressStream(d, &o, &i)) && (i.pos != in_before || o.pos != out_before);
+        ok = !ZSTD_isError(ZSTD_decompressStream(d, &o, &i)) &&
+             (i.pos != in_before || o.pos != out_before);
     }
     ZSTD_freeDCtx(d);
     return ok ? 0 : -EIO;

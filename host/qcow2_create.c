@@ -14,13 +14,17 @@ static bool check(const struct qcow2_create *c, struct error *err)
         return error_set(err, "Cluster size must be a power of two between 512 and 2048k");
     }
     if (c->extended_l2 && c->cluster_bits < 14) {
-        return error_set(err, "Extended L2 entries are only supported with cluster sizes of at least 16384 bytes");
+        return error_set(
+            err,
+            "Extended L2 entries are only supported with cluster sizes of at least 16384 bytes");
     }
     if (!c->refcount_bits || c->refcount_bits > 64 || (c->refcount_bits & (c->refcount_bits - 1))) {
         return error_set(err, "Refcount width must be a power of two and may not exceed 64 bits");
     }
-    if (c->version < 3 && (c->lazy_refcounts || c->extended_l2 || c->zstd || c->refcount_bits != 16)) {
-        return error_set(err, "lazy_refcounts, extended_l2, compression_type=zstd and refcount_bits other than 16 need "
+    if (c->version < 3 &&
+        (c->lazy_refcounts || c->extended_l2 || c->zstd || c->refcount_bits != 16)) {
+        return error_set(err, "lazy_refcounts, extended_l2, compression_type=zstd and "
+                              "refcount_bits other than 16 need "
                               "compat=1.1");
     }
     if (c->backing_file && strlen(c->backing_file) > 1023) {
@@ -74,7 +78,8 @@ bool qcow2_create(const char *path, const struct qcow2_create *c, struct error *
     q.cluster_size = UINT64_C(1) << c->cluster_bits;
     q.header_length = Q2_HEADER_MAX;
     q.compatible = c->lazy_refcounts ? Q2_COMPAT_LAZY : 0;
-    q.incompatible = (c->extended_l2 ? Q2_INCOMPAT_EXTL2 : 0) | (c->zstd ? Q2_INCOMPAT_COMPRESSION : 0);
+    q.incompatible =
+        (c->extended_l2 ? Q2_INCOMPAT_EXTL2 : 0) | (c->zstd ? Q2_INCOMPAT_COMPRESSION : 0);
     q.compression = c->zstd;
     while (1u << q.refcount_order < c->refcount_bits) {
         q.refcount_order++;
@@ -82,7 +87,8 @@ bool qcow2_create(const char *path, const struct qcow2_create *c, struct error *
     q.block_bits = q.cluster_bits + 3 - q.refcount_order;
     unsigned l2_bits = q.cluster_bits - (c->extended_l2 ? 4 : 3);
     uint64_t per_l2 = UINT64_C(1) << (l2_bits + q.cluster_bits);
-    uint64_t l1 = (c->size + per_l2 - 1) / per_l2, l1_clusters = q2_clusters(&q, l1 * 8), blocks = 1, total;
+    uint64_t l1 = (c->size + per_l2 - 1) / per_l2, l1_clusters = q2_clusters(&q, l1 * 8),
+             blocks = 1, total;
     l1_clusters = l1_clusters ? l1_clusters : 1;
     do { /* each block counts 2^block_bits clusters, itself among them */
         total = 2 + blocks + l1_clusters;

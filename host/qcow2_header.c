@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool bad(struct qcow2 *q, struct error *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static bool bad(struct qcow2 *q, struct error *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 static bool bad(struct qcow2 *q, struct error *err, const char *fmt, ...)
 {
     char text[300];
@@ -30,7 +31,8 @@ int q2_corrupt(struct qcow2 *q, const char *fmt, ...)
     va_end(ap);
     if (!q->corrupt) {
         q->corrupt = true;
-        node_report_corrupt(q->node, "%s%s", text, q->ready ? "; it is not written to any more" : "");
+        node_report_corrupt(q->node, "%s%s", text,
+                            q->ready ? "; it is not written to any more" : "");
         if (q->ready && q->version >= 3) {
             uint8_t b[8];
             q->incompatible |= Q2_INCOMPAT_CORRUPT;
@@ -56,8 +58,8 @@ int q2_set_incompatible(struct qcow2 *q, uint64_t set, uint64_t clear)
 
 /* ---- tables ---- */
 
-bool q2_read_table(struct qcow2 *q, uint64_t offset, uint64_t entries, uint64_t **out, const char *what,
-                   struct error *err)
+bool q2_read_table(struct qcow2 *q, uint64_t offset, uint64_t entries, uint64_t **out,
+                   const char *what, struct error *err)
 {
     uint64_t size = atomic_load(&q->file->size);
     uint8_t *raw;
@@ -67,7 +69,9 @@ bool q2_read_table(struct qcow2 *q, uint64_t offset, uint64_t entries, uint64_t 
         return bad(q, err, "the %s is at offset %#" PRIx64 ", which is no cluster's", what, offset);
     }
     if (offset > size || entries * 8 > size - offset) {
-        return bad(q, err, "the %s is beyond the end of the file: it has been cut off, or is damaged", what);
+        return bad(q, err,
+                   "the %s is beyond the end of the file: it has been cut off, or is damaged",
+                   what);
     }
     *out = calloc(entries + 1, 8);
     raw = malloc(entries * 8 + 1);
@@ -79,7 +83,8 @@ bool q2_read_table(struct qcow2 *q, uint64_t offset, uint64_t entries, uint64_t 
     return !r || bad(q, err, "cannot read the %s: %s", what, strerror(-r));
 }
 
-int q2_write_table(struct qcow2 *q, uint64_t offset, const uint64_t *table, uint64_t entries, enum q2_meta kind)
+int q2_write_table(struct qcow2 *q, uint64_t offset, const uint64_t *table, uint64_t entries,
+                   enum q2_meta kind)
 {
     uint8_t *raw = malloc(entries * 8 + 1);
     int r = raw ? 0 : -ENOMEM;
@@ -164,7 +169,8 @@ static bool check_features(struct qcow2 *q, struct error *err)
         return unknown_features(q, unknown, err);
     }
     if (q->compression > 1 || (!q->compression) != !(q->incompatible & Q2_INCOMPAT_COMPRESSION)) {
-        return bad(q, err, "compression type %u is not known, or the feature bit of it is wrong", q->compression);
+        return bad(q, err, "compression type %u is not known, or the feature bit of it is wrong",
+                   q->compression);
     }
     if (q->extended && q->cluster_bits < 14) {
         return bad(q, err, "extended L2 entries need clusters of at least 16 KiB");
@@ -229,7 +235,8 @@ bool q2_read_header(struct qcow2 *q, struct error *err)
         q->autoclear = be_get64(h + 88);
         q->refcount_order = be_get32(h + 96);
         q->header_length = be_get32(h + 100);
-        if (q->header_length < Q2_HEADER3 || q->header_length > q->cluster_size || q->header_length % 8) {
+        if (q->header_length < Q2_HEADER3 || q->header_length > q->cluster_size ||
+            q->header_length % 8) {
             return bad(q, err, "the length of its header, %u, is impossible", q->header_length);
         }
         q->compression = q->header_length > Q2_HEADER3 ? h[104] : 0;
@@ -256,7 +263,8 @@ bool q2_read_header(struct qcow2 *q, struct error *err)
     if (q->l1_size > Q2_MAX_L1 / 8 || (q->l1_size && !q->l1_offset)) {
         return bad(q, err, "the size of its L1 table is impossible");
     }
-    if (size > INT64_MAX - q->cluster_size || q2_clusters(q, size) > (uint64_t)q->l1_size << q->l2_bits) {
+    if (size > INT64_MAX - q->cluster_size || q2_clusters(q, size) > (uint64_t)q->l1_size
+                                                                         << q->l2_bits) {
         return bad(q, err, "its L1 table is too small for its size");
     }
     if (q->nsnapshots > Q2_MAX_SNAPSHOTS) {
@@ -280,9 +288,10 @@ static size_t put_features(uint8_t *p)
     static const struct {
         uint8_t kind, bit;
         const char *name;
-    } names[] = {{0, 0, "dirty bit"},        {0, 1, "corrupt bit"},  {0, 2, "external data file"},
-                 {0, 3, "compression type"}, {0, 4, "extended L2 entries"}, {1, 0, "lazy refcounts"},
-                 {2, 0, "bitmaps"},          {2, 1, "raw external data"}};
+    } names[] = {
+        {0, 0, "dirty bit"},        {0, 1, "corrupt bit"},         {0, 2, "external data file"},
+        {0, 3, "compression type"}, {0, 4, "extended L2 entries"}, {1, 0, "lazy refcounts"},
+        {2, 0, "bitmaps"},          {2, 1, "raw external data"}};
     size_t n = sizeof(names) / sizeof(names[0]);
 
     be_put32(p, Q2_EXT_FEATURES);

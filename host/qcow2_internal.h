@@ -1,14 +1,14 @@
 /* What the files of the qcow2 driver share. The format is described in QEMU's docs/interop/qcow2.
  *
- * Locks. `users` is held shared by reads and writes from the look-up of a cluster until its data has been
- * moved, and exclusively by what takes clusters away (discards, zeroes, snapshots, resizing) or makes
- * freed ones available again. `lock` guards all metadata in memory and is not held while data moves.
- * `users` is taken before `lock`.
+ * Locks. `users` is held shared by reads and writes from the look-up of a cluster until its data
+ * has been moved, and exclusively by what takes clusters away (discards, zeroes, snapshots,
+ * resizing) or makes freed ones available again. `lock` guards all metadata in memory and is not
+ * held while data moves. `users` is taken before `lock`.
  *
- * Order of writes. A cluster that is taken gets its refcount before a table refers to it (the cache of
- * L2 tables depends on that of refcounts); one that is given up is first referred to no more on the
- * disk, then its refcount falls (q2_release). So whatever moment the process ends at, the image has at
- * most clusters that belong to nobody. */
+ * Order of writes. A cluster that is taken gets its refcount before a table refers to it (the cache
+ * of L2 tables depends on that of refcounts); one that is given up is first referred to no more on
+ * the disk, then its refcount falls (q2_release). So whatever moment the process ends at, the image
+ * has at most clusters that belong to nobody. */
 #ifndef HOST_QCOW2_INTERNAL_H
 #define HOST_QCOW2_INTERNAL_H
 
@@ -20,24 +20,24 @@
 
 enum { Q2_MAGIC = 0x514649fb, Q2_HEADER2 = 72, Q2_HEADER3 = 104, Q2_HEADER_MAX = 112 };
 enum { /* bits of the features */
-    Q2_INCOMPAT_DIRTY = 1,
-    Q2_INCOMPAT_CORRUPT = 2,
-    Q2_INCOMPAT_DATA_FILE = 4,
-    Q2_INCOMPAT_COMPRESSION = 8,
-    Q2_INCOMPAT_EXTL2 = 16,
-    Q2_INCOMPAT_KNOWN = 2 | 1 | 8 | 16,
-    Q2_COMPAT_LAZY = 1,
-    Q2_AUTOCLEAR_BITMAPS = 1,
+       Q2_INCOMPAT_DIRTY = 1,
+       Q2_INCOMPAT_CORRUPT = 2,
+       Q2_INCOMPAT_DATA_FILE = 4,
+       Q2_INCOMPAT_COMPRESSION = 8,
+       Q2_INCOMPAT_EXTL2 = 16,
+       Q2_INCOMPAT_KNOWN = 2 | 1 | 8 | 16,
+       Q2_COMPAT_LAZY = 1,
+       Q2_AUTOCLEAR_BITMAPS = 1,
 };
 enum { /* header extensions */
-    Q2_EXT_END = 0,
-    Q2_EXT_BACKING_FORMAT = 0xE2792ACA,
-    Q2_EXT_FEATURES = 0x6803f857,
-    Q2_EXT_BITMAPS = 0x23852875,
-    Q2_EXT_DATA_FILE = 0x44415441,
+       Q2_EXT_END = 0,
+       Q2_EXT_BACKING_FORMAT = 0xE2792ACA,
+       Q2_EXT_FEATURES = 0x6803f857,
+       Q2_EXT_BITMAPS = 0x23852875,
+       Q2_EXT_DATA_FILE = 0x44415441,
 };
 enum {
-    Q2_MAX_L1 = 32 << 20,       /* bytes */
+    Q2_MAX_L1 = 32 << 20, /* bytes */
     Q2_MAX_REFTABLE = 8 << 20,
     Q2_MAX_SNAPSHOTS = 65536,
     Q2_MAX_SNAPSHOT_TABLE = 1024 << 16,
@@ -49,24 +49,25 @@ enum {
 #define Q2_OFFSET_MASK UINT64_C(0x00fffffffffffe00)
 #define Q2_REFT_MASK   UINT64_C(0xfffffffffffffe00)
 
-enum q2_type { /* of a cluster or subcluster */
-    Q2_UNALLOCATED,       /* from the backing file; no cluster */
-    Q2_UNALLOCATED_ALLOC, /* from the backing file, although there is a cluster (extended L2) */
-    Q2_ZERO_PLAIN,
-    Q2_ZERO_ALLOC,        /* zeroes, with a cluster kept */
-    Q2_NORMAL,
-    Q2_COMPRESSED_DATA,
-    Q2_INVALID,
+enum q2_type {                       /* of a cluster or subcluster */
+               Q2_UNALLOCATED,       /* from the backing file; no cluster */
+               Q2_UNALLOCATED_ALLOC, /* from the backing file, although there is a cluster (extended
+                                        L2) */
+               Q2_ZERO_PLAIN,
+               Q2_ZERO_ALLOC, /* zeroes, with a cluster kept */
+               Q2_NORMAL,
+               Q2_COMPRESSED_DATA,
+               Q2_INVALID,
 };
 
 enum q2_meta { /* what a metadata cluster holds; 0: none known */
-    Q2_META_HEADER = 1,
-    Q2_META_L1,
-    Q2_META_L2,
-    Q2_META_REFTABLE,
-    Q2_META_REFBLOCK,
-    Q2_META_SNAPSHOTS,
-    Q2_META_SNAPSHOT_L1,
+               Q2_META_HEADER = 1,
+               Q2_META_L1,
+               Q2_META_L2,
+               Q2_META_REFTABLE,
+               Q2_META_REFBLOCK,
+               Q2_META_SNAPSHOTS,
+               Q2_META_SNAPSHOT_L1,
 };
 
 struct q2_slice {
@@ -88,7 +89,7 @@ struct q2_cache {
     bool flush_first;         /* data must have reached the disk before */
 };
 
-struct q2_alloc { /* clusters that a write is filling */
+struct q2_alloc {      /* clusters that a write is filling */
     uint64_t first, n; /* guest clusters */
     struct q2_alloc *next;
 };
@@ -117,7 +118,8 @@ struct qcow2 {
     pthread_cond_t alloc_done;
     pthread_rwlock_t users;
 
-    unsigned version, cluster_bits, l2_bits, refcount_order, block_bits; /* block_bits: refcounts in a block */
+    unsigned version, cluster_bits, l2_bits, refcount_order,
+        block_bits;                 /* block_bits: refcounts in a block */
     unsigned subclusters, l2_entry; /* 1 or 32; 8 or 16 bytes */
     uint64_t cluster_size;
     uint64_t incompatible, compatible, autoclear;
@@ -136,8 +138,8 @@ struct qcow2 {
     uint32_t nsnapshots;
 
     struct q2_cache l2, ref;
-    uint64_t free_hint;  /* no cluster below is free */
-    uint64_t run_hint;   /* where the search for several clusters begins */
+    uint64_t free_hint;     /* no cluster below is free */
+    uint64_t run_hint;      /* where the search for several clusters begins */
     uint64_t compressed_at; /* where the next compressed cluster goes; 0: nowhere yet */
     struct q2_alloc *allocs;
     struct q2_release *release;
@@ -166,11 +168,13 @@ static inline bool q2_lazy(const struct qcow2 *q)
 bool q2_read_header(struct qcow2 *q, struct error *err);
 int q2_write_header(struct qcow2 *q); /* all of it, with extensions and the backing file's name */
 int q2_set_incompatible(struct qcow2 *q, uint64_t set, uint64_t clear);
-/* Marks the image corrupt, so that nobody writes to it before it is repaired. Returns -EIO. lock held. */
+/* Marks the image corrupt, so that nobody writes to it before it is repaired. Returns -EIO. lock
+ * held. */
 int q2_corrupt(struct qcow2 *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-bool q2_read_table(struct qcow2 *q, uint64_t offset, uint64_t entries, uint64_t **out, const char *what,
-                   struct error *err);
-int q2_write_table(struct qcow2 *q, uint64_t offset, const uint64_t *table, uint64_t entries, enum q2_meta kind);
+bool q2_read_table(struct qcow2 *q, uint64_t offset, uint64_t entries, uint64_t **out,
+                   const char *what, struct error *err);
+int q2_write_table(struct qcow2 *q, uint64_t offset, const uint64_t *table, uint64_t entries,
+                   enum q2_meta kind);
 
 /* ---- qcow2_cache.c: metadata in memory; lock held ---- */
 void q2_cache_init(struct q2_cache *c, const struct qcow2 *q, unsigned slices, enum q2_meta kind);
@@ -181,9 +185,11 @@ void q2_cache_dirty(struct q2_cache *c, uint64_t offset);
 int q2_cache_flush(struct qcow2 *q, struct q2_cache *c);
 void q2_cache_forget(struct q2_cache *c, uint64_t offset, uint64_t len); /* also when dirty */
 /* Writes to the file unless it would hit metadata of another kind (0: it is data). */
-int q2_write_file(struct qcow2 *q, uint64_t offset, const void *buf, uint64_t len, enum q2_meta kind);
+int q2_write_file(struct qcow2 *q, uint64_t offset, const void *buf, uint64_t len,
+                  enum q2_meta kind);
 enum q2_meta q2_meta_get(struct qcow2 *q, uint64_t offset);
-void q2_meta_set(struct qcow2 *q, uint64_t offset, uint64_t bytes, enum q2_meta kind); /* 0: forget */
+void q2_meta_set(struct qcow2 *q, uint64_t offset, uint64_t bytes,
+                 enum q2_meta kind); /* 0: forget */
 int q2_check_overlap(struct qcow2 *q, uint64_t offset, uint64_t len, enum q2_meta kind);
 
 /* ---- qcow2_refcount.c: lock held ---- */
@@ -214,7 +220,8 @@ int q2_entry_get(struct qcow2 *q, uint64_t cluster, uint64_t *entry, uint64_t *b
 int q2_entry_set(struct qcow2 *q, uint64_t cluster, uint64_t entry, uint64_t bitmap);
 int q2_release_entry(struct qcow2 *q, uint64_t entry); /* gives up what it refers to */
 uint64_t q2_compressed_range(const struct qcow2 *q, uint64_t entry, uint64_t *offset); /* bytes */
-int q2_discard(struct qcow2 *q, uint64_t offset, uint64_t len); /* whole clusters; users exclusively */
+int q2_discard(struct qcow2 *q, uint64_t offset,
+               uint64_t len); /* whole clusters; users exclusively */
 int q2_zero(struct qcow2 *q, uint64_t offset, uint64_t len, bool unmap);
 
 /* ---- qcow2_compress.c ---- */
@@ -223,8 +230,9 @@ int64_t q2_compress(uint8_t kind, const void *in, size_t n, void *out, size_t ro
 int q2_decompress(uint8_t kind, const void *in, size_t n, void *out, size_t size);
 
 /* ---- qcow2_io.c ---- */
-int q2_read(struct qcow2 *q, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip); /* users held */
-int q2_flush_metadata(struct qcow2 *q);  /* lock held */
+int q2_read(struct qcow2 *q, uint64_t offset, uint64_t len, const struct node_vec *v,
+            size_t skip);               /* users held */
+int q2_flush_metadata(struct qcow2 *q); /* lock held */
 
 /* ---- qcow2_snapshot.c ---- */
 bool q2_read_snapshots(struct qcow2 *q, struct error *err);
@@ -233,7 +241,8 @@ json_t *q2_snapshot_list(struct qcow2 *q);
 int q2_fix_copied(struct qcow2 *q); /* COPIED of the active tables, by the refcounts */
 
 /* ---- qcow2_check.c ---- */
-int q2_check(struct qcow2 *q, struct node_check *c, unsigned fix); /* users exclusively, lock held */
+int q2_check(struct qcow2 *q, struct node_check *c,
+             unsigned fix); /* users exclusively, lock held */
 
 /* ---- qcow2_resize.c ---- */
 bool q2_truncate(struct block_node *n, uint64_t size, const char *prealloc, struct error *err);

@@ -9,7 +9,8 @@ enum { BOUNCE_MAX = 256 << 10 };
 
 /* ---- reading ---- */
 
-static int read_backing(struct qcow2 *q, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+static int read_backing(struct qcow2 *q, uint64_t offset, uint64_t len, const struct node_vec *v,
+                        size_t skip)
 {
     struct block_node *b = q->node->backing;
     uint64_t size = b ? atomic_load(&b->size) : 0, n = offset < size ? size - offset : 0;
@@ -25,8 +26,8 @@ static int read_backing(struct qcow2 *q, uint64_t offset, uint64_t len, const st
     return r;
 }
 
-static int read_compressed(struct qcow2 *q, uint64_t entry, uint64_t in, uint64_t len, const struct node_vec *v,
-                           size_t skip)
+static int read_compressed(struct qcow2 *q, uint64_t entry, uint64_t in, uint64_t len,
+                           const struct node_vec *v, size_t skip)
 {
     uint64_t at, bytes = q2_compressed_range(q, entry, &at);
     uint8_t *packed = malloc(bytes), *plain = malloc(q->cluster_size);
@@ -75,7 +76,8 @@ int q2_read(struct qcow2 *q, uint64_t offset, uint64_t len, const struct node_ve
     return r;
 }
 
-static int qcow2_read(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+static int qcow2_read(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                      size_t skip)
 {
     struct qcow2 *q = n->state;
 
@@ -88,18 +90,19 @@ static int qcow2_read(struct block_node *n, uint64_t offset, uint64_t len, const
 /* ---- writing into clusters that have to be taken first ---- */
 
 struct fill { /* a run of guest clusters that get their data, and their places in the file */
-    uint64_t cluster, n;     /* guest clusters */
+    uint64_t cluster, n; /* guest clusters */
     uint64_t host;
-    uint64_t offset, len;    /* what is written */
-    uint64_t start, end;     /* what has to be filled: the subclusters (or clusters) around it */
-    bool reuse;              /* the cluster is there and its own */
-    uint64_t entry, bitmap;  /* of the first cluster before; the last one's: */
+    uint64_t offset, len;   /* what is written */
+    uint64_t start, end;    /* what has to be filled: the subclusters (or clusters) around it */
+    bool reuse;             /* the cluster is there and its own */
+    uint64_t entry, bitmap; /* of the first cluster before; the last one's: */
     uint64_t last_entry, last_bitmap;
 };
 
 static bool has_data(uint64_t entry, uint64_t bitmap, const struct qcow2 *q)
 {
-    return (entry & Q2_COMPRESSED) || (q->extended ? (bitmap & 0xffffffff) != 0 : (entry & Q2_OFFSET_MASK) != 0);
+    return (entry & Q2_COMPRESSED) ||
+           (q->extended ? (bitmap & 0xffffffff) != 0 : (entry & Q2_OFFSET_MASK) != 0);
 }
 
 /* Can the cluster's data stay where it is? */
@@ -148,7 +151,8 @@ static int plan(struct qcow2 *q, uint64_t offset, uint64_t len, struct fill *f)
 /* What of the first and last cluster has to be copied beside the written bytes. */
 static void plan_copy(const struct qcow2 *q, struct fill *f)
 {
-    uint64_t grain = q2_sub_size(q), end = f->offset + f->len, start_grain = grain, end_grain = grain;
+    uint64_t grain = q2_sub_size(q), end = f->offset + f->len, start_grain = grain,
+             end_grain = grain;
 
     if (!f->reuse) { /* data that is elsewhere now moves with the whole cluster */
         start_grain = has_data(f->entry, f->bitmap, q) ? q->cluster_size : grain;
@@ -161,7 +165,8 @@ static void plan_copy(const struct qcow2 *q, struct fill *f)
     f->end = (end + end_grain - 1) & ~(end_grain - 1);
     if (f->reuse && q->extended) { /* subclusters with data of their own need no copy */
         uint64_t base = f->cluster << q->cluster_bits;
-        unsigned first = (unsigned)((f->start - base) / grain), last = (unsigned)((f->end - base) / grain) - 1;
+        unsigned first = (unsigned)((f->start - base) / grain),
+                 last = (unsigned)((f->end - base) / grain) - 1;
         if (f->bitmap >> first & 1) {
             f->start = f->offset;
         }
@@ -186,9 +191,11 @@ static int read_old(struct qcow2 *q, uint64_t from, uint64_t to, uint8_t *buf)
     return q2_read(q, from, n - from, &v, 0);
 }
 
-static int write_filled(struct qcow2 *q, const struct fill *f, const struct node_vec *v, size_t skip)
+static int write_filled(struct qcow2 *q, const struct fill *f, const struct node_vec *v,
+                        size_t skip)
 {
-    uint64_t base = f->host - (f->cluster << q->cluster_bits); /* guest offset to file offset; may wrap */
+    uint64_t base =
+        f->host - (f->cluster << q->cluster_bits); /* guest offset to file offset; may wrap */
     uint64_t end = f->offset + f->len, head = f->offset - f->start, tail = f->end - end;
     bool one = f->end - f->start <= BOUNCE_MAX;
     uint8_t *buf = malloc(one ? f->end - f->start : head + tail + 1);
@@ -242,7 +249,8 @@ static int link_clusters(struct qcow2 *q, const struct fill *f)
         }
     }
     if (f->start != f->offset || f->end != f->offset + f->len) {
-        q->l2.flush_first = true; /* what was copied must be there before its old place is forgotten */
+        q->l2.flush_first =
+            true; /* what was copied must be there before its old place is forgotten */
     }
     return r;
 }
@@ -258,8 +266,10 @@ static void end_alloc(struct qcow2 *q, const struct q2_alloc *a)
     pthread_cond_broadcast(&q->alloc_done);
 }
 
-/* Writes what it can at offset, up to *len bytes, which it sets. lock held, given away meanwhile. */
-static int write_some(struct qcow2 *q, uint64_t offset, uint64_t *len, const struct node_vec *v, size_t skip)
+/* Writes what it can at offset, up to *len bytes, which it sets. lock held, given away meanwhile.
+ */
+static int write_some(struct qcow2 *q, uint64_t offset, uint64_t *len, const struct node_vec *v,
+                      size_t skip)
 {
     struct q2_extent e;
     struct fill f;
@@ -324,7 +334,8 @@ static void release_some(struct qcow2 *q, bool all)
     }
 }
 
-static int qcow2_write(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+static int qcow2_write(struct block_node *n, uint64_t offset, uint64_t len,
+                       const struct node_vec *v, size_t skip)
 {
     struct qcow2 *q = n->state;
     int r = 0;
@@ -344,14 +355,16 @@ static int qcow2_write(struct block_node *n, uint64_t offset, uint64_t len, cons
     return r;
 }
 
-static int qcow2_write_compressed(struct block_node *n, uint64_t offset, uint64_t len, const void *buf)
+static int qcow2_write_compressed(struct block_node *n, uint64_t offset, uint64_t len,
+                                  const void *buf)
 {
     struct qcow2 *q = n->state;
     uint8_t *plain, *packed;
     uint64_t at = 0, entry, bitmap;
     int r;
 
-    if (offset & (q->cluster_size - 1) || len > q->cluster_size || (len < q->cluster_size && offset + len != atomic_load(&n->size))) {
+    if (offset & (q->cluster_size - 1) || len > q->cluster_size ||
+        (len < q->cluster_size && offset + len != atomic_load(&n->size))) {
         return -EINVAL;
     }
     plain = calloc(1, q->cluster_size);
@@ -380,7 +393,8 @@ static int qcow2_write_compressed(struct block_node *n, uint64_t offset, uint64_
     r = r ? r : node_pwrite(q->file, at, packed, (uint64_t)size);
     if (!r) {
         uint64_t sectors = ((at + (uint64_t)size - 1) >> 9) - (at >> 9);
-        r = q2_entry_set(q, offset >> q->cluster_bits, at | Q2_COMPRESSED | sectors << (62 - (q->cluster_bits - 8)), 0);
+        r = q2_entry_set(q, offset >> q->cluster_bits,
+                         at | Q2_COMPRESSED | sectors << (62 - (q->cluster_bits - 8)), 0);
         r = r ? r : q2_release_entry(q, entry);
     }
     pthread_mutex_unlock(&q->lock);
@@ -552,8 +566,9 @@ static bool repair(struct qcow2 *q, struct error *err)
     int r = q2_check(q, &c, CHECK_FIX_ERRORS | CHECK_FIX_LEAKS);
 
     if (r || c.errors || c.corruptions) {
-        return error_set(err, "image '%s' was not closed, and its refcounts cannot be repaired (see img check)",
-                         q->node->filename);
+        return error_set(
+            err, "image '%s' was not closed, and its refcounts cannot be repaired (see img check)",
+            q->node->filename);
     }
     r = q2_set_incompatible(q, 0, Q2_INCOMPAT_DIRTY);
     return !r || error_set(err, "image '%s': %s", q->node->filename, strerror(-r));
@@ -576,7 +591,8 @@ static void note_metadata(struct qcow2 *q)
         }
     }
     for (uint32_t i = 0; i < q->nsnapshots; i++) {
-        q2_meta_set(q, q->snapshot[i].l1_offset, (uint64_t)q->snapshot[i].l1_size * 8, Q2_META_SNAPSHOT_L1);
+        q2_meta_set(q, q->snapshot[i].l1_offset, (uint64_t)q->snapshot[i].l1_size * 8,
+                    Q2_META_SNAPSHOT_L1);
     }
 }
 
@@ -601,7 +617,8 @@ static bool qcow2_open(struct block_node *n, json_t *options, struct error *err)
     q2_cache_init(&q->l2, q, 1024, Q2_META_L2);
     q2_cache_init(&q->ref, q, 256, Q2_META_REFBLOCK);
     if (!q2_read_table(q, q->l1_offset, q->l1_size, &q->l1, "L1 table", err) ||
-        !q2_read_table(q, q->reft_offset, q->reft_size, &q->reft, "refcount table", err) || !q2_read_snapshots(q, err)) {
+        !q2_read_table(q, q->reft_offset, q->reft_size, &q->reft, "refcount table", err) ||
+        !q2_read_snapshots(q, err)) {
         return false;
     }
     note_metadata(q);
@@ -610,7 +627,9 @@ static bool qcow2_open(struct block_node *n, json_t *options, struct error *err)
         return true;
     }
     if (q->incompatible & Q2_INCOMPAT_CORRUPT) {
-        return error_set(err, "image '%s' is marked as corrupt: it can only be read, or repaired with img check -r all",
+        return error_set(err,
+                         "image '%s' is marked as corrupt: it can only be read, or repaired with "
+                         "img check -r all",
                          n->filename);
     }
     q->ready = true;
@@ -622,7 +641,8 @@ static bool qcow2_open(struct block_node *n, json_t *options, struct error *err)
         q->autoclear = 0;
         int r = q2_write_header(q);
         if (r) {
-            return error_set(err, "image '%s': cannot write the header: %s", n->filename, strerror(-r));
+            return error_set(err, "image '%s': cannot write the header: %s", n->filename,
+                             strerror(-r));
         }
     }
     return true;
@@ -664,8 +684,17 @@ static void qcow2_close(struct block_node *n)
 
 /* Accepted for the sake of command lines; the caches have fixed sizes. */
 static const char *const qcow2_options[] = {
-    "lazy-refcounts", "pass-discard-request", "pass-discard-snapshot", "pass-discard-other", "overlap-check",
-    "cache-size", "l2-cache-size", "l2-cache-entry-size", "refcount-cache-size", "cache-clean-interval", NULL,
+    "lazy-refcounts",
+    "pass-discard-request",
+    "pass-discard-snapshot",
+    "pass-discard-other",
+    "overlap-check",
+    "cache-size",
+    "l2-cache-size",
+    "l2-cache-entry-size",
+    "refcount-cache-size",
+    "cache-clean-interval",
+    NULL,
 };
 
 const struct node_driver node_driver_qcow2 = {

@@ -34,13 +34,15 @@ uint64_t q2_refcount_read(const uint8_t *b, uint64_t i, unsigned order)
 
 void q2_refcount_write(uint8_t *b, uint64_t i, unsigned order, uint64_t v)
 {
-    unsigned bits = 1u << order, per = 8 / (bits < 8 ? bits : 8), shift = (unsigned)(i % per) * bits;
+    unsigned bits = 1u << order, per = 8 / (bits < 8 ? bits : 8),
+             shift = (unsigned)(i % per) * bits;
 
     switch (order) {
     case 0:
     case 1:
     case 2:
-        b[i / per] = (uint8_t)((b[i / per] & ~(((1u << bits) - 1) << shift)) | (unsigned)v << shift);
+        b[i / per] =
+            (uint8_t)((b[i / per] & ~(((1u << bits) - 1) << shift)) | (unsigned)v << shift);
         break;
     case 3:
         b[i] = (uint8_t)v;
@@ -57,7 +59,8 @@ void q2_refcount_write(uint8_t *b, uint64_t i, unsigned order, uint64_t v)
     }
 }
 
-/* Where the refcount of a cluster is: its slice and the index there; *slice 0: no block covers it. */
+/* Where the refcount of a cluster is: its slice and the index there; *slice 0: no block covers it.
+ */
 static int locate(struct qcow2 *q, uint64_t cluster, uint64_t *slice, uint64_t *index)
 {
     uint64_t n = cluster >> q->block_bits;
@@ -66,8 +69,9 @@ static int locate(struct qcow2 *q, uint64_t cluster, uint64_t *slice, uint64_t *
     uint64_t per_slice = (uint64_t)q->ref.size * 8 >> q->refcount_order;
 
     if (block & (q->cluster_size - 1)) {
-        return q2_corrupt(q, "the refcount block for cluster %#llx is at offset %#llx, which is no cluster",
-                          (unsigned long long)cluster, (unsigned long long)block);
+        return q2_corrupt(
+            q, "the refcount block for cluster %#llx is at offset %#llx, which is no cluster",
+            (unsigned long long)cluster, (unsigned long long)block);
     }
     *slice = block ? block + in_block / per_slice * q->ref.size : 0;
     *index = in_block % per_slice;
@@ -111,7 +115,8 @@ static int set_refcount(struct qcow2 *q, uint64_t cluster, uint64_t value)
 /* ---- the structure itself ---- */
 
 /* Sets refcount 1 of [first, first + n) in the raw bytes of a block for clusters from base on. */
-static void mark_block(const struct qcow2 *q, uint8_t *block, uint64_t base, uint64_t first, uint64_t n)
+static void mark_block(const struct qcow2 *q, uint8_t *block, uint64_t base, uint64_t first,
+                       uint64_t n)
 {
     for (uint64_t c = first; c < first + n; c++) {
         if (c >= base && c < base + (UINT64_C(1) << q->block_bits)) {
@@ -120,8 +125,8 @@ static void mark_block(const struct qcow2 *q, uint8_t *block, uint64_t base, uin
     }
 }
 
-/* m blocks side by side for the clusters from `cluster` on, which are free and covered by none: the blocks
- * go there themselves. */
+/* m blocks side by side for the clusters from `cluster` on, which are free and covered by none: the
+ * blocks go there themselves. */
 static int add_blocks(struct qcow2 *q, uint64_t cluster, uint64_t m)
 {
     uint64_t first = cluster >> q->block_bits, offset = cluster << q->cluster_bits;
@@ -147,8 +152,8 @@ static int add_blocks(struct qcow2 *q, uint64_t cluster, uint64_t m)
     return r;
 }
 
-/* How many blocks, from that of `cluster` on, have to be made side by side at `cluster` so that they count
- * themselves and n clusters behind them. */
+/* How many blocks, from that of `cluster` on, have to be made side by side at `cluster` so that
+ * they count themselves and n clusters behind them. */
 static uint64_t blocks_for(const struct qcow2 *q, uint64_t cluster, uint64_t n)
 {
     uint64_t first = cluster >> q->block_bits, m = 1, need;
@@ -164,13 +169,15 @@ static uint64_t blocks_for(const struct qcow2 *q, uint64_t cluster, uint64_t n)
     return m;
 }
 
-/* A larger refcount table, at `cluster` (free, as everything behind it), before it the blocks that count
- * it and themselves. The header then changes in one write. */
+/* A larger refcount table, at `cluster` (free, as everything behind it), before it the blocks that
+ * count it and themselves. The header then changes in one write. */
 static int grow_table(struct qcow2 *q, uint64_t cluster)
 {
     uint64_t per_block = UINT64_C(1) << q->block_bits, need = (cluster >> q->block_bits) + 2;
-    uint64_t entries = need > q->reft_size + q->reft_size / 2 ? need : q->reft_size + q->reft_size / 2;
-    uint64_t table = q2_clusters(q, entries * 8), first = cluster >> q->block_bits, nblocks = 1, last;
+    uint64_t entries =
+        need > q->reft_size + q->reft_size / 2 ? need : q->reft_size + q->reft_size / 2;
+    uint64_t table = q2_clusters(q, entries * 8), first = cluster >> q->block_bits, nblocks = 1,
+             last;
     uint8_t header[12];
     int r;
 
@@ -232,7 +239,8 @@ static int grow_table(struct qcow2 *q, uint64_t cluster)
     return q2_refcount_add(q, old, old_bytes, -1);
 }
 
-/* Makes sure that blocks count [cluster, cluster + n). 1: something was made, look again for free ones. */
+/* Makes sure that blocks count [cluster, cluster + n). 1: something was made, look again for free
+ * ones. */
 static int cover(struct qcow2 *q, uint64_t cluster, uint64_t n)
 {
     for (uint64_t c = cluster; c < cluster + n;) {
@@ -271,7 +279,9 @@ static void freed(struct qcow2 *q, uint64_t cluster)
 /* With lazy refcounts they may be wrong on the disk, which the header has to say first. */
 static int before_change(struct qcow2 *q)
 {
-    return q2_lazy(q) && !(q->incompatible & Q2_INCOMPAT_DIRTY) ? q2_set_incompatible(q, Q2_INCOMPAT_DIRTY, 0) : 0;
+    return q2_lazy(q) && !(q->incompatible & Q2_INCOMPAT_DIRTY)
+               ? q2_set_incompatible(q, Q2_INCOMPAT_DIRTY, 0)
+               : 0;
 }
 
 int q2_refcount_add(struct qcow2 *q, uint64_t offset, uint64_t bytes, int addend)
@@ -286,7 +296,8 @@ int q2_refcount_add(struct qcow2 *q, uint64_t offset, uint64_t bytes, int addend
             break;
         }
         if (addend < 0 && !v) {
-            return q2_corrupt(q, "cluster %#llx is given back, but its refcount is 0 already", (unsigned long long)c);
+            return q2_corrupt(q, "cluster %#llx is given back, but its refcount is 0 already",
+                              (unsigned long long)c);
         }
         if (addend > 0 && v == q2_refcount_max(q)) {
             return -EOVERFLOW;
@@ -346,7 +357,8 @@ int q2_alloc(struct qcow2 *q, uint64_t n, uint64_t *offset)
 
 int q2_alloc_bytes(struct qcow2 *q, uint64_t bytes, uint64_t *offset)
 {
-    uint64_t at = q->compressed_at, left = at ? q->cluster_size - (at & (q->cluster_size - 1)) : 0, v = 0, fresh;
+    uint64_t at = q->compressed_at, left = at ? q->cluster_size - (at & (q->cluster_size - 1)) : 0,
+             v = 0, fresh;
     int r = at ? q2_refcount_get(q, at >> q->cluster_bits, &v) : 0;
 
     if (r) {

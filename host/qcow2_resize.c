@@ -81,12 +81,14 @@ static int preallocate(struct qcow2 *q, uint64_t from, uint64_t to, bool data)
 
 static bool resize(struct qcow2 *q, uint64_t size, const char *prealloc, struct error *err)
 {
-    uint64_t old = atomic_load(&q->node->size), per_l2 = UINT64_C(1) << (q->l2_bits + q->cluster_bits);
+    uint64_t old = atomic_load(&q->node->size), per_l2 = UINT64_C(1)
+                                                         << (q->l2_bits + q->cluster_bits);
     bool data = prealloc && (!strcmp(prealloc, "full") || !strcmp(prealloc, "falloc"));
     int r;
 
     if (prealloc && !data && strcmp(prealloc, "metadata") && strcmp(prealloc, "off")) {
-        return error_set(err, "preallocation=%s is none of off, metadata, falloc and full", prealloc);
+        return error_set(err, "preallocation=%s is none of off, metadata, falloc and full",
+                         prealloc);
     }
     if (q->nsnapshots && size < old) {
         return error_set(err, "an image with snapshots cannot get smaller");
@@ -104,7 +106,9 @@ static bool resize(struct qcow2 *q, uint64_t size, const char *prealloc, struct 
     }
     if (!r && size > old && q->node->backing && atomic_load(&q->node->backing->size) > old) {
         /* What the backing file has there must not come to light. */
-        uint64_t end = atomic_load(&q->node->backing->size) < size ? atomic_load(&q->node->backing->size) : size;
+        uint64_t end = atomic_load(&q->node->backing->size) < size
+                           ? atomic_load(&q->node->backing->size)
+                           : size;
         uint64_t first = q2_round(q, old);
         r = first < end ? q2_zero(q, first, q2_round(q, end) - first, false) : 0;
     }
@@ -129,7 +133,8 @@ bool q2_truncate(struct block_node *n, uint64_t size, const char *prealloc, stru
     bool ok = resize(q, size, prealloc, err);
     pthread_mutex_unlock(&q->lock);
     pthread_rwlock_unlock(&q->users);
-    if (ok && old < end && n->backing && atomic_load(&n->backing->size) > old && node_zero(n, old, end - old, false)) {
+    if (ok && old < end && n->backing && atomic_load(&n->backing->size) > old &&
+        node_zero(n, old, end - old, false)) {
         return error_set(err, "cannot write to '%s'", n->filename);
     }
     return ok;

@@ -1,5 +1,5 @@
-/* qcow2: internal snapshots. A snapshot is a copy of the L1 table; all it leads to has its refcount raised,
- * so that later writes take other clusters. */
+/* qcow2: internal snapshots. A snapshot is a copy of the L1 table; all it leads to has its refcount
+ * raised, so that later writes take other clusters. */
 #include "host/qcow2_internal.h"
 
 #include <errno.h>
@@ -121,7 +121,8 @@ static void put_entry(const struct q2_snapshot *s, uint8_t *p)
     memcpy(p + extra + strlen(s->id), s->name, strlen(s->name));
 }
 
-/* The new table goes to new clusters, then the header changes in one write, then the old one is given up. */
+/* The new table goes to new clusters, then the header changes in one write, then the old one is
+ * given up. */
 static int write_table(struct qcow2 *q, const struct q2_snapshot *list, uint32_t n)
 {
     uint64_t bytes = 0, at = 0, offset = 0;
@@ -176,8 +177,10 @@ json_t *q2_snapshot_list(struct qcow2 *q)
         json_object_set_new(o, "vm-state-size", json_integer((json_int_t)s->vm_state_size));
         json_object_set_new(o, "date-sec", json_integer(s->date_sec));
         json_object_set_new(o, "date-nsec", json_integer(s->date_nsec));
-        json_object_set_new(o, "vm-clock-sec", json_integer((json_int_t)(s->vm_clock / 1000000000)));
-        json_object_set_new(o, "vm-clock-nsec", json_integer((json_int_t)(s->vm_clock % 1000000000)));
+        json_object_set_new(o, "vm-clock-sec",
+                            json_integer((json_int_t)(s->vm_clock / 1000000000)));
+        json_object_set_new(o, "vm-clock-nsec",
+                            json_integer((json_int_t)(s->vm_clock % 1000000000)));
         if (s->icount != UINT64_MAX) {
             json_object_set_new(o, "icount", json_integer((json_int_t)s->icount));
         }
@@ -206,7 +209,8 @@ static int add_table(struct qcow2 *q, uint64_t table, int addend)
         if (entry & Q2_COMPRESSED) {
             bytes = q2_compressed_range(q, entry, &offset);
         } else if (offset & (q->cluster_size - 1)) {
-            r = q2_corrupt(q, "an entry of the L2 table at %#" PRIx64 " is no cluster's offset", table);
+            r = q2_corrupt(q, "an entry of the L2 table at %#" PRIx64 " is no cluster's offset",
+                           table);
             break;
         }
         r = offset ? q2_refcount_add(q, offset, bytes, addend) : 0;
@@ -303,7 +307,8 @@ static int find(const struct qcow2 *q, const char *tag)
 
 static int create(struct qcow2 *q, const char *name)
 {
-    struct q2_snapshot s = {.l1_size = q->l1_size, .disk_size = atomic_load(&q->node->size), .icount = UINT64_MAX};
+    struct q2_snapshot s = {
+        .l1_size = q->l1_size, .disk_size = atomic_load(&q->node->size), .icount = UINT64_MAX};
     unsigned long id = 0;
     struct timespec now;
     char text[24];
@@ -340,7 +345,7 @@ static int create(struct qcow2 *q, const char *name)
     return r ? r : node_flush(q->file);
 }
 
-static int delete(struct qcow2 *q, uint32_t i)
+static int delete (struct qcow2 *q, uint32_t i)
 {
     struct q2_snapshot s = q->snapshot[i];
     struct error err;
@@ -433,7 +438,9 @@ static bool change(struct block_node *n, const char *tag, int what, struct error
     } else if (!what && i >= 0 && !strcmp(q->snapshot[i].name, tag)) {
         error_set(err, "there is already a snapshot '%s'", tag);
     } else {
-        r = what == 0 ? create(q, tag) : what == 1 ? delete(q, (uint32_t)i) : apply(q, (uint32_t)i, err);
+        r = what == 0   ? create(q, tag)
+            : what == 1 ? delete (q, (uint32_t)i)
+                        : apply(q, (uint32_t)i, err);
     }
     pthread_mutex_unlock(&q->lock);
     pthread_rwlock_unlock(&q->users);
@@ -471,7 +478,8 @@ bool qcow2_snapshot_view(struct block_node *n, const char *tag, struct error *er
     if (i < 0) {
         return error_set(err, "there is no snapshot '%s'", tag);
     }
-    if (!q2_read_table(q, q->snapshot[i].l1_offset, q->snapshot[i].l1_size, &l1, "L1 table of the snapshot", err)) {
+    if (!q2_read_table(q, q->snapshot[i].l1_offset, q->snapshot[i].l1_size, &l1,
+                       "L1 table of the snapshot", err)) {
         return false;
     }
     free(q->l1);

@@ -49,7 +49,8 @@ static void *run(void *opaque)
     return NULL;
 }
 
-struct thread_pool *thread_pool_create(unsigned max, void (*work)(void *item, void *opaque), void *opaque)
+struct thread_pool *thread_pool_create(unsigned max, void (*work)(void *item, void *opaque),
+                                       void *opaque)
 {
     struct thread_pool *p = calloc(1, sizeof(*p));
 

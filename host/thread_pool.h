@@ -6,8 +6,9 @@
 struct thread_pool;
 
 /* Threads are made when work waits and none is idle, up to max. */
-struct thread_pool *thread_pool_create(unsigned max, void (*work)(void *item, void *opaque), void *opaque);
+struct thread_pool *thread_pool_create(unsigned max, void (*work)(void *item, void *opaque),
+                                       void *opaque);
 void thread_pool_push(struct thread_pool *p, void *item); /* any thread */
-void thread_pool_destroy(struct thread_pool *p);          /* finishes what was pushed; NULL is fine */
+void thread_pool_destroy(struct thread_pool *p); /* finishes what was pushed; NULL is fine */
 
 #endif

@@ -13,21 +13,32 @@
 #include <time.h>
 
 static const struct img_command commands[] = {
-    {"create", "[-q] [-f FORMAT] [-b BACKING -F FORMAT] [-u] [-o OPTIONS] FILE [SIZE]", "make an image", img_create},
-    {"info", "[-f FORMAT] [--output=human|json] [--backing-chain] [-U] FILE", "tell what an image is", img_info},
-    {"check", "[-q] [-f FORMAT] [--output=human|json] [-r leaks|all] [-U] FILE", "look for errors in an image", img_check},
-    {"convert", "[-cpqUn] [-f FORMAT] [-O FORMAT] [-B BACKING -F FORMAT] [-o OPTIONS] [-l SNAPSHOT] [-t CACHE] [-T CACHE] [-S SIZE] FILE... TARGET",
+    {"create", "[-q] [-f FORMAT] [-b BACKING -F FORMAT] [-u] [-o OPTIONS] FILE [SIZE]",
+     "make an image", img_create},
+    {"info", "[-f FORMAT] [--output=human|json] [--backing-chain] [-U] FILE",
+     "tell what an image is", img_info},
+    {"check", "[-q] [-f FORMAT] [--output=human|json] [-r leaks|all] [-U] FILE",
+     "look for errors in an image", img_check},
+    {"convert",
+     "[-cpqUn] [-f FORMAT] [-O FORMAT] [-B BACKING -F FORMAT] [-o OPTIONS] [-l SNAPSHOT] [-t "
+     "CACHE] [-T CACHE] [-S SIZE] FILE... TARGET",
      "copy images into a new one", img_convert},
-    {"resize", "[-q] [-f FORMAT] [--shrink] [--preallocation=MODE] FILE [+|-]SIZE", "change the size of the disk", img_resize},
-    {"snapshot", "[-q] [-U] [-l | -a NAME | -c NAME | -d NAME] FILE", "list, apply, make, delete internal snapshots", img_snapshot},
-    {"compare", "[-pqsU] [-f FORMAT] [-F FORMAT] FILE1 FILE2", "do two images hold the same data?", img_compare},
-    {"map", "[-f FORMAT] [--output=human|json] [-U] FILE", "where the data of an image is", img_map},
+    {"resize", "[-q] [-f FORMAT] [--shrink] [--preallocation=MODE] FILE [+|-]SIZE",
+     "change the size of the disk", img_resize},
+    {"snapshot", "[-q] [-U] [-l | -a NAME | -c NAME | -d NAME] FILE",
+     "list, apply, make, delete internal snapshots", img_snapshot},
+    {"compare", "[-pqsU] [-f FORMAT] [-F FORMAT] FILE1 FILE2", "do two images hold the same data?",
+     img_compare},
+    {"map", "[-f FORMAT] [--output=human|json] [-U] FILE", "where the data of an image is",
+     img_map},
 };
 enum { NCOMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
 static int help(FILE *out)
 {
-    fputs("Usage: dragoman img COMMAND ...\nWorks on disk images (raw, qcow2). The options are those of qemu-img.\n\n", out);
+    fputs("Usage: dragoman img COMMAND ...\nWorks on disk images (raw, qcow2). The options are "
+          "those of qemu-img.\n\n",
+          out);
     for (unsigned i = 0; i < NCOMMANDS; i++) {
         fprintf(out, "  %s %s\n      %s\n", commands[i].name, commands[i].args, commands[i].help);
     }
@@ -49,8 +60,8 @@ int img_main(int argc, char **argv)
         }
     }
     const char *near = nearest_name(argv[1], &commands[0].name, NCOMMANDS, sizeof(commands[0]));
-    fprintf(stderr, "dragoman img: unknown command '%s'%s%s%s\n", argv[1], near ? " (did you mean '" : " (try --help)",
-            near ? near : "", near ? "'?)" : "");
+    fprintf(stderr, "dragoman img: unknown command '%s'%s%s%s\n", argv[1],
+            near ? " (did you mean '" : " (try --help)", near ? near : "", near ? "'?)" : "");
     return 1;
 }
 
@@ -89,7 +100,8 @@ bool img_size(const char *text, uint64_t *out)
     fraction = strtod(text, &end);
     static const char units[] = "bkmgtpe";
     const char *u = *end ? strchr(units, *end | 0x20) : NULL;
-    if (end == text || !u || end[1] || fraction < 0 || fraction * pow(1024, (double)(u - units)) > 9e18) {
+    if (end == text || !u || end[1] || fraction < 0 ||
+        fraction * pow(1024, (double)(u - units)) > 9e18) {
         return false;
     }
     *out = (uint64_t)(fraction * pow(1024, (double)(u - units)));
@@ -109,16 +121,18 @@ void img_size_text(uint64_t bytes, char out[32])
     snprintf(out, 32, "%0.3g %sB", v, units[i]);
 }
 
-struct block_node *img_open(struct block_graph *g, const char *file, const char *format, struct node_flags flags,
-                            const char *cache)
+struct block_node *img_open(struct block_graph *g, const char *file, const char *format,
+                            struct node_flags flags, const char *cache)
 {
     struct error err = {{0}};
     struct block_node *n;
 
     if (cache) {
-        flags.direct = !strcmp(cache, "none") || !strcmp(cache, "off") || !strcmp(cache, "directsync");
+        flags.direct =
+            !strcmp(cache, "none") || !strcmp(cache, "off") || !strcmp(cache, "directsync");
         flags.no_flush = !strcmp(cache, "unsafe");
-        if (!flags.direct && !flags.no_flush && strcmp(cache, "writeback") && strcmp(cache, "writethrough")) {
+        if (!flags.direct && !flags.no_flush && strcmp(cache, "writeback") &&
+            strcmp(cache, "writethrough")) {
             fprintf(stderr, "dragoman img: Invalid cache option: %s\n", cache);
             return NULL;
         }
@@ -172,7 +186,8 @@ void img_print_snapshots(json_t *list)
         img_size_text((uint64_t)number(s, "vm-state-size"), size);
         localtime_r(&t, &tm);
         strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
-        snprintf(clock, sizeof(clock), "%04d:%02d:%02d.%03d", (int)(sec / 3600), (int)(sec / 60 % 60), (int)(sec % 60),
+        snprintf(clock, sizeof(clock), "%04d:%02d:%02d.%03d", (int)(sec / 3600),
+                 (int)(sec / 60 % 60), (int)(sec % 60),
                  (int)(number(s, "vm-clock-nsec") / 1000000));
         if (json_object_get(s, "icount")) {
             snprintf(icount, sizeof(icount), "%" PRId64, number(s, "icount"));

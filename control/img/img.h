@@ -1,4 +1,5 @@
-/* dragoman img: the work on disk images that qemu-img does, with its option letters, output and exit codes. */
+/* dragoman img: the work on disk images that qemu-img does, with its option letters, output and
+ * exit codes. */
 #ifndef CONTROL_IMG_IMG_H
 #define CONTROL_IMG_IMG_H
 
@@ -21,8 +22,8 @@ int img_usage(const char *command, const char *fmt, ...) __attribute__((format(p
 bool img_size(const char *text, uint64_t *out);
 void img_size_text(uint64_t bytes, char out[32]); /* "1.5 GiB" */
 /* Opens an image; NULL after printing why. cache: mode of -t/-T, NULL: writeback. */
-struct block_node *img_open(struct block_graph *g, const char *file, const char *format, struct node_flags flags,
-                            const char *cache);
+struct block_node *img_open(struct block_graph *g, const char *file, const char *format,
+                            struct node_flags flags, const char *cache);
 /* One line of progress for -p, 0 to 100; < 0: the end of it. */
 void img_progress(bool on, double percent);
 void img_print_json(json_t *o); /* and frees it */

@@ -53,7 +53,8 @@ int img_resize(int argc, char **argv)
         return img_usage("resize", "Invalid parameter '%s'", size_text);
     }
     struct block_graph *g = block_graph_create(NULL);
-    struct block_node *n = img_open(g, argv[optind], format, (struct node_flags){.unmap = true}, NULL);
+    struct block_node *n =
+        img_open(g, argv[optind], format, (struct node_flags){.unmap = true}, NULL);
     uint64_t old = n ? atomic_load(&n->size) : 0;
     size = sign == '+' ? old + size : sign == '-' ? (size < old ? old - size : 0) : size;
     size = (size + 511) & ~UINT64_C(511);
@@ -63,7 +64,9 @@ int img_resize(int argc, char **argv)
         fputs("dragoman img: New image size must be positive\n", stderr);
         status = 1;
     } else if (size < old && !shrink) {
-        fputs("dragoman img: Use the --shrink option to perform a shrink operation; all data beyond the new end will be lost\n", stderr);
+        fputs("dragoman img: Use the --shrink option to perform a shrink operation; all data "
+              "beyond the new end will be lost\n",
+              stderr);
         status = 1;
     } else if (!node_truncate(n, size, prealloc, &err)) {
         status = img_fail(&err);
@@ -80,7 +83,8 @@ int img_resize(int argc, char **argv)
 
 int img_snapshot(int argc, char **argv)
 {
-    static const struct option longs[] = {{"force-share", no_argument, NULL, 'U'}, {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"force-share", no_argument, NULL, 'U'},
+                                          {NULL, 0, NULL, 0}};
     const char *tag = NULL, *format = NULL;
     struct error err = {{0}};
     struct node_flags f = {.no_backing = false};
@@ -131,7 +135,9 @@ int img_snapshot(int argc, char **argv)
         }
         json_decref(info.snapshots);
         json_decref(info.specific);
-    } else if (!(action == 'c' ? qcow2_snapshot_create : action == 'd' ? qcow2_snapshot_delete : qcow2_snapshot_apply)(n, tag, &err)) {
+    } else if (!(action == 'c'   ? qcow2_snapshot_create
+                 : action == 'd' ? qcow2_snapshot_delete
+                                 : qcow2_snapshot_apply)(n, tag, &err)) {
         status = img_fail(&err);
     }
     node_unref(n);
@@ -178,7 +184,8 @@ static int compare_range(struct comparison *k, uint64_t from, uint64_t to, uint6
 }
 
 /* What one image has beyond the other's end has to be zero. */
-static int compare_rest(struct comparison *k, struct block_node *n, uint64_t from, uint64_t to, uint64_t *at)
+static int compare_rest(struct comparison *k, struct block_node *n, uint64_t from, uint64_t to,
+                        uint64_t *at)
 {
     while (from < to) {
         uint64_t len = to - from;
@@ -207,7 +214,8 @@ static int compare_rest(struct comparison *k, struct block_node *n, uint64_t fro
 
 int img_compare(int argc, char **argv)
 {
-    static const struct option longs[] = {{"force-share", no_argument, NULL, 'U'}, {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"force-share", no_argument, NULL, 'U'},
+                                          {NULL, 0, NULL, 0}};
     const char *format[2] = {NULL, NULL};
     struct node_flags f = {.readonly = true};
     struct comparison k = {0};
@@ -252,7 +260,8 @@ int img_compare(int argc, char **argv)
     if (!k.a || !k.b) {
         status = 2;
     } else {
-        uint64_t sa = atomic_load(&k.a->size), sb = atomic_load(&k.b->size), both = sa < sb ? sa : sb;
+        uint64_t sa = atomic_load(&k.a->size), sb = atomic_load(&k.b->size),
+                 both = sa < sb ? sa : sb;
         k.buf[0] = malloc(PIECE);
         k.buf[1] = malloc(PIECE);
         if (k.strict && sa != sb) {

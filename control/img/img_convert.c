@@ -48,14 +48,16 @@ static int write_sparse(struct convert *k, uint64_t at, const uint8_t *buf, uint
     }
     for (uint64_t done = 0; !r && done < len;) {
         uint64_t end = done;
-        bool zero = node_is_zero(buf + done, len - done < k->sparse ? len - done : k->sparse), same = zero;
+        bool zero = node_is_zero(buf + done, len - done < k->sparse ? len - done : k->sparse),
+             same = zero;
         while (end < len && same == zero) {
             uint64_t n = len - end < k->sparse ? len - end : k->sparse;
             end += n;
             n = len - end < k->sparse ? len - end : k->sparse;
             same = end < len ? node_is_zero(buf + end, n) : zero;
         }
-        r = zero ? write_zeroes(k, at + done, end - done) : node_pwrite(k->target, at + done, buf + done, end - done);
+        r = zero ? write_zeroes(k, at + done, end - done)
+                 : node_pwrite(k->target, at + done, buf + done, end - done);
         done = end;
     }
     return r;
@@ -184,7 +186,8 @@ static int parse(int argc, char **argv, struct arguments *a)
             break;
         case 'S':
             if (!img_size(optarg, &a->sparse) || a->sparse % 512) {
-                return img_usage("convert", "Invalid buffer size for sparse output specified: '%s'", optarg);
+                return img_usage("convert", "Invalid buffer size for sparse output specified: '%s'",
+                                 optarg);
             }
             break;
         case 'c':
@@ -213,7 +216,8 @@ static int parse(int argc, char **argv, struct arguments *a)
     return optind + 2 <= argc ? 0 : img_usage("convert", "Must specify image file name");
 }
 
-static int open_sources(struct convert *k, struct block_graph *g, const struct arguments *a, int n, char **files)
+static int open_sources(struct convert *k, struct block_graph *g, const struct arguments *a, int n,
+                        char **files)
 {
     struct node_flags f = {.readonly = true, .share = a->share};
     struct error err = {{0}};
@@ -229,7 +233,8 @@ static int open_sources(struct convert *k, struct block_graph *g, const struct a
         k->source[k->nsources++] = s;
         k->total += atomic_load(&s->size);
         if (a->snapshot) {
-            const char *tag = strrchr(a->snapshot, '=') ? strrchr(a->snapshot, '=') + 1 : a->snapshot;
+            const char *tag =
+                strrchr(a->snapshot, '=') ? strrchr(a->snapshot, '=') + 1 : a->snapshot;
             if (!qcow2_snapshot_view(s, tag, &err)) {
                 return img_fail(&err);
             }
@@ -239,10 +244,17 @@ static int open_sources(struct convert *k, struct block_graph *g, const struct a
     return 0;
 }
 
-static int make_target(struct convert *k, struct block_graph *g, const struct arguments *a, const char *file)
+static int make_target(struct convert *k, struct block_graph *g, const struct arguments *a,
+                       const char *file)
 {
-    struct img_new n = {.format = a->out_format, .file = file, .backing = a->backing, .backing_format = a->backing_format,
-                        .options = a->options, .size = k->total, .has_size = true, .quiet = true};
+    struct img_new n = {.format = a->out_format,
+                        .file = file,
+                        .backing = a->backing,
+                        .backing_format = a->backing_format,
+                        .options = a->options,
+                        .size = k->total,
+                        .has_size = true,
+                        .quiet = true};
     struct node_flags f = {.unmap = true, .no_probe_lock = true};
     struct node_info info = {0};
     struct error err = {{0}};
@@ -254,7 +266,8 @@ static int make_target(struct convert *k, struct block_graph *g, const struct ar
         }
     }
     if (!a->existing && !img_make(&n, &err)) {
-        fprintf(stderr, "dragoman img: %s: error while converting %s: %s\n", file, a->out_format, err.msg);
+        fprintf(stderr, "dragoman img: %s: error while converting %s: %s\n", file, a->out_format,
+                err.msg);
         return 1;
     }
     k->target = img_open(g, file, a->out_format, f, a->cache ? a->cache : "unsafe");
@@ -297,7 +310,8 @@ int img_convert(int argc, char **argv)
         r = copy(&k);
         r = r ? r : node_flush(k.target);
         if (r) {
-            fprintf(stderr, "%sdragoman img: error while converting: %s\n", k.progress ? "\n" : "", strerror(-r));
+            fprintf(stderr, "%sdragoman img: error while converting: %s\n", k.progress ? "\n" : "",
+                    strerror(-r));
             status = 1;
         } else {
             img_progress(k.progress, 100);

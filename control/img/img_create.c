@@ -14,7 +14,8 @@
 
 static bool add(void *opaque, const char *key, const char *value, struct error *err)
 {
-    return json_object_set_new(opaque, key, json_string(value ? value : "on")) == 0 || error_set(err, "'%s' is not text", key);
+    return json_object_set_new(opaque, key, json_string(value ? value : "on")) == 0 ||
+           error_set(err, "'%s' is not text", key);
 }
 
 bool img_add_options(json_t *options, const char *text, struct error *err)
@@ -28,8 +29,9 @@ static const char *get(const struct img_new *n, const char *key)
 }
 
 static const char *const qcow2_keys[] = {
-    "backing_file", "backing_fmt", "cluster_size", "compat", "compression_type", "extended_l2", "lazy_refcounts",
-    "preallocation", "refcount_bits", "size", NULL,
+    "backing_file", "backing_fmt",    "cluster_size",  "compat",        "compression_type",
+    "extended_l2",  "lazy_refcounts", "preallocation", "refcount_bits", "size",
+    NULL,
 };
 static const char *const raw_keys[] = {"preallocation", "size", NULL};
 
@@ -69,7 +71,8 @@ static bool make_raw(struct img_new *n, struct error *err)
     if (ok) {
         close(fd);
         struct block_node *node = node_open_file(g, n->file, "raw", &f, NULL, err);
-        ok = node && node_truncate(node, 0, NULL, err) && node_truncate(node, n->size, prealloc, err);
+        ok = node && node_truncate(node, 0, NULL, err) &&
+             node_truncate(node, n->size, prealloc, err);
         node_unref(node);
     }
     block_graph_destroy(g);
@@ -78,12 +81,17 @@ static bool make_raw(struct img_new *n, struct error *err)
 
 static bool qcow2_options(const struct img_new *n, struct qcow2_create *c, struct error *err)
 {
-    const char *compat = get(n, "compat"), *cluster = get(n, "cluster_size"), *bits = get(n, "refcount_bits");
+    const char *compat = get(n, "compat"), *cluster = get(n, "cluster_size"),
+               *bits = get(n, "refcount_bits");
     const char *type = get(n, "compression_type");
     uint64_t v = 65536;
 
-    *c = (struct qcow2_create){.size = n->size, .version = 3, .cluster_bits = 16, .refcount_bits = 16,
-                               .backing_file = n->backing, .backing_format = n->backing_format};
+    *c = (struct qcow2_create){.size = n->size,
+                               .version = 3,
+                               .cluster_bits = 16,
+                               .refcount_bits = 16,
+                               .backing_file = n->backing,
+                               .backing_format = n->backing_format};
     if (compat && (!strcmp(compat, "0.10") || !strcmp(compat, "v2"))) {
         c->version = 2;
     } else if (compat && strcmp(compat, "1.1") && strcmp(compat, "v3")) {
@@ -102,7 +110,8 @@ static bool qcow2_options(const struct img_new *n, struct qcow2_create *c, struc
         return error_set(err, "compression_type=%s is neither zlib nor zstd", type);
     }
     c->zstd = type && !strcmp(type, "zstd");
-    return flag(n, "extended_l2", &c->extended_l2, err) && flag(n, "lazy_refcounts", &c->lazy_refcounts, err);
+    return flag(n, "extended_l2", &c->extended_l2, err) &&
+           flag(n, "lazy_refcounts", &c->lazy_refcounts, err);
 }
 
 static bool preallocate(const struct img_new *n, const char *mode, struct error *err)
@@ -126,22 +135,27 @@ static bool make_qcow2(struct img_new *n, struct error *err)
     if (!qcow2_options(n, &c, err)) {
         return false;
     }
-    if (prealloc && strcmp(prealloc, "off") && strcmp(prealloc, "metadata") && strcmp(prealloc, "falloc") &&
-        strcmp(prealloc, "full")) {
-        return error_set(err, "preallocation=%s is none of off, metadata, falloc and full", prealloc);
+    if (prealloc && strcmp(prealloc, "off") && strcmp(prealloc, "metadata") &&
+        strcmp(prealloc, "falloc") && strcmp(prealloc, "full")) {
+        return error_set(err, "preallocation=%s is none of off, metadata, falloc and full",
+                         prealloc);
     }
     if (prealloc && strcmp(prealloc, "off") && n->backing) {
-        return error_set(err, "Backing file and preallocation can only be used at the same time if extended_l2 is enabled, "
+        return error_set(err, "Backing file and preallocation can only be used at the same time if "
+                              "extended_l2 is enabled, "
                               "and not here");
     }
     if (n->backing) {
-        snprintf(extra, sizeof(extra), " backing_file=%s backing_fmt=%s", n->backing, n->backing_format);
+        snprintf(extra, sizeof(extra), " backing_file=%s backing_fmt=%s", n->backing,
+                 n->backing_format);
     }
     if (!n->quiet) {
-        printf("Formatting '%s', fmt=qcow2 cluster_size=%u extended_l2=%s%s%s compression_type=%s size=%" PRIu64
-               "%s%s%s lazy_refcounts=%s refcount_bits=%u\n",
-               n->file, 1u << c.cluster_bits, c.extended_l2 ? "on" : "off", prealloc ? " preallocation=" : "",
-               prealloc ? prealloc : "", c.zstd ? "zstd" : "zlib", n->size, extra, get(n, "compat") ? " compat=" : "", get(n, "compat") ? get(n, "compat") : "", c.lazy_refcounts ? "on" : "off",
+        printf("Formatting '%s', fmt=qcow2 cluster_size=%u extended_l2=%s%s%s compression_type=%s "
+               "size=%" PRIu64 "%s%s%s lazy_refcounts=%s refcount_bits=%u\n",
+               n->file, 1u << c.cluster_bits, c.extended_l2 ? "on" : "off",
+               prealloc ? " preallocation=" : "", prealloc ? prealloc : "",
+               c.zstd ? "zstd" : "zlib", n->size, extra, get(n, "compat") ? " compat=" : "",
+               get(n, "compat") ? get(n, "compat") : "", c.lazy_refcounts ? "on" : "off",
                c.refcount_bits);
     }
     if (!prealloc || !strcmp(prealloc, "off")) {

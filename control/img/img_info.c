@@ -26,9 +26,11 @@ static uint64_t file_length(const struct block_node *f)
 
 static json_t *child_info(struct block_node *f)
 {
-    return json_pack("{s:s,s:{s:[],s:I,s:s,s:s,s:I,s:{s:s,s:{}},s:b}}", "name", "file", "info", "children", "virtual-size",
-                     (json_int_t)file_length(f), "filename", f->filename, "format", f->driver->name, "actual-size",
-                     (json_int_t)node_allocated(f), "format-specific", "type", f->driver->name, "data", "dirty-flag", 0);
+    return json_pack("{s:s,s:{s:[],s:I,s:s,s:s,s:I,s:{s:s,s:{}},s:b}}", "name", "file", "info",
+                     "children", "virtual-size", (json_int_t)file_length(f), "filename",
+                     f->filename, "format", f->driver->name, "actual-size",
+                     (json_int_t)node_allocated(f), "format-specific", "type", f->driver->name,
+                     "data", "dirty-flag", 0);
 }
 
 static json_t *node_json(struct block_node *n)
@@ -58,7 +60,8 @@ static json_t *node_json(struct block_node *n)
     set(o, "format", json_string(n->driver->name));
     set(o, "actual-size", integer(node_allocated(n)));
     if (info.specific) {
-        set(o, "format-specific", json_pack("{s:s,s:o}", "type", n->driver->name, "data", info.specific));
+        set(o, "format-specific",
+            json_pack("{s:s,s:o}", "type", n->driver->name, "data", info.specific));
     }
     if (full) {
         set(o, "full-backing-filename", json_string(full));
@@ -102,8 +105,8 @@ static void print_human(struct block_node *n)
     }
     img_size_text(atomic_load(&n->size), size);
     img_size_text(node_allocated(n), disk);
-    printf("image: %s\nfile format: %s\nvirtual size: %s (%" PRIu64 " bytes)\ndisk size: %s\n", n->filename, n->driver->name,
-           size, (uint64_t)atomic_load(&n->size), disk);
+    printf("image: %s\nfile format: %s\nvirtual size: %s (%" PRIu64 " bytes)\ndisk size: %s\n",
+           n->filename, n->driver->name, size, (uint64_t)atomic_load(&n->size), disk);
     if (info.dirty) {
         puts("cleanly shut down: no");
     }
@@ -128,8 +131,8 @@ static void print_human(struct block_node *n)
     }
     if (n->file) {
         img_size_text(file_length(n->file), file);
-        printf("Child node '/file':\n    filename: %s\n    protocol type: %s\n    file length: %s (%" PRIu64
-               " bytes)\n    disk size: %s\n",
+        printf("Child node '/file':\n    filename: %s\n    protocol type: %s\n    file length: %s "
+               "(%" PRIu64 " bytes)\n    disk size: %s\n",
                n->file->filename, n->file->driver->name, file, file_length(n->file), disk);
     }
     json_decref(info.specific);
@@ -180,7 +183,9 @@ static int parse(int argc, char **argv, const char *letters, struct common *o)
             }
             break;
         case 'r':
-            o->fix = !strcmp(optarg, "leaks") ? CHECK_FIX_LEAKS : !strcmp(optarg, "all") ? CHECK_FIX_LEAKS | CHECK_FIX_ERRORS : 0;
+            o->fix = !strcmp(optarg, "leaks") ? CHECK_FIX_LEAKS
+                     : !strcmp(optarg, "all") ? CHECK_FIX_LEAKS | CHECK_FIX_ERRORS
+                                              : 0;
             if (!o->fix) {
                 return img_usage(argv[0], "--repair expects 'leaks' or 'all', not '%s'", optarg);
             }
@@ -209,7 +214,9 @@ int img_info(int argc, char **argv)
         return status;
     }
     g = block_graph_create(NULL);
-    n = img_open(g, o.file, o.format, (struct node_flags){.readonly = true, .share = o.share, .no_backing = !o.chain}, NULL);
+    n = img_open(g, o.file, o.format,
+                 (struct node_flags){.readonly = true, .share = o.share, .no_backing = !o.chain},
+                 NULL);
     for (struct block_node *at = n; at; at = o.chain ? at->backing : NULL) {
         if (o.json) {
             json_array_append_new(list, node_json(at));
@@ -237,25 +244,32 @@ static void print_line(void *opaque, const char *line)
 
 static void print_check(const struct node_check *c)
 {
-    double total = c->total_clusters ? (double)c->total_clusters : 1, used = c->allocated_clusters ? (double)c->allocated_clusters : 1;
+    double total = c->total_clusters ? (double)c->total_clusters : 1,
+           used = c->allocated_clusters ? (double)c->allocated_clusters : 1;
 
     if (!c->errors && !c->corruptions && !c->leaks) {
         puts("No errors were found on the image.");
     } else {
         if (c->corruptions) {
-            printf("\n%" PRIu64 " errors were found on the image.\nData may be corrupted, or further writes to the image may corrupt it.\n",
+            printf("\n%" PRIu64 " errors were found on the image.\nData may be corrupted, or "
+                                "further writes to the image may corrupt it.\n",
                    c->corruptions);
         }
         if (c->leaks) {
-            printf("\n%" PRIu64 " leaked clusters were found on the image.\nThis means waste of disk space, but no harm to data.\n", c->leaks);
+            printf("\n%" PRIu64 " leaked clusters were found on the image.\nThis means waste of "
+                                "disk space, but no harm to data.\n",
+                   c->leaks);
         }
         if (c->errors) {
             printf("\n%" PRIu64 " internal errors have occurred during the check.\n", c->errors);
         }
     }
     if (c->total_clusters && c->allocated_clusters) {
-        printf("%" PRIu64 "/%" PRIu64 " = %0.2f%% allocated, %0.2f%% fragmented, %0.2f%% compressed clusters\n", c->allocated_clusters,
-               c->total_clusters, (double)c->allocated_clusters * 100 / total, (double)c->fragmented_clusters * 100 / used,
+        printf("%" PRIu64 "/%" PRIu64
+               " = %0.2f%% allocated, %0.2f%% fragmented, %0.2f%% compressed clusters\n",
+               c->allocated_clusters, c->total_clusters,
+               (double)c->allocated_clusters * 100 / total,
+               (double)c->fragmented_clusters * 100 / used,
                (double)c->compressed_clusters * 100 / used);
     }
     printf("Image end offset: %" PRIu64 "\n", c->end_offset);
@@ -312,7 +326,8 @@ int img_check(int argc, char **argv)
         if (o.fix && (c.leaks_fixed || c.corruptions_fixed)) {
             uint64_t leaks = c.leaks_fixed, errors = c.corruptions_fixed;
             if (!o.json && !o.quiet) {
-                printf("The following inconsistencies were found and repaired:\n\n    %" PRIu64 " leaked clusters\n    %" PRIu64
+                printf("The following inconsistencies were found and repaired:\n\n    %" PRIu64
+                       " leaked clusters\n    %" PRIu64
                        " corruptions\n\nDouble checking the fixed image now...\n",
                        leaks, errors);
             }
@@ -346,7 +361,8 @@ int img_map(int argc, char **argv)
         return status;
     }
     g = block_graph_create(NULL);
-    n = img_open(g, o.file, o.format, (struct node_flags){.readonly = true, .share = o.share}, NULL);
+    n = img_open(g, o.file, o.format, (struct node_flags){.readonly = true, .share = o.share},
+                 NULL);
     if (n && !o.json) {
         puts("Offset          Length          File");
     }
@@ -364,12 +380,14 @@ int img_map(int argc, char **argv)
             }
         }
         if (r < 0) {
-            fprintf(stderr, "dragoman img: cannot read the tables of '%s': %s\n", o.file, strerror(-r));
+            fprintf(stderr, "dragoman img: cannot read the tables of '%s': %s\n", o.file,
+                    strerror(-r));
             status = 1;
             break;
         }
-        json_array_append_new(list, json_pack("{s:I,s:I,s:i,s:b,s:b,s:b}", "start", (json_int_t)at, "length", (json_int_t)len,
-                                              "depth", (int)depth, "present", (r & NODE_ALLOCATED) != 0, "zero",
+        json_array_append_new(list, json_pack("{s:I,s:I,s:i,s:b,s:b,s:b}", "start", (json_int_t)at,
+                                              "length", (json_int_t)len, "depth", (int)depth,
+                                              "present", (r & NODE_ALLOCATED) != 0, "zero",
                                               !(r & NODE_DATA), "data", (r & NODE_DATA) != 0));
     }
     if (n && !status && o.json) {

@@ -1,5 +1,5 @@
-/* ide-hd and ide-cd: drives at a channel of the IDE controller. What they do is in ide.c and atapi.c, the
- * state of their registers in the controller's table. */
+/* ide-hd and ide-cd: drives at a channel of the IDE controller. What they do is in ide.c and
+ * atapi.c, the state of their registers in the controller's table. */
 #include "hw/ide/ide.h"
 #include "hw/ide/piix3_ide.h"
 
@@ -21,7 +21,8 @@ enum { UNIT_ANY = 0xffffffff };
 #define COMMON_PROPS                                                                               \
     PROP_DRIVE(struct ide_disk, drive, "the -drive or node"),                                      \
         PROP_STRING(struct ide_disk, bus, "ide.0 (ports 1f0) or ide.1 (ports 170)"),               \
-        PROP_U32(struct ide_disk, unit, UNIT_ANY, "0: master, 1: slave (default: the first free one)"), \
+        PROP_U32(struct ide_disk, unit, UNIT_ANY,                                                  \
+                 "0: master, 1: slave (default: the first free one)"),                             \
         PROP_STRING(struct ide_disk, serial, "serial number, 20 characters"),                      \
         PROP_STRING(struct ide_disk, model, "name of the model, 40 characters"),                   \
         PROP_STRING(struct ide_disk, ver, "version of the firmware, 8 characters"),                \
@@ -29,8 +30,10 @@ enum { UNIT_ANY = 0xffffffff };
 
 static const struct property hd_props[] = {
     COMMON_PROPS,
-    {"logical_block_size", PT_U32, offsetof(struct ide_disk, logical), 512, "bytes of a sector: 512"},
-    {"physical_block_size", PT_U32, offsetof(struct ide_disk, physical), 512, "bytes that are best written together"},
+    {"logical_block_size", PT_U32, offsetof(struct ide_disk, logical), 512,
+     "bytes of a sector: 512"},
+    {"physical_block_size", PT_U32, offsetof(struct ide_disk, physical), 512,
+     "bytes that are best written together"},
     {"write-cache", PT_BOOL, offsetof(struct ide_disk, write_cache), 1,
      "there is a cache that has to be flushed (default: as the drive's cache= says)"},
     PROP_END,
@@ -42,7 +45,8 @@ static const struct state_field disk_fields[] = {STATE_END};
 static const struct state_table disk_state = {1, disk_fields, NULL};
 
 /* The channel and unit that bus= and unit= name, or the first place that is free. */
-static bool find_place(struct ide_disk *d, struct ide_channel **c, unsigned *unit, struct error *err)
+static bool find_place(struct ide_disk *d, struct ide_channel **c, unsigned *unit,
+                       struct error *err)
 {
     for (unsigned n = 0; n < 2; n++) {
         char name[8];
@@ -61,10 +65,13 @@ static bool find_place(struct ide_disk *d, struct ide_channel **c, unsigned *uni
         }
     }
     if (d->bus && strcmp(d->bus, "ide.0") && strcmp(d->bus, "ide.1")) {
-        return error_set(err, "%s: there is no bus '%s' (known: ide.0, ide.1)", d->dev.type->name, d->bus);
+        return error_set(err, "%s: there is no bus '%s' (known: ide.0, ide.1)", d->dev.type->name,
+                         d->bus);
     }
-    return d->unit == UNIT_ANY ? error_set(err, "%s: there is no free place at the IDE controller", d->dev.type->name)
-                               : error_set(err, "%s: unit=%u is neither 0 nor 1", d->dev.type->name, d->unit);
+    return d->unit == UNIT_ANY
+               ? error_set(err, "%s: there is no free place at the IDE controller",
+                           d->dev.type->name)
+               : error_set(err, "%s: unit=%u is neither 0 nor 1", d->dev.type->name, d->unit);
 }
 
 static bool realize(struct device *dev, bool cdrom, struct error *err)
@@ -78,13 +85,15 @@ static bool realize(struct device *dev, bool cdrom, struct error *err)
         return error_set(err, "%s: drive= is missing", dev->type->name);
     }
     if (!cdrom && d->logical != IDE_SECTOR) {
-        return error_set(err, "%s: logical_block_size=%u: IDE disks have sectors of 512 bytes", dev->type->name, d->logical);
+        return error_set(err, "%s: logical_block_size=%u: IDE disks have sectors of 512 bytes",
+                         dev->type->name, d->logical);
     }
     if (!find_place(d, &c, &unit, err)) {
         return false;
     }
     if (!d->drive) {
-        d->drive = dev->machine->blocks ? block_create(dev->machine->blocks, &empty, NULL, err) : NULL;
+        d->drive =
+            dev->machine->blocks ? block_create(dev->machine->blocks, &empty, NULL, err) : NULL;
         if (!d->drive) {
             return error_set(err, "%s: drive= is missing", dev->type->name);
         }

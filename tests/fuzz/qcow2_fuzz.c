@@ -1,5 +1,5 @@
-/* qcow2 images that are damaged: the input changes bytes of a good image (or is the image), which is then
- * opened, read, written, checked, repaired. */
+/* qcow2 images that are damaged: the input changes bytes of a good image (or is the image), which
+ * is then opened, read, written, checked, repaired. */
 #include "host/block.h"
 #include "host/block_node.h"
 #include "host/qcow2.h"
@@ -36,7 +36,8 @@ static uint64_t take(struct input *in, unsigned n)
 
 static struct block_node *open_it(struct block_graph *g, bool readonly, bool check)
 {
-    struct node_flags f = {.readonly = readonly, .no_flush = true, .unmap = true, .no_io = check, .no_backing = true};
+    struct node_flags f = {
+        .readonly = readonly, .no_flush = true, .unmap = true, .no_io = check, .no_backing = true};
     struct error err;
 
     return node_open_file(g, path, "qcow2", &f, NULL, &err);
@@ -45,11 +46,16 @@ static struct block_node *open_it(struct block_graph *g, bool readonly, bool che
 /* The good images that are damaged later. */
 static void make(unsigned kind)
 {
-    struct qcow2_create c[KINDS] = {{.size = GUEST, .version = 3, .cluster_bits = 12, .refcount_bits = 16},
-                                    {.size = GUEST, .version = 2, .cluster_bits = 9, .refcount_bits = 16},
-                                    {.size = GUEST, .version = 3, .cluster_bits = 14, .refcount_bits = 4, .extended_l2 = true},
-                                    {.size = GUEST, .version = 3, .cluster_bits = 9, .refcount_bits = 64, .zstd = true,
-                                     .lazy_refcounts = true}};
+    struct qcow2_create c[KINDS] = {
+        {.size = GUEST, .version = 3, .cluster_bits = 12, .refcount_bits = 16},
+        {.size = GUEST, .version = 2, .cluster_bits = 9, .refcount_bits = 16},
+        {.size = GUEST, .version = 3, .cluster_bits = 14, .refcount_bits = 4, .extended_l2 = true},
+        {.size = GUEST,
+         .version = 3,
+         .cluster_bits = 9,
+         .refcount_bits = 64,
+         .zstd = true,
+         .lazy_refcounts = true}};
     struct block_graph *g = block_graph_create(NULL);
     struct error err;
     struct stat st;

@@ -1,5 +1,6 @@
-/* The block layer: back ends (errors, throttling, cache modes), locks, formats that are found out, temporary
- * overlays; and qcow2 images that are damaged, which must be refused and stay as they are. */
+/* The block layer: back ends (errors, throttling, cache modes), locks, formats that are found out,
+ * temporary overlays; and qcow2 images that are damaged, which must be refused and stay as they
+ * are. */
 #include "host/block.h"
 #include "host/block_node.h"
 #include "host/mainloop.h"
@@ -40,7 +41,8 @@ static void settle(unsigned rounds)
 
 static int fail_read, fail_write, fail_flush, flushes, writes, zeroes;
 
-static int f_read(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+static int f_read(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                  size_t skip)
 {
     (void)n;
     (void)offset;
@@ -48,7 +50,8 @@ static int f_read(struct block_node *n, uint64_t offset, uint64_t len, const str
     return fail_read;
 }
 
-static int f_write(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+static int f_write(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                   size_t skip)
 {
     (void)n;
     (void)offset;
@@ -75,7 +78,8 @@ static int f_zero(struct block_node *n, uint64_t offset, uint64_t len, bool unma
     return 0;
 }
 
-static const struct node_driver fail_driver = {.name = "fail", .read = f_read, .write = f_write, .flush = f_flush, .zero = f_zero};
+static const struct node_driver fail_driver = {
+    .name = "fail", .read = f_read, .write = f_write, .flush = f_flush, .zero = f_zero};
 
 static int done_count, done_result;
 
@@ -91,7 +95,8 @@ static void submit(struct block *k, struct block_request *r, enum block_op op, u
     static struct iovec iov;
 
     iov = (struct iovec){buf, 4096};
-    *r = (struct block_request){.op = op, .len = op == BLOCK_FLUSH ? 0 : 4096, .iov = &iov, .niov = 1, .done = done};
+    *r = (struct block_request){
+        .op = op, .len = op == BLOCK_FLUSH ? 0 : 4096, .iov = &iov, .niov = 1, .done = done};
     done_count = 0;
     block_submit(k, r);
     for (unsigned i = 0; i < 200 && !done_count && !b.m->requests; i++) {
@@ -110,7 +115,8 @@ static void on_event(void *opaque, const struct block_event_data *e)
 
 static void test_errors(void)
 {
-    struct block_node n = {.driver = &fail_driver, .graph = graph, .refs = 1, .name = "fail", .size = 1 << 20};
+    struct block_node n = {
+        .driver = &fail_driver, .graph = graph, .refs = 1, .name = "fail", .size = 1 << 20};
     struct block_config c = {.id = "e", .werror = BLOCK_ERROR_REPORT};
     struct error err;
     struct block_request r;
@@ -120,7 +126,8 @@ static void test_errors(void)
     block_graph_on_event(graph, on_event, NULL);
     fail_read = -EIO;
     submit(k, &r, BLOCK_READ, buf);
-    tap_ok(done_count == 1 && done_result == -EIO && events[BLOCK_EVENT_IO_ERROR] == 1, "rerror=report: the error arrives");
+    tap_ok(done_count == 1 && done_result == -EIO && events[BLOCK_EVENT_IO_ERROR] == 1,
+           "rerror=report: the error arrives");
     fail_flush = -EIO;
     submit(k, &r, BLOCK_FLUSH, buf);
     tap_ok(done_result == -EIO, "a flush that fails");
@@ -134,7 +141,8 @@ static void test_errors(void)
     fail_write = -ENOSPC;
     submit(k, &r, BLOCK_WRITE, buf);
     bool nospace;
-    tap_ok(done_count == 0 && (b.m->requests & REQUEST_STOP) && !block_iostatus_ok(k, &nospace) && nospace,
+    tap_ok(done_count == 0 && (b.m->requests & REQUEST_STOP) && !block_iostatus_ok(k, &nospace) &&
+               nospace,
            "werror=stop: the machine is stopped, the request waits");
     b.m->requests = 0;
     fail_write = 0;
@@ -143,7 +151,8 @@ static void test_errors(void)
         settle(1);
         usleep(500);
     }
-    tap_ok(done_count == 1 && done_result == 0 && block_iostatus_ok(k, &nospace), "and is done when the machine goes on");
+    tap_ok(done_count == 1 && done_result == 0 && block_iostatus_ok(k, &nospace),
+           "and is done when the machine goes on");
     fail_write = -ENOSPC;
     submit(k, &r, BLOCK_WRITE, buf);
     b.m->requests = 0;
@@ -182,7 +191,8 @@ static void test_errors(void)
     block_set_throttle(k, &t);
     done_count = 0;
     for (unsigned i = 0; i < 12; i++) {
-        many[i] = (struct block_request){.op = BLOCK_WRITE, .len = 4096, .iov = &iov, .niov = 1, .done = done};
+        many[i] = (struct block_request){
+            .op = BLOCK_WRITE, .len = 4096, .iov = &iov, .niov = 1, .done = done};
         block_submit(k, &many[i]);
     }
     for (unsigned i = 0; i < 20; i++) {
@@ -196,7 +206,8 @@ static void test_errors(void)
         usleep(500);
     }
     int half = done_count;
-    tap_ok(first == 2 && half >= 6 && half <= 7, "iops=10: %d at once, %d after half a second", first, half);
+    tap_ok(first == 2 && half >= 6 && half <= 7, "iops=10: %d at once, %d after half a second",
+           first, half);
     block_drain(k);
     settle(2);
     tap_ok(done_count == 12, "draining does not wait for the limit");
@@ -216,7 +227,8 @@ static void make_file(const char *name, uint64_t size)
     close(fd);
 }
 
-static struct block_node *open_file(const char *name, const char *format, bool readonly, struct error *err)
+static struct block_node *open_file(const char *name, const char *format, bool readonly,
+                                    struct error *err)
 {
     struct node_flags f = {.readonly = readonly};
 
@@ -231,9 +243,12 @@ static void test_locks(void)
 
     make_file("lock", 1 << 20);
     struct block_node *n = open_file("lock", "raw", false, &err);
-    tap_ok(!open_file("lock", "raw", false, &err) && strstr(err.msg, "in use"), "a second writer is refused: %s", err.msg);
-    tap_ok(!open_file("lock", "raw", true, &err) && strstr(err.msg, "in use"), "a reader beside a writer, too");
-    snprintf(cmd, sizeof(cmd), "qemu-img convert -f raw -O raw %s %s >/dev/null 2>&1; test $? = 1", path("lock"), path("copy"));
+    tap_ok(!open_file("lock", "raw", false, &err) && strstr(err.msg, "in use"),
+           "a second writer is refused: %s", err.msg);
+    tap_ok(!open_file("lock", "raw", true, &err) && strstr(err.msg, "in use"),
+           "a reader beside a writer, too");
+    snprintf(cmd, sizeof(cmd), "qemu-img convert -f raw -O raw %s %s >/dev/null 2>&1; test $? = 1",
+             path("lock"), path("copy"));
     if (system("qemu-img --version >/dev/null 2>&1") == 0) {
         tap_ok(system(cmd) == 0, "qemu-img is refused");
         snprintf(cmd, sizeof(cmd), "qemu-img info -U %s >/dev/null 2>&1", path("lock"));
@@ -248,13 +263,15 @@ static void test_locks(void)
     int fd = open(path("lock"), O_RDWR);
     struct flock fl = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 101, .l_len = 1};
     fcntl(fd, F_OFD_SETLK, &fl); /* as QEMU, writing */
-    tap_ok(!open_file("lock", "raw", true, &err) && !open_file("lock", "raw", false, &err), "QEMU's lock keeps us out");
+    tap_ok(!open_file("lock", "raw", true, &err) && !open_file("lock", "raw", false, &err),
+           "QEMU's lock keeps us out");
     close(fd);
 }
 
 static void test_formats(void)
 {
-    struct qcow2_create c = {.size = 1 << 20, .version = 3, .cluster_bits = 16, .refcount_bits = 16};
+    struct qcow2_create c = {
+        .size = 1 << 20, .version = 3, .cluster_bits = 16, .refcount_bits = 16};
     struct error err;
     uint8_t start[512] = {'Q', 'F', 'I', 0xfb, 0, 0, 0, 3}, buf[512];
 
@@ -276,15 +293,19 @@ static void test_formats(void)
     FILE *f = fopen(path("vmdk"), "r+");
     fputs("KDMV", f);
     fclose(f);
-    tap_ok(!open_file("vmdk", NULL, true, &err) && strstr(err.msg, "vmdk"), "another is named: %s", err.msg);
-    tap_ok(!open_file("nothing", NULL, true, &err) && strstr(err.msg, "nothing"), "a file that is missing: %s", err.msg);
-    tap_ok(!open_file("q", "qcow3", true, &err) && strstr(err.msg, "qcow3"), "an unknown format: %s", err.msg);
+    tap_ok(!open_file("vmdk", NULL, true, &err) && strstr(err.msg, "vmdk"), "another is named: %s",
+           err.msg);
+    tap_ok(!open_file("nothing", NULL, true, &err) && strstr(err.msg, "nothing"),
+           "a file that is missing: %s", err.msg);
+    tap_ok(!open_file("q", "qcow3", true, &err) && strstr(err.msg, "qcow3"),
+           "an unknown format: %s", err.msg);
 
     /* snapshot=on */
     struct block_options o = {.id = "snap", .file = path("raw"), .format = "raw", .snapshot = true};
     struct block *k = block_open(graph, &o, &err);
     memset(buf, 7, 512);
-    tap_ok(k && block_pwrite(k, 5120, buf, 512) == 0 && block_pread(k, 5120, start, 512) == 0 && start[9] == 7,
+    tap_ok(k && block_pwrite(k, 5120, buf, 512) == 0 && block_pread(k, 5120, start, 512) == 0 &&
+               start[9] == 7,
            "snapshot=on: writes are read back");
     block_close(k);
     n = open_file("raw", "raw", true, &err);
@@ -309,9 +330,11 @@ static void test_direct(void)
     for (unsigned i = 0; i < 70000; i++) {
         want[i] = (uint8_t)(i * 7 + i / 256);
     }
-    ok = ok && node_pwrite(n, 512, want, 512 * 130) == 0 && node_pread(n, 512, got, 512 * 130) == 0 && !memcmp(want, got, 512 * 130);
-    ok = ok && node_pwrite(n, 1024, want + 1, 512) == 0 && node_pread(n, 512, got, 1536) == 0 && !memcmp(got, want, 512) &&
-         !memcmp(got + 512, want + 1, 512) && !memcmp(got + 1024, want + 1024, 512);
+    ok = ok && node_pwrite(n, 512, want, 512 * 130) == 0 &&
+         node_pread(n, 512, got, 512 * 130) == 0 && !memcmp(want, got, 512 * 130);
+    ok = ok && node_pwrite(n, 1024, want + 1, 512) == 0 && node_pread(n, 512, got, 1536) == 0 &&
+         !memcmp(got, want, 512) && !memcmp(got + 512, want + 1, 512) &&
+         !memcmp(got + 1024, want + 1024, 512);
     tap_ok(ok, "cache=none with buffers and offsets that are not aligned");
     node_unref(n);
     free(want);
@@ -365,7 +388,8 @@ static const struct damage damages[] = {
 
 static void test_damage(void)
 {
-    struct qcow2_create c = {.size = 64 << 20, .version = 3, .cluster_bits = 16, .refcount_bits = 16};
+    struct qcow2_create c = {
+        .size = 64 << 20, .version = 3, .cluster_bits = 16, .refcount_bits = 16};
     struct error err;
 
     for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
@@ -386,7 +410,11 @@ static void test_damage(void)
 
 static void test_chains(void)
 {
-    struct qcow2_create c = {.size = 1 << 20, .version = 3, .cluster_bits = 16, .refcount_bits = 16, .backing_format = "qcow2"};
+    struct qcow2_create c = {.size = 1 << 20,
+                             .version = 3,
+                             .cluster_bits = 16,
+                             .refcount_bits = 16,
+                             .backing_format = "qcow2"};
     struct error err;
 
     c.backing_file = "c2";
@@ -394,23 +422,28 @@ static void test_chains(void)
     c.backing_file = "c1";
     qcow2_create(path("c2"), &c, &err);
     uint64_t before = sum("c1");
-    tap_ok(!open_file("c1", "qcow2", false, &err) && strstr(err.msg, "circle") && sum("c1") == before, "a circle of backing files: %s",
-           err.msg);
+    tap_ok(!open_file("c1", "qcow2", false, &err) && strstr(err.msg, "circle") &&
+               sum("c1") == before,
+           "a circle of backing files: %s", err.msg);
     c.backing_file = "self";
     qcow2_create(path("self"), &c, &err);
-    tap_ok(!open_file("self", NULL, true, &err) && strstr(err.msg, "circle"), "an image that backs itself");
+    tap_ok(!open_file("self", NULL, true, &err) && strstr(err.msg, "circle"),
+           "an image that backs itself");
     c.backing_file = "gone";
     qcow2_create(path("c3"), &c, &err);
-    tap_ok(!open_file("c3", NULL, true, &err) && strstr(err.msg, "gone"), "a backing file that is missing: %s", err.msg);
+    tap_ok(!open_file("c3", NULL, true, &err) && strstr(err.msg, "gone"),
+           "a backing file that is missing: %s", err.msg);
     c.backing_file = "nbd://host/x";
     qcow2_create(path("c4"), &c, &err);
-    tap_ok(!open_file("c4", NULL, true, &err) && strstr(err.msg, "nbd"), "a backing file that is none: %s", err.msg);
+    tap_ok(!open_file("c4", NULL, true, &err) && strstr(err.msg, "nbd"),
+           "a backing file that is none: %s", err.msg);
 }
 
 /* Damage that is found while the image is in use. */
 static void test_corrupt(void)
 {
-    struct qcow2_create c = {.size = 1 << 20, .version = 3, .cluster_bits = 16, .refcount_bits = 16};
+    struct qcow2_create c = {
+        .size = 1 << 20, .version = 3, .cluster_bits = 16, .refcount_bits = 16};
     struct error err;
     uint8_t buf[512] = {1}, bits[8] = {0, 0, 0, 0, 0, 0, 0, 0x10};
 
@@ -436,11 +469,14 @@ static void test_corrupt(void)
     }
     block_graph_on_event(graph, on_event, NULL);
     n = open_file("x", NULL, false, &err);
-    tap_ok(n && node_pwrite(n, 65536, buf, 512) == -EIO && node_pwrite(n, 0, buf, 512) == -EIO, "a write over the refcount table is refused, and all later ones");
+    tap_ok(n && node_pwrite(n, 65536, buf, 512) == -EIO && node_pwrite(n, 0, buf, 512) == -EIO,
+           "a write over the refcount table is refused, and all later ones");
     settle(2);
-    tap_ok(events[BLOCK_EVENT_CORRUPTED] == 1 && node_pread(n, 0, buf, 512) == 0 && buf[0] == 1, "this is told; reading goes on");
+    tap_ok(events[BLOCK_EVENT_CORRUPTED] == 1 && node_pread(n, 0, buf, 512) == 0 && buf[0] == 1,
+           "this is told; reading goes on");
     node_unref(n);
-    tap_ok(pread(fd, bits, 8, 72) == 8 && bits[7] == 2 && !open_file("x", NULL, false, &err), "the image is marked: %s", err.msg);
+    tap_ok(pread(fd, bits, 8, 72) == 8 && bits[7] == 2 && !open_file("x", NULL, false, &err),
+           "the image is marked: %s", err.msg);
     close(fd);
 }
 

@@ -1,5 +1,6 @@
-/* qcow2 by random operations against a model in memory, over many kinds of images, with qemu-img as the
- * judge in both directions; several threads at once; and a process that is killed while it writes. */
+/* qcow2 by random operations against a model in memory, over many kinds of images, with qemu-img as
+ * the judge in both directions; several threads at once; and a process that is killed while it
+ * writes. */
 #include "host/block.h"
 #include "host/block_node.h"
 #include "host/qcow2.h"
@@ -62,7 +63,8 @@ static char *path(const char *name)
     return p;
 }
 
-static struct block_node *open_image(struct block_graph *g, const char *name, bool readonly, bool no_flush)
+static struct block_node *open_image(struct block_graph *g, const char *name, bool readonly,
+                                     bool no_flush)
 {
     struct node_flags f = {.readonly = readonly, .unmap = true, .no_flush = no_flush};
     struct error err = {{0}};
@@ -84,22 +86,51 @@ struct kind {
 
 static const struct kind kinds[] = {
     {"default", "", {.version = 3, .cluster_bits = 16, .refcount_bits = 16}, NULL},
-    {"512 byte clusters", "cluster_size=512", {.version = 3, .cluster_bits = 9, .refcount_bits = 16}, NULL},
-    {"2M clusters", "cluster_size=2M", {.version = 3, .cluster_bits = 21, .refcount_bits = 16}, NULL},
+    {"512 byte clusters",
+     "cluster_size=512",
+     {.version = 3, .cluster_bits = 9, .refcount_bits = 16},
+     NULL},
+    {"2M clusters",
+     "cluster_size=2M",
+     {.version = 3, .cluster_bits = 21, .refcount_bits = 16},
+     NULL},
     {"version 2", "compat=0.10", {.version = 2, .cluster_bits = 16, .refcount_bits = 16}, NULL},
-    {"version 2, backing", "compat=0.10,cluster_size=4k", {.version = 2, .cluster_bits = 12, .refcount_bits = 16}, "raw"},
-    {"1 bit refcounts", "refcount_bits=1,cluster_size=1k", {.version = 3, .cluster_bits = 10, .refcount_bits = 1}, NULL},
-    {"2 bit refcounts", "refcount_bits=2,cluster_size=4k", {.version = 3, .cluster_bits = 12, .refcount_bits = 2}, "qcow2"},
-    {"64 bit refcounts", "refcount_bits=64,cluster_size=512", {.version = 3, .cluster_bits = 9, .refcount_bits = 64}, NULL},
-    {"lazy refcounts", "lazy_refcounts=on,cluster_size=4k",
-     {.version = 3, .cluster_bits = 12, .refcount_bits = 16, .lazy_refcounts = true}, NULL},
-    {"extended L2", "extended_l2=on,cluster_size=16k",
-     {.version = 3, .cluster_bits = 14, .refcount_bits = 16, .extended_l2 = true}, NULL},
-    {"extended L2, backing", "extended_l2=on,cluster_size=64k",
-     {.version = 3, .cluster_bits = 16, .refcount_bits = 16, .extended_l2 = true}, "qcow2"},
-    {"zstd, backing", "compression_type=zstd,cluster_size=16k",
-     {.version = 3, .cluster_bits = 14, .refcount_bits = 16, .zstd = true}, "raw"},
-    {"8 bit refcounts, backing", "refcount_bits=8,cluster_size=8k", {.version = 3, .cluster_bits = 13, .refcount_bits = 8}, "qcow2"},
+    {"version 2, backing",
+     "compat=0.10,cluster_size=4k",
+     {.version = 2, .cluster_bits = 12, .refcount_bits = 16},
+     "raw"},
+    {"1 bit refcounts",
+     "refcount_bits=1,cluster_size=1k",
+     {.version = 3, .cluster_bits = 10, .refcount_bits = 1},
+     NULL},
+    {"2 bit refcounts",
+     "refcount_bits=2,cluster_size=4k",
+     {.version = 3, .cluster_bits = 12, .refcount_bits = 2},
+     "qcow2"},
+    {"64 bit refcounts",
+     "refcount_bits=64,cluster_size=512",
+     {.version = 3, .cluster_bits = 9, .refcount_bits = 64},
+     NULL},
+    {"lazy refcounts",
+     "lazy_refcounts=on,cluster_size=4k",
+     {.version = 3, .cluster_bits = 12, .refcount_bits = 16, .lazy_refcounts = true},
+     NULL},
+    {"extended L2",
+     "extended_l2=on,cluster_size=16k",
+     {.version = 3, .cluster_bits = 14, .refcount_bits = 16, .extended_l2 = true},
+     NULL},
+    {"extended L2, backing",
+     "extended_l2=on,cluster_size=64k",
+     {.version = 3, .cluster_bits = 16, .refcount_bits = 16, .extended_l2 = true},
+     "qcow2"},
+    {"zstd, backing",
+     "compression_type=zstd,cluster_size=16k",
+     {.version = 3, .cluster_bits = 14, .refcount_bits = 16, .zstd = true},
+     "raw"},
+    {"8 bit refcounts, backing",
+     "refcount_bits=8,cluster_size=8k",
+     {.version = 3, .cluster_bits = 13, .refcount_bits = 8},
+     "qcow2"},
 };
 
 struct model {
@@ -122,7 +153,8 @@ static void fill(uint8_t *p, size_t n)
 
 static bool one_step(struct model *m, uint8_t *buf)
 {
-    uint64_t max = rnd() % 8 ? 40 : 900, len = (1 + rnd() % max) * GRAIN, at = rnd() % SECTORS * GRAIN;
+    uint64_t max = rnd() % 8 ? 40 : 900, len = (1 + rnd() % max) * GRAIN,
+             at = rnd() % SECTORS * GRAIN;
     struct error err = {{0}};
     int r = 0;
 
@@ -151,7 +183,8 @@ static bool one_step(struct model *m, uint8_t *buf)
     case 6:
         r = node_pread(m->n, at, buf, len);
         if (!r && memcmp(buf, m->data + at, len)) {
-            printf("# read of %#llx bytes at %#llx is wrong\n", (unsigned long long)len, (unsigned long long)at);
+            printf("# read of %#llx bytes at %#llx is wrong\n", (unsigned long long)len,
+                   (unsigned long long)at);
             return false;
         }
         break;
@@ -227,9 +260,11 @@ static void test_kind(const struct kind *k, bool ours)
         c.backing_format = k->backing;
         ok = qcow2_create(path("i.qcow2"), &c, &err);
     } else if (k->backing) {
-        ok = run("qemu-img create -f qcow2 -b base -F %s -o %s i.qcow2 %d", k->backing, k->options, SIZE) == 0;
+        ok = run("qemu-img create -f qcow2 -b base -F %s -o %s i.qcow2 %d", k->backing, k->options,
+                 SIZE) == 0;
     } else {
-        ok = run("qemu-img create -f qcow2 -o size=%d%s%s i.qcow2", SIZE, *k->options ? "," : "", k->options) == 0;
+        ok = run("qemu-img create -f qcow2 -o size=%d%s%s i.qcow2", SIZE, *k->options ? "," : "",
+                 k->options) == 0;
     }
     for (unsigned round = 0; ok && round < 3 * scale; round++) {
         struct block_graph *g = block_graph_create(NULL);
@@ -272,21 +307,23 @@ static void test_foreign(const struct kind *k)
     }
     write_file("want.raw", data, SIZE);
     for (unsigned compressed = 0; ok && compressed < 2; compressed++) {
-        ok = run("rm -f i.qcow2; qemu-img convert %s -f raw -O qcow2 %s%s want.raw i.qcow2", compressed ? "-c" : "",
-                 *k->options ? "-o " : "", k->options) == 0;
+        ok = run("rm -f i.qcow2; qemu-img convert %s -f raw -O qcow2 %s%s want.raw i.qcow2",
+                 compressed ? "-c" : "", *k->options ? "-o " : "", k->options) == 0;
         struct block_graph *g = block_graph_create(NULL);
         struct block_node *n = ok ? open_image(g, "i.qcow2", false, true) : NULL;
-        ok = n && node_pread(n, 0, buf, SIZE) == 0 && !memcmp(buf, data, SIZE) && n->driver->check(n, &c, 0) == 0 &&
-             !c.corruptions && !c.leaks;
+        ok = n && node_pread(n, 0, buf, SIZE) == 0 && !memcmp(buf, data, SIZE) &&
+             n->driver->check(n, &c, 0) == 0 && !c.corruptions && !c.leaks;
         for (unsigned i = 0; ok && i < 60; i++) { /* over the compressed clusters */
-            uint64_t at = rnd() % SECTORS * GRAIN, len = SIZE - at < 9000 / GRAIN * GRAIN ? SIZE - at : 9000 / GRAIN * GRAIN;
+            uint64_t at = rnd() % SECTORS * GRAIN,
+                     len = SIZE - at < 9000 / GRAIN * GRAIN ? SIZE - at : 9000 / GRAIN * GRAIN;
             fill(data + at, len);
             ok = node_pwrite(n, at, data + at, len) == 0;
         }
         node_unref(n);
         block_graph_destroy(g);
         write_file("want.raw", data, SIZE);
-        ok = ok && run("qemu-img check i.qcow2") == 0 && run("qemu-img compare -f qcow2 -F raw i.qcow2 want.raw") == 0;
+        ok = ok && run("qemu-img check i.qcow2") == 0 &&
+             run("qemu-img compare -f qcow2 -F raw i.qcow2 want.raw") == 0;
         if (!ok) {
             show_log();
         }
@@ -315,7 +352,8 @@ static void *work(void *opaque)
         s = s * 6364136223846793005u + 1442695040888963407u;
         /* Sectors are dealt out in turn in groups of 32, so that threads meet in clusters. */
         uint64_t group = (s >> 33) % (SECTORS / 32 / THREADS) * THREADS + w->id;
-        uint64_t first = (s >> 20) % 32, n = 1 + (s >> 25) % (32 - first), at = (group * 32 + first) * GRAIN;
+        uint64_t first = (s >> 20) % 32, n = 1 + (s >> 25) % (32 - first),
+                 at = (group * 32 + first) * GRAIN;
         unsigned op = (unsigned)(s >> 58) % 16;
         if (op == 0) {
             w->result = node_zero(w->n, at, n * GRAIN, s & 1);
@@ -414,9 +452,11 @@ static bool check_sectors(struct shared *s)
     for (unsigned i = 0; ok && i < SECTORS; i++) {
         const uint32_t *p = buf + i * GRAIN / 4;
         bool empty = p[0] == 0 && p[1] == 0;
-        bool fits = empty ? !s->flushed[i] : p[0] == i && p[1] >= s->flushed[i] && p[1] <= s->given[i];
+        bool fits =
+            empty ? !s->flushed[i] : p[0] == i && p[1] >= s->flushed[i] && p[1] <= s->given[i];
         if (!fits) {
-            printf("# sector %u: number %u, flushed %u, given %u\n", i, p[1], s->flushed[i], s->given[i]);
+            printf("# sector %u: number %u, flushed %u, given %u\n", i, p[1], s->flushed[i],
+                   s->given[i]);
             ok = false;
         }
         s->flushed[i] = empty ? 0 : p[1];
@@ -430,7 +470,8 @@ static bool check_sectors(struct shared *s)
 
 static void test_kill(const struct kind *k)
 {
-    struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct shared *s =
+        mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct qcow2_create c = k->create;
     struct error err = {{0}};
     unsigned leaks = 0, writes;
@@ -463,8 +504,9 @@ static void test_kill(const struct kind *k)
         }
     }
     writes = s->next;
-    tap_ok(ok && writes > KILLS, "%s: killed %d times while writing (%u writes, %u times leaked clusters)", k->name, KILLS, writes,
-           leaks);
+    tap_ok(ok && writes > KILLS,
+           "%s: killed %d times while writing (%u writes, %u times leaked clusters)", k->name,
+           KILLS, writes, leaks);
     munmap(s, sizeof(*s));
 }
 
@@ -490,7 +532,7 @@ int main(void)
         }
         test_foreign(&kinds[i]);
     }
-    for (size_t i = 0; i < n; i += scale > 1 ? 1 : 3) {
+    for (size_t i = 0; i<n; i += scale> 1 ? 1 : 3) {
         test_threads(&kinds[i]);
     }
     test_kill(&kinds[0]);
