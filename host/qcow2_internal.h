@@ -233,6 +233,15 @@ int q2_decompress(uint8_t kind, const void *in, size_t n, void *out, size_t size
 int q2_read(struct qcow2 *q, uint64_t offset, uint64_t len, const struct node_vec *v,
             size_t skip);               /* users held */
 int q2_flush_metadata(struct qcow2 *q); /* lock held */
+/* The driver's functions. */
+int q2_node_read(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                 size_t skip);
+int q2_node_write(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                  size_t skip);
+int q2_node_write_compressed(struct block_node *n, uint64_t offset, uint64_t len, const void *buf);
+int q2_node_flush(struct block_node *n);
+int q2_node_discard(struct block_node *n, uint64_t offset, uint64_t len);
+int q2_node_zero(struct block_node *n, uint64_t offset, uint64_t len, bool unmap);
 
 /* ---- qcow2_snapshot.c ---- */
 bool q2_read_snapshots(struct qcow2 *q, struct error *err);
