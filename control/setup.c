@@ -11,6 +11,7 @@
 #include "host/nearest.h"
 #include "host/net.h"
 #include "host/symbols.h"
+#include "hw/firmware/boot_order.h"
 #include "softmmu/tlb.h"
 
 #include <stdio.h>
@@ -508,6 +509,9 @@ bool program_setup(struct program *p, struct error *err)
     }
     if (!make_devices(p, err)) {
         return false;
+    }
+    if (!p->opt.kernel) {
+        boot_order_setup(p->machine);
     }
     if (!setup_monitors(p, err)) {
         return false;

@@ -72,6 +72,8 @@ struct device_type {
     void (*reset)(struct device *d);   /* power-on values; may be NULL */
     void (*destroy)(struct device *d); /* frees what realize took; may be NULL */
     bool user_creatable;               /* -device may make it */
+    /* Open Firmware's path for the BIOS, to be freed; for devices with a property bootindex (PT_U32). */
+    char *(*boot_path)(struct device *d);
     const void *bus_info;              /* the bus's own descriptor (struct pci_info, ...) */
 };
 

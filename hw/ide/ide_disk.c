@@ -4,6 +4,7 @@
 #include "hw/ide/piix3_ide.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct ide_disk {
@@ -11,7 +12,7 @@ struct ide_disk {
     struct block *drive;
     char *bus, *serial, *model, *ver;
     uint64_t wwn;
-    uint32_t unit, logical, physical;
+    uint32_t unit, bootindex, logical, physical;
     bool write_cache;
     struct ide_drive *ide;
 };
@@ -26,7 +27,9 @@ enum { UNIT_ANY = 0xffffffff };
         PROP_STRING(struct ide_disk, serial, "serial number, 20 characters"),                      \
         PROP_STRING(struct ide_disk, model, "name of the model, 40 characters"),                   \
         PROP_STRING(struct ide_disk, ver, "version of the firmware, 8 characters"),                \
-        PROP_U64(struct ide_disk, wwn, 0, "world wide name; 0: none")
+        PROP_U64(struct ide_disk, wwn, 0, "world wide name; 0: none"),                             \
+        PROP_U32(struct ide_disk, bootindex, UINT32_MAX,                                           \
+                 "place among the devices to boot from, lowest first")
 
 static const struct property hd_props[] = {
     COMMON_PROPS,
@@ -109,6 +112,19 @@ static bool realize(struct device *dev, bool cdrom, struct error *err)
     return true;
 }
 
+static char *disk_boot_path(struct device *dev)
+{
+    const struct ide_disk *d = container_of(dev, struct ide_disk, dev);
+    const struct ide_channel *c = d->ide->channel;
+    char *path;
+
+    if (asprintf(&path, "/pci@i0cf8/ide@1,1/drive@%d/disk@%d",
+                 c != piix3_ide_channel(dev->machine, 0), d->ide != &c->drive[0]) < 0) {
+        abort();
+    }
+    return path;
+}
+
 static bool hd_realize(struct device *dev, struct error *err)
 {
     return realize(dev, false, err);
@@ -127,6 +143,7 @@ const struct device_type ide_hd_type = {
     .props = hd_props,
     .state = &disk_state,
     .realize = hd_realize,
+    .boot_path = disk_boot_path,
     .user_creatable = true,
 };
 
@@ -138,5 +155,6 @@ const struct device_type ide_cd_type = {
     .props = cd_props,
     .state = &disk_state,
     .realize = cd_realize,
+    .boot_path = disk_boot_path,
     .user_creatable = true,
 };

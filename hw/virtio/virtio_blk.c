@@ -9,6 +9,7 @@
 #include "host/block.h"
 #include "host/le.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,7 @@ struct virtio_blk {
     char *serial;
     uint16_t queue_size;
     uint32_t logical, physical; /* block sizes */
+    uint32_t bootindex;
     bool discard, write_zeroes, wce;
 
     bool write_back;     /* as the driver has set it in the configuration */
@@ -75,6 +77,8 @@ static const struct property blk_props[] = {
      "bytes of a block, a power of 2 from 512 to 32768"},
     {"physical_block_size", PT_U32, offsetof(struct virtio_blk, physical), 512,
      "bytes that are best written together"},
+    PROP_U32(struct virtio_blk, bootindex, UINT32_MAX,
+             "place among the devices to boot from, lowest first"),
     {"write-cache", PT_BOOL, offsetof(struct virtio_blk, wce), 1,
      "there is a cache that the driver has to flush (default: as the drive's cache= says)"},
     PROP_BOOL(struct virtio_blk, discard, 1, "offer discarding"),
@@ -458,6 +462,19 @@ static void blk_destroy(struct device *d)
     }
 }
 
+static char *blk_boot_path(struct device *d)
+{
+    uint8_t devfn = ((struct virtio *)d)->pci.devfn;
+    char *path;
+    int n = devfn & 7 ? asprintf(&path, "/pci@i0cf8/scsi@%x,%x/disk@0,0", devfn >> 3, devfn & 7)
+                      : asprintf(&path, "/pci@i0cf8/scsi@%x/disk@0,0", devfn >> 3);
+
+    if (n < 0) {
+        abort();
+    }
+    return path;
+}
+
 static const struct pci_info blk_info = VIRTIO_PCI_INFO(0x1001, 2, 0x01, 0x00);
 
 const struct device_type virtio_blk_type = {
@@ -468,6 +485,7 @@ const struct device_type virtio_blk_type = {
     .props = blk_props,
     .state = &blk_state,
     .realize = blk_realize,
+    .boot_path = blk_boot_path,
     .reset = blk_reset,
     .destroy = blk_destroy,
     .user_creatable = true,

@@ -145,7 +145,7 @@ static void use(struct block_node *n, struct input *in)
             (op & 16 ? qcow2_snapshot_delete : qcow2_snapshot_apply)(n, "s", &err);
             break;
         default:
-            node_truncate(n, (take(in, 2) + 1) * 512, op & 16 ? "metadata" : NULL, &err);
+            node_truncate(n, (take(in, 2) % 4096 + 1) * 512, op & 16 ? "metadata" : NULL, &err);
             size = n->size;
             if (!size) {
                 return;
