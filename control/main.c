@@ -1,5 +1,6 @@
 /* dragoman: the program. */
 #include "config.h"
+#include "control/img/img.h"
 #include "control/qmp.h"
 #include "control/setup.h"
 #include "cpu/cpuid.h"
@@ -104,6 +105,9 @@ int main(int argc, char **argv)
     int status;
 
     signal(SIGPIPE, SIG_IGN);
+    if (argc > 1 && !strcmp(argv[1], "img")) {
+        return img_main(argc - 1, argv + 1);
+    }
     if (!options_parse(&p.opt, argc, argv, &err)) {
         return fail(&err);
     }

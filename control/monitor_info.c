@@ -174,36 +174,6 @@ static void info_irq(struct monitor_call *c)
     }
 }
 
-static void info_block(struct monitor_call *c)
-{
-    struct program *p = control_program(c->machine);
-
-    for (unsigned i = 0; p && i < p->nblocks; i++) {
-        struct block *b = p->blocks[i];
-        fprintf(c->out, "%s: %" PRIu64 " bytes%s\n", block_id(b), block_size(b),
-                block_readonly(b) ? ", read only" : "");
-    }
-    if (!p || !p->nblocks) {
-        fputs("no disk images\n", c->out);
-    }
-}
-
-static void info_blockstats(struct monitor_call *c)
-{
-    struct program *p = control_program(c->machine);
-
-    for (unsigned i = 0; p && i < p->nblocks; i++) {
-        struct block_stats s = block_get_stats(p->blocks[i]);
-        fprintf(c->out,
-                "%s: rd_bytes=%" PRIu64 " wr_bytes=%" PRIu64 " rd_operations=%" PRIu64
-                " wr_operations=%" PRIu64 " flush_operations=%" PRIu64 " other_operations=%" PRIu64
-                " failed_operations=%" PRIu64 "\n",
-                block_id(p->blocks[i]), s.bytes[BLOCK_READ], s.bytes[BLOCK_WRITE],
-                s.operations[BLOCK_READ], s.operations[BLOCK_WRITE], s.operations[BLOCK_FLUSH],
-                s.operations[BLOCK_DISCARD] + s.operations[BLOCK_WRITE_ZEROES], s.failed);
-    }
-}
-
 static void info_roms(struct monitor_call *c)
 {
     char *text = memory_describe(c->machine->memory), *save = NULL;
@@ -231,8 +201,8 @@ const struct monitor_row monitor_info_rows[] = {
     {"pic", "", "interrupt controllers of the board", info_pic, false},
     {"lapic", "", "local APIC of the processor", info_lapic, false},
     {"irq", "", "external interrupts taken", info_irq, false},
-    {"block", "", "disk images", info_block, false},
-    {"blockstats", "", "what was read and written", info_blockstats, false},
+    {"block", "", "disk images", monitor_info_block, false},
+    {"blockstats", "", "what was read and written", monitor_info_blockstats, false},
     {"network", "", "networks and the cards on them", monitor_info_network, false},
     {"usernet", "", "connections of user networking", monitor_info_usernet, false},
     {"chardev", "", "character devices", monitor_info_chardev, false},

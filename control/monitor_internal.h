@@ -55,6 +55,13 @@ void monitor_ringbuf_read(struct monitor_call *c);
 void monitor_info_network(struct monitor_call *c);
 void monitor_info_usernet(struct monitor_call *c);
 void monitor_info_chardev(struct monitor_call *c);
+/* monitor_block.c */
+void monitor_info_block(struct monitor_call *c);
+void monitor_info_blockstats(struct monitor_call *c);
+void monitor_eject(struct monitor_call *c);
+void monitor_change(struct monitor_call *c);
+void monitor_block_resize(struct monitor_call *c);
+void monitor_block_throttle(struct monitor_call *c);
 /* monitor_keys.c */
 void monitor_sendkey(struct monitor_call *c);
 

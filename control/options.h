@@ -18,6 +18,7 @@ struct options {
     const char *name, *machine, *accel, *cpu, *bios, *kernel, *initrd, *append, *log, *log_file, *boot,
         *rtc, *display, *monitor, *memory, *smp, *pidfile, *dfilter, *symbols, *gdb;
     struct opt_list drives;   /* text of -drive, with -hda.. and -cdrom rewritten to it */
+    struct opt_list blockdevs;
     struct opt_list actions, objects, devices, parallels, serials, chardevs, debugcons, globals;
     struct opt_list qmps, mons, netdevs, nics;
     bool nographic, nodefaults, no_reboot, no_shutdown, paused, snapshot, one_insn, perfmap, jitdump;

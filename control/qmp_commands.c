@@ -3,6 +3,7 @@
 #include "control/control.h"
 #include "control/monitor.h"
 #include "control/qmp.h"
+#include "control/qmp_block.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -161,6 +162,30 @@ const struct qmp_command qmp_commands[] = {
     {"query-kvm", "", "KvmInfo", qmp_query_kvm, "Hardware virtualization: never there", NULL},
     {"query-chardev", "", "[ChardevInfo]", qmp_query_chardev, "The character devices", NULL},
     {"query-block", "", "[BlockInfo]", qmp_query_block, "The disks and CD-ROMs", NULL},
+    {"query-blockstats", "query-nodes?:bool", "[BlockStats]", qmp_query_blockstats, "What was read and written", NULL},
+    {"query-named-block-nodes", "flat?:bool", "[BlockDeviceInfo]", qmp_query_named_block_nodes,
+     "The nodes that images are made of", NULL},
+    {"blockdev-add",
+     "driver:BlockdevDriver node-name?:str read-only?:bool auto-read-only?:bool force-share?:bool"
+     " discard?:BlockdevDiscardOptions detect-zeroes?:BlockdevDetectZeroesOptions cache?:any file?:any backing?:any"
+     " filename?:str aio?:BlockdevAioOptions locking?:OnOffAuto offset?:int size?:int lazy-refcounts?:bool"
+     " pass-discard-request?:bool pass-discard-snapshot?:bool pass-discard-other?:bool overlap-check?:any cache-size?:int"
+     " l2-cache-size?:int l2-cache-entry-size?:int refcount-cache-size?:int cache-clean-interval?:int",
+     NULL, qmp_blockdev_add, "Opens an image; the members are those of -blockdev", NULL},
+    {"blockdev-del", "node-name:str", NULL, qmp_blockdev_del, "Closes an image that blockdev-add has opened", NULL},
+    {"block_resize", "device?:str node-name?:str size:int", NULL, qmp_block_resize, "Changes the size of a disk, in bytes", NULL},
+    {"eject", "device?:str id?:str force?:bool", NULL, qmp_eject, "Opens the tray and takes the disc out", NULL},
+    {"blockdev-open-tray", "device?:str id?:str force?:bool", NULL, qmp_open_tray, "Opens the tray of a drive", NULL},
+    {"blockdev-close-tray", "device?:str id?:str", NULL, qmp_close_tray, "Closes the tray of a drive", NULL},
+    {"blockdev-remove-medium", "id:str", NULL, qmp_remove_medium, "Takes the medium out of an open drive", NULL},
+    {"blockdev-insert-medium", "id:str node-name:str", NULL, qmp_insert_medium, "Puts a node into an open drive", NULL},
+    {"blockdev-change-medium",
+     "device?:str id?:str filename:str format?:str force?:bool read-only-mode?:BlockdevChangeReadOnlyMode", NULL,
+     qmp_change_medium, "Puts another disc into a drive", NULL},
+    {"block_set_io_throttle", "device?:str id?:str bps?:int bps_rd?:int bps_wr?:int"
+     " iops?:int iops_rd?:int iops_wr?:int bps_max?:int bps_rd_max?:int bps_wr_max?:int"
+     " iops_max?:int iops_rd_max?:int iops_wr_max?:int iops_size?:int", NULL,
+     qmp_set_io_throttle, "Limits the bytes and operations a second of a drive; 0: no limit", NULL},
     {"query-pci", "", "[PciInfo]", qmp_query_pci, "The PCI devices", NULL},
     {"query-machines", "", "[MachineInfo]", qmp_query_machines, "The machine types", NULL},
     {"query-cpu-definitions", "", "[CpuDefinitionInfo]", qmp_query_cpu_definitions, "The processor models", NULL},
@@ -221,9 +246,39 @@ const struct qmp_type qmp_types[] = {
     {"UuidInfo", QMP_OBJECT, "UUID:str"},
     {"KvmInfo", QMP_OBJECT, "enabled:bool present:bool"},
     {"ChardevInfo", QMP_OBJECT, "label:str filename:str frontend-open:bool"},
-    {"BlockDeviceInfo", QMP_OBJECT, "node-name?:str ro:bool size:int"},
+    {"BlockdevDriver", QMP_ENUM, "file host_cdrom host_device qcow2 raw"},
+    {"BlockdevDiscardOptions", QMP_ENUM, "ignore unmap"},
+    {"BlockdevDetectZeroesOptions", QMP_ENUM, "off on unmap"},
+    {"BlockdevAioOptions", QMP_ENUM, "threads native io_uring"},
+    {"OnOffAuto", QMP_ENUM, "auto on off"},
+    {"BlockdevChangeReadOnlyMode", QMP_ENUM, "retain read-only read-write"},
+    {"BlockDeviceIoStatus", QMP_ENUM, "ok failed nospace"},
+    {"IoOperationType", QMP_ENUM, "read write"},
+    {"BlockErrorAction", QMP_ENUM, "ignore report stop"},
+    {"BlockdevCacheInfo", QMP_OBJECT, "writeback:bool direct:bool no-flush:bool"},
+    {"SnapshotInfo", QMP_OBJECT,
+     "id:str name:str vm-state-size:int date-sec:int date-nsec:int vm-clock-sec:int vm-clock-nsec:int icount?:int"},
+    {"ImageInfo", QMP_OBJECT,
+     "filename:str format:str dirty-flag?:bool actual-size?:int virtual-size:int cluster-size?:int"
+     " backing-filename?:str full-backing-filename?:str backing-filename-format?:str snapshots?:[SnapshotInfo]"
+     " backing-image?:ImageInfo format-specific?:any"},
+    {"BlockDeviceStats", QMP_OBJECT,
+     "rd_bytes:int wr_bytes:int unmap_bytes:int rd_operations:int wr_operations:int flush_operations:int"
+     " unmap_operations:int rd_total_time_ns:int wr_total_time_ns:int flush_total_time_ns:int unmap_total_time_ns:int"
+     " rd_merged:int wr_merged:int flush_merged:int unmap_merged:int failed_rd_operations:int failed_wr_operations:int"
+     " failed_flush_operations:int failed_unmap_operations:int invalid_rd_operations:int invalid_wr_operations:int"
+     " invalid_flush_operations:int invalid_unmap_operations:int wr_highest_offset:int account_invalid:bool"
+     " account_failed:bool timed_stats:[any]"},
+    {"BlockStats", QMP_OBJECT,
+     "device?:str qdev?:str node-name?:str stats:BlockDeviceStats parent?:BlockStats backing?:BlockStats"},
+    {"BlockDeviceInfo", QMP_OBJECT,
+     "file:str node-name?:str ro:bool drv:str encrypted:bool active:bool backing_file?:str backing_file_depth:int"
+     " detect_zeroes:BlockdevDetectZeroesOptions write_threshold:int cache:BlockdevCacheInfo image:ImageInfo bps:int"
+     " bps_rd:int bps_wr:int iops:int iops_rd:int iops_wr:int bps_max?:int bps_rd_max?:int bps_wr_max?:int"
+     " iops_max?:int iops_rd_max?:int iops_wr_max?:int iops_size?:int"},
     {"BlockInfo", QMP_OBJECT,
-     "device:str qdev?:str type:str removable:bool locked:bool tray_open?:bool inserted?:BlockDeviceInfo"},
+     "device:str qdev?:str type:str removable:bool locked:bool tray_open?:bool io-status?:BlockDeviceIoStatus"
+     " inserted?:BlockDeviceInfo"},
     {"PciMemoryRegionType", QMP_ENUM, "io memory"},
     {"PciMemoryRegion", QMP_OBJECT,
      "bar:int type:PciMemoryRegionType address:int size:int prefetch?:bool mem_type_64?:bool"},
@@ -268,6 +323,11 @@ const struct qmp_event_row qmp_events[] = {
     {"GUEST_CRASHLOADED", "action:GuestPanicAction", "The guest crashed and runs a crash kernel"},
     {"BALLOON_CHANGE", "actual:int", "The guest gave memory back or took some"},
     {"WATCHDOG", "action:WatchdogAction", "The watchdog expired"},
+    {"BLOCK_IO_ERROR",
+     "qom-path:str device:str node-name?:str operation:IoOperationType action:BlockErrorAction nospace?:bool reason:str",
+     "A disk request failed; rerror= and werror= say what is done then"},
+    {"BLOCK_IMAGE_CORRUPTED", "device:str node-name?:str msg:str fatal:bool", "An image is damaged and not written to any more"},
+    {"DEVICE_TRAY_MOVED", "device:str id:str tray-open:bool", "The tray of a drive was opened or closed"},
     {NULL, NULL, NULL},
 };
 /* clang-format on */

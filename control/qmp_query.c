@@ -155,34 +155,6 @@ bool qmp_query_chardev(struct qmp_call *c)
     return true;
 }
 
-bool qmp_query_block(struct qmp_call *c)
-{
-    struct program *p = c->program;
-
-    c->ret = json_array();
-    for (unsigned i = 0; p && i < p->nblocks; i++) {
-        struct block *b = p->blocks[i];
-        json_t *o = json_object(), *in = json_object();
-        bool cdrom = false;
-        for (unsigned k = 0; k < 4; k++) {
-            cdrom |= p->cfg.ide[k] == b && p->cfg.ide_cdrom[k];
-        }
-        set_str(o, "device", block_id(b));
-        set_str(o, "type", "unknown");
-        set_bool(o, "removable", cdrom);
-        set_bool(o, "locked", false);
-        if (cdrom) {
-            set_bool(o, "tray_open", false);
-        }
-        set_str(in, "node-name", block_id(b));
-        set_bool(in, "ro", block_readonly(b));
-        set_int(in, "size", block_size(b));
-        json_object_set_new(o, "inserted", in);
-        json_array_append_new(c->ret, o);
-    }
-    return true;
-}
-
 static json_t *pci_regions(const struct pci_device *p)
 {
     json_t *list = json_array();

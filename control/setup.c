@@ -12,6 +12,7 @@
 #include "host/net.h"
 #include "host/symbols.h"
 #include "softmmu/debug.h"
+#include "hw/firmware/boot_order.h"
 #include "softmmu/tlb.h"
 
 #include <stdio.h>
@@ -572,6 +573,9 @@ bool program_setup(struct program *p, struct error *err)
         (p->cfg.type->finish && !p->cfg.type->finish(p->machine, &p->cfg, err))) {
         return false;
     }
+    if (!p->opt.kernel) {
+        boot_order_setup(p->machine);
+    }
     if (!setup_monitors(p, err)) {
         return false;
     }
@@ -603,8 +607,9 @@ void program_destroy(struct program *p)
     for (unsigned i = 0; i < p->nmons; i++) {
         monitor_destroy(p->mons[i]);
     }
-    for (unsigned i = 0; i < p->nblocks; i++) {
-        block_close(p->blocks[i]); /* before the devices whose buffers its worker fills */
+    block_graph_destroy(p->blocks); /* before the devices whose buffers its workers fill */
+    if (m) {
+        m->blocks = NULL;
     }
     if (m && p->board_created) {
         p->cfg.type->destroy(m);

@@ -2,6 +2,8 @@
 #ifndef CONTROL_SETUP_H
 #define CONTROL_SETUP_H
 
+#include <jansson.h>
+
 #include "control/options.h"
 #include "host/log.h"
 #include "hw/machine/machine_type.h"
@@ -14,6 +16,8 @@ struct monitor;
 struct chardev_options;
 struct qmp;
 struct gdb_server;
+struct block_graph;
+struct block_node;
 
 enum { SETUP_CHARDEVS = 64, SETUP_BLOCKS = 16, SETUP_MONITORS = 4, SETUP_NETDEVS = 64, SETUP_OBJECTS = 32 };
 
@@ -32,8 +36,7 @@ struct program {
     bool board_created;
     struct chardev *chardevs[SETUP_CHARDEVS];
     unsigned nchardevs;
-    struct block *blocks[SETUP_BLOCKS];
-    unsigned nblocks;
+    struct block_graph *blocks;
     struct block *virtio_drives[SETUP_BLOCKS]; /* -drive if=virtio: devices of their own */
     unsigned nvirtio_drives;
     struct netdev *netdevs[SETUP_NETDEVS];
@@ -62,8 +65,9 @@ void program_destroy(struct program *p);
 
 /* setup_char.c: chardevs of the options. */
 bool setup_chardevs(struct program *p, struct error *err);
-/* setup_io.c: drives. */
+/* setup_block.c: -drive and -blockdev; the machine and the main loop are there. */
 bool setup_drives(struct program *p, struct error *err);
+struct block_node *setup_add_node(struct program *p, json_t *options, struct error *err);
 bool setup_log(struct program *p, const char *list, struct error *err); /* -d; "none" ends it */
 void setup_kernel_symbols(struct program *p); /* the first time only */
 bool setup_monitors(struct program *p, struct error *err); /* setup_monitors.c */
@@ -83,6 +87,7 @@ bool setup_find_object(struct program *p, const char *type, const char *id);
 char *setup_object_help(void);
 
 struct chardev *setup_find_chardev(struct program *p, const char *id);
+/* The back end with this id, or (made for it) the one of the node of this name; NULL: there is neither. */
 struct block *setup_find_block(struct program *p, const char *id);
 
 #endif

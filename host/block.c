@@ -1,372 +1,450 @@
-/* Block back end: raw images (files and block devices), with an optional temporary overlay.
- *
- * Each image has one worker thread that carries out its requests in order; completions are called from
- * the main loop. With snapshot, writes go to an unlinked temporary file, in grains of 64 KiB that are
- * copied from the image at the first write. */
-#include "host/block.h"
+/* Back ends: requests go through the throttle to the worker threads, their ends come back to the
+ * main loop in batches; what rerror= and werror= ask for is done there. */
+#include "host/block_internal.h"
 #include "host/mainloop.h"
+#include "host/thread_pool.h"
+#include "softmmu/machine.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <linux/fs.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { GRAIN = 65536 };
+/* ---- on the workers ---- */
 
-struct block {
-    struct mainloop *loop;
-    char *id;
-    int fd, overlay; /* overlay -1: none */
-    uint8_t *written; /* overlay: bitmap of grains that are there */
-    uint64_t size;
-    bool readonly;
-
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    pthread_cond_t idle;
-    struct block_request *head, *tail; /* waiting */
-    struct block_stats stats;
-    bool busy, quit; /* busy: the worker has taken a request out of the list */
-};
-
-static int full_pread(int fd, void *buf, uint64_t len, uint64_t offset)
+static int carry_out(struct block *b, const struct block_request *r)
 {
-    uint8_t *p = buf;
+    struct block_node *n = b->node;
+    struct node_vec v = {r->iov, r->niov};
+    bool through = r->fua || !b->write_cache;
+    int e;
 
-    while (len) {
-        ssize_t n = pread(fd, p, len, (off_t)offset);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return -errno;
-        }
-        if (n == 0) {
-            memset(p, 0, len); /* the file ends inside its last sector */
-            return 0;
-        }
-        p += n;
-        offset += (uint64_t)n;
-        len -= (uint64_t)n;
+    if (!n) {
+        return -ENOMEDIUM;
     }
-    return 0;
-}
-
-static int full_pwrite(int fd, const void *buf, uint64_t len, uint64_t offset)
-{
-    const uint8_t *p = buf;
-
-    while (len) {
-        ssize_t n = pwrite(fd, p, len, (off_t)offset);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return -errno;
-        }
-        p += n;
-        offset += (uint64_t)n;
-        len -= (uint64_t)n;
-    }
-    return 0;
-}
-
-static bool grain_written(const struct block *b, uint64_t grain)
-{
-    return b->written[grain >> 3] >> (grain & 7) & 1;
-}
-
-/* Carries out one piece that lies inside one grain. */
-static int overlay_piece(struct block *b, bool write, uint64_t offset, uint8_t *buf, uint64_t len)
-{
-    uint64_t grain = offset / GRAIN;
-
-    if (!write) {
-        return full_pread(grain_written(b, grain) ? b->overlay : b->fd, buf, len, offset);
-    }
-    if (!grain_written(b, grain)) {
-        uint8_t copy[GRAIN];
-        int r = full_pread(b->fd, copy, GRAIN, grain * GRAIN);
-        r = r ? r : full_pwrite(b->overlay, copy, GRAIN, grain * GRAIN);
-        if (r) {
-            return r;
-        }
-        b->written[grain >> 3] |= (uint8_t)(1u << (grain & 7));
-    }
-    return full_pwrite(b->overlay, buf, len, offset);
-}
-
-static int transfer(struct block *b, bool write, uint64_t offset, void *buf, uint64_t len)
-{
-    if (offset > b->size || len > b->size - offset) {
-        return -EIO;
-    }
-    if (write && b->readonly) {
-        return -EROFS;
-    }
-    if (b->overlay < 0) {
-        return write ? full_pwrite(b->fd, buf, len, offset) : full_pread(b->fd, buf, len, offset);
-    }
-    uint8_t *p = buf;
-    while (len) {
-        uint64_t n = GRAIN - offset % GRAIN;
-        n = n < len ? n : len;
-        int r = overlay_piece(b, write, offset, p, n);
-        if (r) {
-            return r;
-        }
-        p += n;
-        offset += n;
-        len -= n;
-    }
-    return 0;
-}
-
-static int write_zeroes(struct block *b, uint64_t offset, uint64_t len)
-{
-    static const uint8_t zero[GRAIN];
-
-    if (b->overlay < 0 && !b->readonly && offset <= b->size && len <= b->size - offset &&
-        fallocate(b->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len) == 0) {
-        return 0;
-    }
-    while (len) {
-        uint64_t n = len < GRAIN ? len : GRAIN;
-        int r = transfer(b, true, offset, (void *)(uintptr_t)zero, n);
-        if (r) {
-            return r;
-        }
-        offset += n;
-        len -= n;
-    }
-    return 0;
-}
-
-/* The usual case: the whole request in one system call. */
-static bool transfer_at_once(struct block *b, const struct block_request *r)
-{
-    bool write = r->op == BLOCK_WRITE;
-    ssize_t n;
-
-    if (b->overlay >= 0 || r->niov > IOV_MAX || r->offset > b->size ||
-        r->len > b->size - r->offset || (write && b->readonly)) {
-        return false;
-    }
-    n = write ? pwritev(b->fd, r->iov, r->niov, (off_t)r->offset)
-              : preadv(b->fd, r->iov, r->niov, (off_t)r->offset);
-    return n >= 0 && (uint64_t)n == r->len;
-}
-
-static int carry_out(struct block *b, struct block_request *r)
-{
-    uint64_t offset = r->offset;
-
     switch (r->op) {
     case BLOCK_READ:
+        return node_readv(n, r->offset, r->len, &v, 0);
     case BLOCK_WRITE:
-        if (transfer_at_once(b, r)) {
-            return 0;
-        }
-        for (int i = 0; i < r->niov; i++) {
-            int e = transfer(b, r->op == BLOCK_WRITE, offset, r->iov[i].iov_base, r->iov[i].iov_len);
-            if (e) {
-                return e;
-            }
-            offset += r->iov[i].iov_len;
-        }
-        return 0;
-    case BLOCK_FLUSH:
-        return block_flush(b);
-    case BLOCK_DISCARD:
-        if (b->readonly) {
-            return -EROFS;
-        }
-        if (b->overlay < 0) {
-            fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)r->len);
-        }
-        return 0; /* a hint: what the file system refuses does not matter */
+        e = node_writev(n, r->offset, r->len, &v, 0);
+        break;
     case BLOCK_WRITE_ZEROES:
-        return write_zeroes(b, offset, r->len);
+        e = node_zero(n, r->offset, r->len, r->unmap);
+        break;
+    case BLOCK_DISCARD:
+        e = node_discard(n, r->offset, r->len);
+        break;
+    case BLOCK_FLUSH:
+        return node_flush(n);
+    default:
+        return -EINVAL;
     }
-    return -EINVAL;
+    return e || !through ? e : node_flush(n);
 }
 
-struct completion {
-    struct block_request *request;
-    int result;
-};
+static void finish_requests(void *opaque);
 
-static void complete(void *opaque)
+static void work(void *item, void *opaque)
 {
-    struct completion c = *(struct completion *)opaque;
+    struct block_graph *g = opaque;
+    struct block_request *r = item;
+    struct block *b = r->block;
 
-    free(opaque);
-    struct block_stats *s = &c.request->block->stats;
-    s->operations[c.request->op]++;
-    s->bytes[c.request->op] += c.request->len;
-    s->failed += c.result != 0;
-    c.request->done(c.request, c.result);
+    r->result = carry_out(b, r);
+    pthread_mutex_lock(&g->lock);
+    r->next = NULL;
+    *g->done_tail = r;
+    g->done_tail = &r->next;
+    bool tell = !g->done_deferred;
+    g->done_deferred = true;
+    if (--b->running == 0) {
+        pthread_cond_broadcast(&g->idle);
+    }
+    pthread_mutex_unlock(&g->lock);
+    if (tell) {
+        mainloop_defer(g->loop, finish_requests, g);
+    }
 }
 
-static void *worker(void *opaque)
+/* ---- in the main loop ---- */
+
+static int64_t now_ns(const struct block_graph *g)
+{
+    return clock_now(mainloop_machine(g->loop)->clock);
+}
+
+static bool is_write(enum block_op op)
+{
+    return op != BLOCK_READ;
+}
+
+static void emit(struct block_graph *g, const struct block_event_data *e)
+{
+    if (g->event) {
+        g->event(g->event_opaque, e);
+    }
+}
+
+/* True: the request is kept until the machine goes on. */
+static bool error_action(struct block *b, struct block_request *r)
+{
+    int error = -r->result;
+    bool write = is_write(r->op);
+    enum block_on_error on = write ? b->werror : b->rerror;
+
+    if (error == ENOMEDIUM) {
+        return false; /* not the medium's fault */
+    }
+    if (on == BLOCK_ERROR_ENOSPC) {
+        on = error == ENOSPC ? BLOCK_ERROR_STOP : BLOCK_ERROR_REPORT;
+    }
+    struct block_event_data e = {.event = BLOCK_EVENT_IO_ERROR,
+                                 .block = b,
+                                 .node = b->node,
+                                 .write = write,
+                                 .error = error,
+                                 .stopped = on == BLOCK_ERROR_STOP,
+                                 .text = strerror(error)};
+    if (on == BLOCK_ERROR_IGNORE) {
+        r->result = 0;
+    } else if (on == BLOCK_ERROR_STOP) {
+        b->failed = true;
+        b->nospace = error == ENOSPC;
+        r->next = b->held;
+        b->held = r;
+        machine_request(mainloop_machine(b->graph->loop), REQUEST_STOP, "I/O error of '%s': %s",
+                        block_id(b), e.text);
+    }
+    emit(b->graph, &e);
+    return on == BLOCK_ERROR_STOP;
+}
+
+static void end_request(struct block_request *r)
+{
+    struct block *b = r->block;
+    struct block_stats *s = &b->stats;
+
+    if (r->result) {
+        s->failed[r->op]++;
+    } else {
+        s->operations[r->op]++;
+        s->bytes[r->op] += r->len;
+        s->time_ns[r->op] += (uint64_t)(now_ns(b->graph) - r->begun);
+        if (r->op == BLOCK_WRITE && r->offset + r->len > s->highest_write) {
+            s->highest_write = r->offset + r->len;
+        }
+    }
+    b->pending--;
+    r->done(r, r->result);
+}
+
+static void finish_requests(void *opaque)
+{
+    struct block_graph *g = opaque;
+
+    pthread_mutex_lock(&g->lock);
+    struct block_request *r = g->done, *next;
+    g->done = NULL;
+    g->done_tail = &g->done;
+    g->done_deferred = false;
+    pthread_mutex_unlock(&g->lock);
+    for (; r; r = next) {
+        next = r->next;
+        if (!r->result || !error_action(r->block, r)) {
+            end_request(r);
+        }
+    }
+}
+
+static void start(struct block *b, struct block_request *r)
+{
+    pthread_mutex_lock(&b->graph->lock);
+    b->running++;
+    pthread_mutex_unlock(&b->graph->lock);
+    thread_pool_push(b->graph->pool, r);
+}
+
+static void throttle_run(void *opaque)
 {
     struct block *b = opaque;
+    int64_t now = now_ns(b->graph);
 
-    pthread_mutex_lock(&b->lock);
-    while (!b->quit) {
-        struct block_request *r = b->head;
-        if (!r) {
-            pthread_cond_wait(&b->cond, &b->lock);
-            continue;
+    while (b->waiting) {
+        struct block_request *r = b->waiting;
+        int64_t wait = throttle_take(&b->throttle, is_write(r->op), r->len, now);
+        if (wait) {
+            timer_set(&b->timer, now + wait);
+            return;
         }
-        b->head = r->next;
-        b->busy = true;
-        pthread_mutex_unlock(&b->lock);
-
-        struct completion *c = malloc(sizeof(*c));
-        if (!c) {
-            abort();
-        }
-        *c = (struct completion){r, carry_out(b, r)};
-        mainloop_defer(b->loop, complete, c);
-
-        pthread_mutex_lock(&b->lock);
-        b->busy = false;
-        if (!b->head) {
-            pthread_cond_broadcast(&b->idle);
-        }
+        b->waiting = r->next;
+        b->waiting_tail = b->waiting ? b->waiting_tail : &b->waiting;
+        start(b, r);
     }
-    pthread_mutex_unlock(&b->lock);
-    return NULL;
 }
 
 void block_submit(struct block *b, struct block_request *r)
 {
-    pthread_mutex_lock(&b->lock);
     r->block = b;
     r->next = NULL;
-    if (b->head) {
-        b->tail->next = r;
-    } else {
-        b->head = r;
+    r->result = 0;
+    r->begun = now_ns(b->graph);
+    b->pending++;
+    if (b->throttle.on && r->op != BLOCK_FLUSH) {
+        *b->waiting_tail = r;
+        b->waiting_tail = &r->next;
+        if (b->waiting == r) {
+            throttle_run(b);
+        }
+        return;
     }
-    b->tail = r;
-    pthread_cond_signal(&b->cond);
-    pthread_mutex_unlock(&b->lock);
+    start(b, r);
+}
+
+static void wait_running(struct block *b)
+{
+    pthread_mutex_lock(&b->graph->lock);
+    while (b->running) {
+        pthread_cond_wait(&b->graph->idle, &b->graph->lock);
+    }
+    pthread_mutex_unlock(&b->graph->lock);
+}
+
+static void finish_held(void *opaque)
+{
+    struct block_request *r = opaque;
+
+    end_request(r);
 }
 
 void block_drain(struct block *b)
 {
-    pthread_mutex_lock(&b->lock);
-    while (b->head || b->busy) {
-        pthread_cond_wait(&b->idle, &b->lock);
+    struct block_request *r, *next;
+
+    for (r = b->waiting; r; r = next) { /* at once */
+        next = r->next;
+        start(b, r);
     }
-    pthread_mutex_unlock(&b->lock);
+    b->waiting = NULL;
+    b->waiting_tail = &b->waiting;
+    wait_running(b);
+    for (r = b->held; r; r = next) {
+        next = r->next;
+        mainloop_defer(b->graph->loop, finish_held, r);
+    }
+    b->held = NULL;
 }
 
-static bool image_size(int fd, uint64_t *size)
+bool block_busy(const struct block *b)
 {
-    struct stat st;
-
-    if (fstat(fd, &st)) {
-        return false;
-    }
-    if (S_ISBLK(st.st_mode)) {
-        return ioctl(fd, BLKGETSIZE64, size) == 0;
-    }
-    if (S_ISDIR(st.st_mode)) {
-        errno = EISDIR;
-        return false;
-    }
-    *size = (uint64_t)st.st_size;
-    return true;
+    return b->pending != 0;
 }
 
-static bool lock_image(struct block *b, const char *file, bool write, struct error *err)
+void block_graph_resume(struct block_graph *g)
 {
-    struct flock fl = {.l_type = write ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
-
-    if (fcntl(b->fd, F_OFD_SETLK, &fl) == 0 || (errno != EAGAIN && errno != EACCES)) {
-        return true; /* locked, or the file system cannot lock */
-    }
-    return error_set(err, "image '%s' is in use by another process", file);
-}
-
-static bool open_image(struct block *b, const struct block_options *o, struct error *err)
-{
-    bool write = !o->readonly && !o->snapshot;
-    char tmp[] = "/var/tmp/dragoman-overlay-XXXXXX";
-
-    b->fd = open(o->file, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-    if (b->fd < 0 || !image_size(b->fd, &b->size)) {
-        return error_set(err, "cannot open image '%s': %s", o->file, strerror(errno));
-    }
-    if (!b->size) {
-        return error_set(err, "image '%s' is empty", o->file);
-    }
-    if (!lock_image(b, o->file, write, err)) {
-        return false;
-    }
-    b->size = (b->size + 511) & ~UINT64_C(511);
-    b->readonly = o->readonly;
-    if (o->snapshot) {
-        b->overlay = mkostemp(tmp, O_CLOEXEC);
-        if (b->overlay < 0) {
-            return error_set(err, "temporary overlay in /var/tmp: %s", strerror(errno));
+    for (struct block *b = g->blocks; b; b = b->next) {
+        struct block_request *r = b->held, *next;
+        b->held = NULL;
+        b->failed = b->nospace = false;
+        for (; r; r = next) {
+            next = r->next;
+            start(b, r);
         }
-        unlink(tmp);
-        b->written = calloc(1, b->size / GRAIN / 8 + 1);
-        b->readonly = false;
     }
+}
+
+/* ---- what devices ask and say ---- */
+
+bool block_attach(struct block *b, const struct block_device *dev, struct error *err)
+{
+    if (b->attached) {
+        return error_set(err, "drive '%s' is used by another device",
+                         *block_id(b) ? block_id(b) : b->node->name);
+    }
+    b->attached = true;
+    b->device = *dev;
     return true;
 }
 
-static void free_block(struct block *b)
+void block_detach(struct block *b)
 {
-    if (b->fd >= 0) {
-        close(b->fd);
-    }
-    if (b->overlay >= 0) {
-        close(b->overlay);
-    }
-    free(b->written);
-    free(b->id);
-    free(b);
+    block_drain(b);
+    b->attached = false;
+    memset(&b->device, 0, sizeof(b->device));
 }
 
-struct block *block_open(struct mainloop *loop, const struct block_options *o, struct error *err)
+bool block_inserted(const struct block *b)
 {
-    if (o->format && strcmp(o->format, "raw")) {
-        error_set(err, "image '%s': format '%s' is not known (known: raw)", o->file, o->format);
+    return b->node && !b->tray_open;
+}
+
+bool block_tray_open(const struct block *b)
+{
+    return b->tray_open;
+}
+
+void block_set_tray(struct block *b, bool open)
+{
+    if (b->tray_open != open) {
+        b->tray_open = open;
+        emit(b->graph, &(struct block_event_data){
+                           .event = BLOCK_EVENT_TRAY_MOVED, .block = b, .tray_open = open});
+    }
+}
+
+uint64_t block_size(const struct block *b)
+{
+    return b->node ? atomic_load(&b->node->size) : 0;
+}
+
+bool block_readonly(const struct block *b)
+{
+    return !b->node || b->node->flags.readonly;
+}
+
+bool block_write_cache(const struct block *b)
+{
+    return b->write_cache;
+}
+
+void block_set_write_cache(struct block *b, bool on)
+{
+    b->write_cache = on;
+}
+
+const char *block_id(const struct block *b)
+{
+    return b->id ? b->id : "";
+}
+
+void block_account_invalid(struct block *b, enum block_op op)
+{
+    b->stats.invalid[op]++;
+}
+
+struct block_stats block_get_stats(const struct block *b)
+{
+    return b->stats;
+}
+
+int block_pread(struct block *b, uint64_t offset, void *buf, uint64_t len)
+{
+    return b->node ? node_pread(b->node, offset, buf, len) : -ENOMEDIUM;
+}
+
+int block_pwrite(struct block *b, uint64_t offset, const void *buf, uint64_t len)
+{
+    return b->node ? node_pwrite(b->node, offset, buf, len) : -ENOMEDIUM;
+}
+
+int block_flush(struct block *b)
+{
+    return b->node ? node_flush(b->node) : 0;
+}
+
+/* ---- life ---- */
+
+struct block_graph *block_graph_create(struct mainloop *loop)
+{
+    struct block_graph *g = calloc(1, sizeof(*g));
+
+    if (!g) {
+        abort();
+    }
+    g->loop = loop;
+    g->done_tail = &g->done;
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_cond_init(&g->idle, NULL);
+    g->pool = loop ? thread_pool_create(BLOCK_THREADS, work, g) : NULL;
+    return g;
+}
+
+void block_graph_destroy(struct block_graph *g)
+{
+    if (!g) {
+        return;
+    }
+    while (g->blocks) {
+        block_close(g->blocks);
+    }
+    thread_pool_destroy(g->pool);
+    while (g->nodes) { /* the last is nobody's child, or its parents are named */
+        struct block_node *n = g->nodes;
+        while (n && !n->named) {
+            n = n->next;
+        }
+        if (!n) {
+            break;
+        }
+        n->named = false;
+        node_unref(n);
+    }
+    pthread_mutex_destroy(&g->lock);
+    pthread_cond_destroy(&g->idle);
+    free(g);
+}
+
+void block_graph_on_event(struct block_graph *g,
+                          void (*fn)(void *opaque, const struct block_event_data *e), void *opaque)
+{
+    g->event = fn;
+    g->event_opaque = opaque;
+}
+
+int block_graph_flush(struct block_graph *g)
+{
+    int result = 0;
+
+    for (struct block *b = g->blocks; b; b = b->next) {
+        int r = block_flush(b);
+        result = result ? result : r;
+    }
+    return result;
+}
+
+struct block *block_create(struct block_graph *g, const struct block_config *c,
+                           struct block_node *node, struct error *err)
+{
+    if (c->id && (block_find(g, c->id) || node_find(g, c->id))) {
+        error_set(err, "there is already a drive or node '%s'", c->id);
         return NULL;
     }
-    struct block *b = calloc(1, sizeof(*b));
+    struct block *b = calloc(1, sizeof(*b)), **p = &g->blocks;
     if (!b) {
         abort();
     }
-    b->loop = loop;
-    b->fd = b->overlay = -1;
-    b->id = strdup(o->id ? o->id : o->file);
-    pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->cond, NULL);
-    pthread_cond_init(&b->idle, NULL);
-    if (!open_image(b, o, err)) {
-        free_block(b);
+    b->graph = g;
+    b->id = c->id ? strdup(c->id) : NULL;
+    b->write_cache = !c->write_through;
+    b->rerror = c->rerror;
+    b->werror = c->werror;
+    b->waiting_tail = &b->waiting;
+    b->node = node;
+    if (node) {
+        node_ref(node);
+    }
+    timer_init(&b->timer, mainloop_machine(g->loop)->clock, throttle_run, b);
+    throttle_config(&b->throttle, &c->throttle, now_ns(g));
+    while (*p) {
+        p = &(*p)->next;
+    }
+    *p = b;
+    return b;
+}
+
+struct block *block_open(struct block_graph *g, const struct block_options *o, struct error *err)
+{
+    struct node_flags f = {.readonly = o->readonly || o->snapshot};
+    struct block_config c = {.id = o->id, .werror = BLOCK_ERROR_REPORT};
+    struct block_node *n = node_open_file(g, o->file, o->format, &f, NULL, err);
+
+    if (n && o->snapshot) {
+        n = node_open_overlay(g, n, err);
+    }
+    if (!n) {
         return NULL;
     }
-    if (pthread_create(&b->thread, NULL, worker, b)) {
-        error_set(err, "image '%s': cannot start a thread", o->file);
-        free_block(b);
-        return NULL;
-    }
+    struct block *b = block_create(g, &c, n, err);
+    node_unref(n);
     return b;
 }
 
@@ -375,59 +453,29 @@ void block_close(struct block *b)
     if (!b) {
         return;
     }
-    pthread_mutex_lock(&b->lock);
-    while (b->head) { /* carry out what is waiting; its completions find no main loop any more */
-        struct block_request *r = b->head;
-        b->head = r->next;
-        carry_out(b, r);
+    struct block_graph *g = b->graph;
+    block_drain(b);
+    timer_cancel(&b->timer);
+    /* What has ended finds no device any more. */
+    pthread_mutex_lock(&g->lock);
+    struct block_request **p = &g->done;
+    while (*p) {
+        if ((*p)->block == b) {
+            *p = (*p)->next;
+        } else {
+            p = &(*p)->next;
+        }
     }
-    b->quit = true;
-    pthread_cond_signal(&b->cond);
-    pthread_mutex_unlock(&b->lock);
-    pthread_join(b->thread, NULL);
-    if (!b->readonly) {
-        block_flush(b);
+    g->done_tail = p;
+    pthread_mutex_unlock(&g->lock);
+    block_flush(b);
+    node_unref(b->node);
+    for (struct block **q = &g->blocks; *q; q = &(*q)->next) {
+        if (*q == b) {
+            *q = b->next;
+            break;
+        }
     }
-    pthread_cond_destroy(&b->cond);
-    pthread_cond_destroy(&b->idle);
-    pthread_mutex_destroy(&b->lock);
-    free_block(b);
-}
-
-uint64_t block_size(const struct block *b)
-{
-    return b->size;
-}
-
-bool block_readonly(const struct block *b)
-{
-    return b->readonly;
-}
-
-struct block_stats block_get_stats(const struct block *b)
-{
-    return b->stats;
-}
-
-const char *block_id(const struct block *b)
-{
-    return b->id;
-}
-
-int block_pread(struct block *b, uint64_t offset, void *buf, uint64_t len)
-{
-    return transfer(b, false, offset, buf, len);
-}
-
-int block_pwrite(struct block *b, uint64_t offset, const void *buf, uint64_t len)
-{
-    return transfer(b, true, offset, (void *)(uintptr_t)buf, len);
-}
-
-int block_flush(struct block *b)
-{
-    if (b->readonly || b->overlay >= 0) {
-        return 0;
-    }
-    return fdatasync(b->fd) ? -errno : 0;
+    free(b->id);
+    free(b);
 }

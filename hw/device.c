@@ -3,6 +3,7 @@
 #include "hw/device.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,6 +159,7 @@ static void free_device(struct device *d)
         }
     }
     free(d->id);
+    free(d->path);
     free(d);
 }
 
@@ -193,6 +195,15 @@ void devices_destroy(struct machine *m)
     }
     free(ds);
     m->devices = NULL;
+}
+
+const char *device_path(struct device *d)
+{
+    if (!d->path && asprintf(&d->path, "/machine/%s/%s", d->id ? "peripheral" : "unattached",
+                             d->id ? d->id : d->type->name) < 0) {
+        abort();
+    }
+    return d->path;
 }
 
 struct device *device_find(struct machine *m, const char *id)

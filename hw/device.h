@@ -73,6 +73,8 @@ struct device_type {
     void (*destroy)(struct device *d); /* frees what realize took; may be NULL */
     bool user_creatable;               /* -device may make it */
     const char *category;              /* heading in -device help; NULL: by its bus and PCI class */
+    /* Open Firmware's path for the BIOS, to be freed; for devices with a property bootindex (PT_U32). */
+    char *(*boot_path)(struct device *d);
     const void *bus_info;              /* the bus's own descriptor (struct pci_info, ...) */
 };
 
@@ -80,6 +82,7 @@ struct device {
     const struct device_type *type;
     struct machine *machine;
     char *id;           /* may be NULL */
+    char *path;         /* private: see device_path */
     struct device *next;
     struct device *parent; /* bus owner */
     bool realized;
@@ -93,12 +96,15 @@ struct device *device_create(struct machine *m, const struct device_type *type, 
 /* Text to value; unknown property or bad value: an error that names the nearest known one. */
 bool device_set(struct device *d, const char *prop, const char *value, struct error *err);
 bool device_set_ptr(struct device *d, const char *prop, void *value); /* chardev, drive, netdev */
+bool device_prop_given(const struct device *d, const char *prop); /* somebody has set it */
 bool device_realize(struct device *d, struct error *err);
 const struct property *device_type_prop(const struct device_type *t, const char *name); /* NULL: unknown */
 /* create + strings "prop=value" ended by NULL + realize, for boards; NULL on error. */
 struct device *device_make(struct machine *m, const struct device_type *type, struct error *err, ...);
 void devices_reset(struct machine *m);   /* in creation order */
 void devices_destroy(struct machine *m); /* in reverse order; cancels the timers of their state tables */
+/* /machine/peripheral/ID, or /machine/unattached/TYPE of a device without id. */
+const char *device_path(struct device *d);
 struct device *device_find(struct machine *m, const char *id);
 struct device *device_find_type(struct machine *m, const struct device_type *type);
 void device_foreach(struct machine *m, void (*fn)(struct device *d, void *opaque), void *opaque);

@@ -106,6 +106,13 @@ static void mark_set(struct device *d, const struct property *p)
     }
 }
 
+bool device_prop_given(const struct device *d, const char *prop)
+{
+    const struct property *p = device_type_prop(d->type, prop);
+
+    return p && (size_t)(p - d->type->props) < 64 && (d->props_set >> (p - d->type->props) & 1);
+}
+
 bool device_set(struct device *d, const char *prop, const char *value, struct error *err)
 {
     const struct property *p = device_type_prop(d->type, prop);

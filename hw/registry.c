@@ -23,6 +23,8 @@
     _(piix3_type) \
     _(piix4_pm_type) \
     _(piix3_ide_type) \
+    _(ide_hd_type) \
+    _(ide_cd_type) \
     _(fw_cfg_type) \
     _(e1000_type) \
     _(rtl8139_type) \

@@ -21,6 +21,7 @@ struct vcpu_threads; /* vcpu_thread.c */
 struct devices; /* hw/device.h: the machine's devices */
 struct log;     /* host/log.h */
 struct debug;   /* softmmu/debug.h */
+struct block_graph;
 
 enum run_state {
     RUN_PAUSED,   /* -S, stop */
@@ -96,6 +97,7 @@ struct machine {
 
     struct debug *debug; /* debug.c; NULL: no debugger will come */
     struct devices *devices;
+    struct block_graph *blocks; /* host/block.h: the disk images; NULL: none */
     void *board; /* the machine type's own (hw/machine) */
     void (*reset)(struct machine *m); /* resets devices and cpus; locked, vcpus stopped */
     void (*powerdown)(struct machine *m); /* ACPI power button; locked */

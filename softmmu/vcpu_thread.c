@@ -3,6 +3,7 @@
  *
  * Lock order: machine lock, then this file's own mutex; a thread never takes the machine lock while
  * it holds the mutex. "inside" means: may be executing guest code. */
+#include "host/block.h"
 #include "softmmu/internal.h"
 #include "softmmu/machine.h"
 #include "softmmu/threads.h"
@@ -198,6 +199,9 @@ void machine_set_running(struct machine *m, bool running)
     bool changed = running != (m->state == RUN_RUNNING) && !m->resetting;
     m->state = running ? RUN_RUNNING : RUN_PAUSED;
     clock_set_running(m->clock, running);
+    if (running && m->blocks) {
+        block_graph_resume(m->blocks);
+    }
     machine_unlock(m);
     if (running) {
         pthread_mutex_lock(&t->mutex);

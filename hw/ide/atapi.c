@@ -29,7 +29,7 @@ static void put_be(uint8_t *p, uint64_t v, unsigned n)
 
 static uint32_t disc_sectors(const struct ide_drive *d)
 {
-    return d->block ? (uint32_t)(block_size(d->block) / CD_SECTOR) : 0;
+    return ide_has_disc(d) ? (uint32_t)(block_size(d->block) / CD_SECTOR) : 0;
 }
 
 static void packet_ok(struct ide_drive *d)
@@ -237,9 +237,16 @@ static void cmd_inquiry(struct ide_drive *d, const uint8_t *p)
 
 static void cmd_start_stop(struct ide_drive *d, const uint8_t *p)
 {
-    if ((p[4] & 3) == 2 && d->locked) {
-        packet_error(d, SENSE_ILLEGAL, ASC_LOCKED);
-        return;
+    if (p[4] & 2) {
+        bool open = !(p[4] & 1);
+        if (open && d->locked && d->block && !block_tray_open(d->block)) {
+            packet_error(d, ide_has_disc(d) ? SENSE_ILLEGAL : SENSE_NOT_READY, ASC_LOCKED);
+            return;
+        }
+        if (d->block && block_tray_open(d->block) != open) {
+            block_set_tray(d->block, open);
+            d->media_changed |= !open && block_inserted(d->block);
+        }
     }
     packet_ok(d);
 }
@@ -357,7 +364,7 @@ static void cmd_mode_sense(struct ide_drive *d, const uint8_t *p)
         return;
     }
     memset(b, 0, 64);
-    b[2] = d->block ? 1 : 0x70;
+    b[2] = ide_has_disc(d) ? 1 : d->block && block_tray_open(d->block) ? 0x71 : 0x70;
     if (page == 0x01 || page == 0x3f) { /* error recovery */
         b[len] = 0x01;
         b[len + 1] = 6;
@@ -392,11 +399,11 @@ static void cmd_configuration(struct ide_drive *d, const uint8_t *p)
     uint32_t len = 8;
 
     memset(b, 0, 64);
-    put_be(b + 6, d->block ? (dvd ? 0x10 : 0x08) : 0, 2);
+    put_be(b + 6, ide_has_disc(d) ? (dvd ? 0x10 : 0x08) : 0, 2);
     if (first == 0) { /* profile list: DVD-ROM, CD-ROM */
         static const uint8_t profiles[12] = {0, 0, 3, 8, 0, 0x10, 0, 0, 0, 8, 0, 0};
         memcpy(b + len, profiles, 12);
-        b[len + (dvd ? 6 : 10)] = d->block != NULL;
+        b[len + (dvd ? 6 : 10)] = ide_has_disc(d);
         len += 12;
     }
     if (first <= 1) { /* core: ATAPI */
@@ -432,7 +439,9 @@ static void cmd_event(struct ide_drive *d, const uint8_t *p)
     }
     b[1] = 6;
     b[2] = 4;
-    b[5] = d->block ? 2 : 0;
+    b[4] = d->event;
+    d->event = 0;
+    b[5] = (uint8_t)((ide_has_disc(d) ? 2 : 0) | (d->block && block_tray_open(d->block) ? 1 : 0));
     reply(d, 8, max);
 }
 
@@ -502,7 +511,7 @@ void atapi_run(struct ide_drive *d)
         if (d->media_changed && !(c->flags & ANY_TIME)) {
             d->media_changed = false;
             packet_error(d, SENSE_ATTENTION, ASC_CHANGED);
-        } else if ((c->flags & NEEDS_DISC) && !d->block) {
+        } else if ((c->flags & NEEDS_DISC) && !ide_has_disc(d)) {
             packet_error(d, SENSE_NOT_READY, ASC_NO_MEDIUM);
         } else {
             c->run(d, p);

@@ -70,6 +70,7 @@ static void request_done(struct block_request *r, int result)
 
     free(r->opaque);
     free(r);
+    t.drive->in_flight = false;
     if (t.drive->generation == t.generation) {
         t.done(t.drive, result);
     }
@@ -87,6 +88,7 @@ void ide_submit(struct ide_drive *d, enum block_op op, uint64_t offset, uint32_t
     *t = (struct tag){d, d->generation, done};
     d->iov = (struct iovec){d->buffer, bytes};
     d->status = ATA_BSY | ATA_DRDY;
+    d->in_flight = true;
     *r = (struct block_request){
         .op = op,
         .offset = offset,
@@ -97,6 +99,17 @@ void ide_submit(struct ide_drive *d, enum block_op op, uint64_t offset, uint32_t
         .opaque = t,
     };
     block_submit(d->block, r);
+}
+
+/* Before the buffer is given to another command: a request that is void now must not fill it any more. */
+static void cancel(struct ide_drive *d)
+{
+    d->generation++;
+    d->phase = IDE_IDLE;
+    if (d->in_flight) {
+        block_drain(d->block);
+        d->in_flight = false;
+    }
 }
 
 /* ---- addresses ---- */
@@ -321,7 +334,7 @@ void ide_identify_strings(uint16_t *id, const struct ide_drive *d, const char *m
     struct {
         unsigned word, len;
         const char *text;
-    } fields[] = {{10, 20, d->serial}, {23, 8, "0.1"}, {27, 40, model}};
+    } fields[] = {{10, 20, d->serial}, {23, 8, d->firmware}, {27, 40, d->model[0] ? d->model : model}};
 
     for (unsigned f = 0; f < 3; f++) {
         size_t n = strlen(fields[f].text);
@@ -380,9 +393,16 @@ static void identify(struct ide_drive *d)
     id[82] = 0x4020; /* NOP, write cache */
     id[83] = 0x7400; /* FLUSH CACHE (EXT), LBA48 */
     id[84] = 0x4000;
-    id[85] = 0x4020;
+    id[85] = (uint16_t)(0x4000 | (block_write_cache(d->block) ? 0x20 : 0));
     id[86] = 0x3400;
     id[87] = 0x4000;
+    if (d->wwn) {
+        id[84] |= 0x100;
+        id[87] |= 0x100;
+        for (unsigned i = 0; i < 4; i++) {
+            id[108 + i] = (uint16_t)(d->wwn >> (48 - 16 * i));
+        }
+    }
     id[88] = (uint16_t)(0x3f | (d->dma_mode >> 3 == 8 ? 0x100 << (d->dma_mode & 7) : 0));
     id[93] = 0x6001;
     for (unsigned i = 0; i < 4; i++) {
@@ -451,11 +471,39 @@ static void cmd_dma(struct ide_drive *d)
     }
 }
 
+static void verify_next(struct ide_drive *d);
+
+static void verify_done(struct ide_drive *d, int result)
+{
+    if (result) {
+        report_lba(d, d->lba);
+        finish(d, ATA_UNC);
+        return;
+    }
+    d->lba += d->end / IDE_SECTOR;
+    d->remaining -= d->end / IDE_SECTOR;
+    if (d->remaining) {
+        verify_next(d);
+    } else {
+        report_lba(d, d->lba - 1);
+        finish(d, 0);
+    }
+}
+
+/* Reads, and keeps nothing. */
+static void verify_next(struct ide_drive *d)
+{
+    uint32_t n = d->remaining < IDE_BUFFER / IDE_SECTOR ? d->remaining : IDE_BUFFER / IDE_SECTOR;
+
+    d->end = n * IDE_SECTOR;
+    d->phase = IDE_READING;
+    ide_submit(d, BLOCK_READ, d->lba * IDE_SECTOR, d->end, verify_done);
+}
+
 static void cmd_verify(struct ide_drive *d)
 {
     if (set_range(d)) {
-        report_lba(d, d->lba + d->remaining - 1);
-        finish(d, 0);
+        verify_next(d);
     }
 }
 
@@ -508,7 +556,16 @@ static void cmd_set_features(struct ide_drive *d)
                       ? 0
                       : ATA_ABRT);
         break;
-    case 0x02: case 0x82: case 0xaa: case 0x55: case 0x66: case 0xcc: case 0x05: case 0x85: case 0x42:
+    case 0x02: case 0x82: /* volatile write cache */
+        if (d->cdrom) {
+            finish(d, ATA_ABRT);
+            break;
+        }
+        block_set_write_cache(d->block, d->features == 0x02);
+        d->phase = IDE_FLUSHING;
+        ide_submit(d, BLOCK_FLUSH, 0, 0, flush_done);
+        break;
+    case 0xaa: case 0x55: case 0x66: case 0xcc: case 0x05: case 0x85: case 0x42:
     case 0xc2: case 0x69: case 0x67: case 0x96: case 0x9a:
         finish(d, 0);
         break;
@@ -535,8 +592,7 @@ static void cmd_native_max(struct ide_drive *d)
 
 static void reset_drive(struct ide_drive *d)
 {
-    d->generation++;
-    d->phase = IDE_IDLE;
+    cancel(d);
     d->error = 1; /* diagnostics passed */
     d->multiple = d->cdrom ? 0 : d->multiple;
     d->status = d->present && !d->cdrom ? ATA_DRDY | ATA_DSC : 0;
@@ -787,8 +843,7 @@ void ide_write_control(struct ide_channel *c, uint8_t v)
     c->control = v;
     if (is_reset && !was_reset) {
         for (unsigned i = 0; i < 2; i++) {
-            c->drive[i].generation++;
-            c->drive[i].phase = IDE_IDLE;
+            cancel(&c->drive[i]);
             c->drive[i].status = ATA_BSY;
         }
         c->irq_pending = false;
@@ -802,23 +857,79 @@ void ide_write_control(struct ide_channel *c, uint8_t v)
 
 /* ---- life ---- */
 
-void ide_attach(struct ide_channel *c, unsigned unit, struct block *b, bool cdrom)
+static void medium_changed(void *opaque, bool loaded)
+{
+    struct ide_drive *d = opaque;
+
+    d->media_changed = true;
+    d->event = loaded ? 2 : 3;
+}
+
+static void eject_asked(void *opaque)
+{
+    struct ide_drive *d = opaque;
+
+    d->event = 1;
+}
+
+static bool tray_locked(void *opaque)
+{
+    return ((struct ide_drive *)opaque)->locked;
+}
+
+static void set_geometry(void *opaque)
+{
+    struct ide_drive *d = opaque;
+    uint64_t cyl = disk_sectors(d) / (16 * 63);
+
+    d->heads = 16;
+    d->sectors = 63;
+    d->cylinders = (uint16_t)(cyl < 16383 ? (cyl ? cyl : 1) : 16383);
+}
+
+bool ide_attach(struct ide_channel *c, unsigned unit, struct block *b, bool cdrom, struct device *owner,
+                struct error *err)
 {
     struct ide_drive *d = &c->drive[unit];
+    struct block_device cd = {.id = device_path(owner), .removable = true, .medium = medium_changed,
+                              .eject_request = eject_asked, .locked = tray_locked, .opaque = d};
+    struct block_device disk = {.id = device_path(owner), .resized = set_geometry, .opaque = d};
 
+    if (d->present) {
+        return error_set(err, "unit %u of the IDE channel is taken", unit);
+    }
+    if (!cdrom && !block_inserted(b)) {
+        return error_set(err, "drive '%s' is empty", block_id(b));
+    }
+    if (!block_attach(b, cdrom ? &cd : &disk, err)) {
+        return false;
+    }
     d->block = b;
     d->present = true;
     d->cdrom = cdrom;
-    d->blank = !b;
-    d->media_changed = b != NULL;
+    d->media_changed = cdrom && block_inserted(b);
     snprintf(d->serial, sizeof(d->serial), "DM%05u", unit + 1);
+    snprintf(d->firmware, sizeof(d->firmware), "0.1");
     if (!cdrom) {
-        uint64_t cyl = disk_sectors(d) / (16 * 63);
-        d->heads = 16;
-        d->sectors = 63;
-        d->cylinders = (uint16_t)(cyl < 16383 ? (cyl ? cyl : 1) : 16383);
+        set_geometry(d);
     }
+    d->write_cache = block_write_cache(b);
     reset_drive(d);
+    return true;
+}
+
+void ide_set_identity(struct ide_drive *d, const char *serial, const char *model, const char *firmware, uint64_t wwn)
+{
+    if (serial) {
+        snprintf(d->serial, sizeof(d->serial), "%s", serial);
+    }
+    if (model) {
+        snprintf(d->model, sizeof(d->model), "%s", model);
+    }
+    if (firmware) {
+        snprintf(d->firmware, sizeof(d->firmware), "%s", firmware);
+    }
+    d->wwn = wwn;
 }
 
 void ide_channel_init(struct ide_channel *c, struct machine *m)
@@ -841,6 +952,9 @@ void ide_channel_reset(struct ide_channel *c)
         c->drive[i].multiple = MAX_MULTIPLE;
         c->drive[i].dma_mode = 0;
         reset_drive(&c->drive[i]);
+        if (c->drive[i].block && !c->drive[i].cdrom) {
+            block_set_write_cache(c->drive[i].block, c->drive[i].write_cache);
+        }
     }
     update_irq(c);
 }

@@ -30,12 +30,14 @@ enum ide_phase { /* what happens when the buffer has been drained or filled, or 
 };
 
 struct ide_channel;
+struct device;
 
 struct ide_drive {
     struct ide_channel *channel;
     struct block *block;
-    bool present, cdrom, blank; /* blank: a CD drive without a disc */
-    char serial[21];
+    bool present, cdrom;
+    char serial[21], model[41], firmware[9];
+    uint64_t wwn; /* 0: none */
 
     uint8_t features, error, count, lba0, lba1, lba2, status;
     uint8_t hob_features, hob_count, hob_lba0, hob_lba1, hob_lba2; /* previous values, for LBA48 */
@@ -55,9 +57,11 @@ struct ide_drive {
     /* packet commands */
     uint8_t sense_key, asc, ascq;
     bool media_changed, locked;
+    uint8_t event; /* GET EVENT STATUS: 1 eject asked for, 2 new disc, 3 disc gone */
     uint32_t packet_total, packet_done; /* bytes */
     uint32_t buffer_start;              /* offset of the data in the buffer that is being handed out */
 
+    bool in_flight, write_cache; /* write_cache: at power-on */
     struct iovec iov;
     uint32_t generation; /* a reset while the image works makes its completion void */
 };
@@ -84,7 +88,12 @@ extern const struct state_field ide_channel_fields[];
 void ide_channel_init(struct ide_channel *c, struct machine *m);
 void ide_channel_destroy(struct ide_channel *c);
 void ide_channel_reset(struct ide_channel *c);
-void ide_attach(struct ide_channel *c, unsigned unit, struct block *b, bool cdrom);
+/* b: not NULL, a CD-ROM drive's may be empty. owner: for its path. False: the place or b is taken. */
+bool ide_attach(struct ide_channel *c, unsigned unit, struct block *b, bool cdrom, struct device *owner,
+                struct error *err);
+
+/* Strings and properties of the drive; NULL and 0: as they are. */
+void ide_set_identity(struct ide_drive *d, const char *serial, const char *model, const char *firmware, uint64_t wwn);
 
 /* Register access: command block offset 0..7 (0: data), control block (3F6). */
 uint64_t ide_read(struct ide_channel *c, unsigned reg, unsigned size);
@@ -98,6 +107,10 @@ void ide_dma_start(struct ide_channel *c);
 static inline struct ide_drive *ide_selected(struct ide_channel *c)
 {
     return &c->drive[c->select >> 4 & 1];
+}
+static inline bool ide_has_disc(const struct ide_drive *d)
+{
+    return d->block && block_inserted(d->block);
 }
 void ide_raise(struct ide_drive *d);
 void ide_submit(struct ide_drive *d, enum block_op op, uint64_t offset, uint32_t bytes,

@@ -7,7 +7,7 @@
 struct ide_channel;
 enum { PIIX3_IDE_DEVFN = 1 << 3 | 1 };
 
-extern const struct device_type piix3_ide_type;
+extern const struct device_type piix3_ide_type, ide_hd_type, ide_cd_type;
 struct ide_channel *piix3_ide_channel(struct machine *m, unsigned n); /* 0 primary, 1 secondary */
 
 #endif

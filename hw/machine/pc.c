@@ -316,14 +316,23 @@ static bool create_serials(struct machine *m, const struct machine_config *cfg, 
     return true;
 }
 
-static void attach_drives(struct machine *m, const struct machine_config *cfg)
+/* The drives of -drive if=ide: devices on the controller's channels. */
+static bool attach_drives(struct machine *m, const struct machine_config *cfg, struct error *err)
 {
     for (unsigned i = 0; i < 4; i++) {
-        bool empty_cd = i == 2 && !cfg->ide[i] && !cfg->nodefaults;
-        if (cfg->ide[i] || empty_cd) {
-            ide_attach(piix3_ide_channel(m, i / 2), i % 2, cfg->ide[i], empty_cd || cfg->ide_cdrom[i]);
+        if (!cfg->ide[i]) {
+            continue;
+        }
+        struct device *d = device_create(m, cfg->ide_cdrom[i] ? &ide_cd_type : &ide_hd_type, NULL);
+        char bus[8], unit[8];
+        snprintf(bus, sizeof(bus), "ide.%u", i / 2);
+        snprintf(unit, sizeof(unit), "%u", i % 2);
+        device_set_ptr(d, "drive", cfg->ide[i]);
+        if (!device_set(d, "bus", bus, err) || !device_set(d, "unit", unit, err) || !device_realize(d, err)) {
+            return error_prefix(err, "drive '%s'", block_id(cfg->ide[i]));
         }
     }
+    return true;
 }
 
 static bool create_isa(struct pc *pc, const struct machine_config *cfg, struct error *err)
@@ -380,7 +389,9 @@ static bool pc_create(struct machine *m, const struct machine_config *cfg, struc
     if (!pc->pm || !create_serials(m, cfg, err)) {
         return false;
     }
-    attach_drives(m, cfg);
+    if (!attach_drives(m, cfg, err)) {
+        return false;
+    }
     set_cmos(pc->rtc, cfg);
     add_firmware_config(m, cfg);
     if (cfg->kernel && !direct_boot_setup(m, cfg->kernel, cfg->initrd, cfg->append, err)) {

@@ -1,15 +1,15 @@
 /* Block device. VIRTIO 1.1, chapter 5.2.
  *
- * The image's worker thread moves the data between the image and the guest's RAM itself; what the
- * guest sees of it, and the interrupt, happen in the main loop. Without a cache that the driver
- * knows of (no FLUSH, or write back switched off) each write is flushed before it ends. Left out:
- * several queues, SCSI commands, lifetime and zone commands, stopping the machine on errors
- * (werror=). */
+ * Worker threads move the data between the image and the guest's RAM themselves; what the guest
+ * sees of it, and the interrupt, happen in the main loop. Without a cache that the driver knows of
+ * (no FLUSH, or write back switched off) each write is flushed before it ends. Left out: several
+ * queues, SCSI commands, lifetime and zone commands. */
 #include "hw/virtio/virtio.h"
 
 #include "host/block.h"
 #include "host/le.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +30,7 @@ enum { /* device configuration */
        C_CAPACITY = 0,
        C_SEG_MAX = 12,
        C_BLK_SIZE = 20,
+       C_PHYSICAL_EXP = 24,
        C_WRITEBACK = 32,
        C_NUM_QUEUES = 34,
        C_MAX_DISCARD_SECTORS = 36,
@@ -57,7 +58,9 @@ struct virtio_blk {
     struct block *drive; /* properties */
     char *serial;
     uint16_t queue_size;
-    bool discard, write_zeroes;
+    uint32_t logical, physical; /* block sizes */
+    uint32_t bootindex;
+    bool discard, write_zeroes, wce;
 
     bool write_back;     /* as the driver has set it in the configuration */
     uint32_t generation; /* requests of an older one are void */
@@ -70,6 +73,14 @@ static const struct property blk_props[] = {
     PROP_STRING(struct virtio_blk, serial, "serial number"),
     {"queue-size", PT_U16, offsetof(struct virtio_blk, queue_size), 256,
      "descriptors, a power of 2"},
+    {"logical_block_size", PT_U32, offsetof(struct virtio_blk, logical), 512,
+     "bytes of a block, a power of 2 from 512 to 32768"},
+    {"physical_block_size", PT_U32, offsetof(struct virtio_blk, physical), 512,
+     "bytes that are best written together"},
+    PROP_U32(struct virtio_blk, bootindex, UINT32_MAX,
+             "place among the devices to boot from, lowest first"),
+    {"write-cache", PT_BOOL, offsetof(struct virtio_blk, wce), 1,
+     "there is a cache that the driver has to flush (default: as the drive's cache= says)"},
     PROP_BOOL(struct virtio_blk, discard, 1, "offer discarding"),
     {"write-zeroes", PT_BOOL, offsetof(struct virtio_blk, write_zeroes), 1, "offer writing zeroes"},
     PROP_END,
@@ -122,7 +133,7 @@ static void request_done(struct block_request *io, int result)
     struct blk_request *r = container_of(io, struct blk_request, io);
     struct virtio_blk *b = r->blk;
     struct virtq_chain *c = r->chain;
-    bool read = io->op == BLOCK_READ, flush_it = io->op == BLOCK_WRITE && !cached(b);
+    bool read = io->op == BLOCK_READ;
 
     if (r->generation != b->generation) {
         free(c);
@@ -134,11 +145,6 @@ static void request_done(struct block_request *io, int result)
             memory_written(b->virtio.pci.dev.machine->memory, c->segment[i].addr,
                            c->segment[i].len);
         }
-    }
-    if (!result && flush_it) {
-        r->io.op = BLOCK_FLUSH;
-        block_submit(b->drive, &r->io);
-        return;
     }
     forget(r);
     end_chain(c, result ? S_IOERR : S_OK, read && !result ? c->in_bytes - 1 : 0);
@@ -198,7 +204,8 @@ static bool in_range(const struct virtio_blk *b, uint64_t sector, uint64_t bytes
 {
     uint64_t size = block_size(b->drive);
 
-    return bytes % SECTOR == 0 && sector <= size / SECTOR && bytes <= size - sector * SECTOR;
+    return bytes % b->logical == 0 && sector % (b->logical / SECTOR) == 0 &&
+           sector <= size / SECTOR && bytes <= size - sector * SECTOR;
 }
 
 static void transfer(struct virtio_blk *b, struct virtq_chain *c, uint64_t sector, bool read)
@@ -208,6 +215,7 @@ static void transfer(struct virtio_blk *b, struct virtq_chain *c, uint64_t secto
     int max = (int)(c->nin + c->nout) + 16; /* RAM has few seams */
 
     if (!in_range(b, sector, bytes) || (!read && block_readonly(b->drive))) {
+        block_account_invalid(b->drive, read ? BLOCK_READ : BLOCK_WRITE);
         end_chain(c, S_IOERR, 0);
         return;
     }
@@ -215,6 +223,7 @@ static void transfer(struct virtio_blk *b, struct virtq_chain *c, uint64_t secto
     r->io.op = read ? BLOCK_READ : BLOCK_WRITE;
     r->io.offset = sector * SECTOR;
     r->io.len = bytes;
+    r->io.fua = !read && !cached(b);
     r->io.niov = map_data(c, read, r->iov, max, mem);
     if (r->io.niov < 0) {
         log_at(b->virtio.pci.dev.machine->log, LOG_GUEST_ERROR,
@@ -267,6 +276,8 @@ static void clear_range(struct virtio_blk *b, struct virtq_chain *c, bool zeroes
     r->io.op = zeroes ? BLOCK_WRITE_ZEROES : BLOCK_DISCARD;
     r->io.offset = sector * SECTOR;
     r->io.len = (uint64_t)n * SECTOR;
+    r->io.fua = !cached(b);
+    r->io.unmap = zeroes && (flags & 1);
     block_submit(b->drive, &r->io);
 }
 
@@ -328,7 +339,9 @@ static uint64_t blk_features(struct virtio *v)
 {
     struct virtio_blk *b = container_of(v, struct virtio_blk, virtio);
     bool readonly = block_readonly(b->drive);
-    uint64_t f = 1u << F_SEG_MAX | 1u << F_BLK_SIZE | 1u << F_FLUSH | 1u << F_CONFIG_WCE;
+    uint64_t f = 1u << F_SEG_MAX | 1u << F_BLK_SIZE | 1u << F_CONFIG_WCE | 1u << F_TOPOLOGY;
+
+    f |= b->wce ? 1u << F_FLUSH : 0;
 
     f |= readonly ? 1u << F_RO : 0;
     f |= b->discard && !readonly ? 1u << F_DISCARD : 0;
@@ -342,12 +355,15 @@ static void blk_config(struct virtio *v, uint8_t *config)
 
     le_put64(config + C_CAPACITY, block_size(b->drive) / SECTOR);
     le_put32(config + C_SEG_MAX, b->queue_size - 2u);
-    le_put32(config + C_BLK_SIZE, SECTOR);
+    le_put32(config + C_BLK_SIZE, b->logical);
+    for (uint32_t n = b->physical / b->logical; n > 1; n >>= 1) {
+        config[C_PHYSICAL_EXP]++;
+    }
     config[C_WRITEBACK] = b->write_back;
     le_put16(config + C_NUM_QUEUES, 1);
     le_put32(config + C_MAX_DISCARD_SECTORS, MAX_RANGE);
     le_put32(config + C_MAX_DISCARD_SEG, 1);
-    le_put32(config + C_DISCARD_ALIGNMENT, 1);
+    le_put32(config + C_DISCARD_ALIGNMENT, b->logical / SECTOR);
     le_put32(config + C_MAX_ZEROES_SECTORS, MAX_RANGE);
     le_put32(config + C_MAX_ZEROES_SEG, 1);
     config[C_ZEROES_UNMAP] = 1;
@@ -371,7 +387,7 @@ static void blk_soft_reset(struct virtio *v)
         block_drain(b->drive); /* the worker must not write to memory that is given to others */
     }
     b->generation++;
-    b->write_back = true;
+    b->write_back = b->wce;
 }
 
 static const struct virtio_class blk_class = {
@@ -391,6 +407,18 @@ static void blk_reset(struct device *d)
     virtio_reset((struct virtio *)d);
 }
 
+static void blk_resized(void *opaque)
+{
+    struct virtio_blk *b = opaque;
+
+    virtio_config_changed(&b->virtio);
+}
+
+static bool block_size_ok(uint32_t n)
+{
+    return n >= SECTOR && n <= 32768 && (n & (n - 1)) == 0;
+}
+
 static bool blk_realize(struct device *d, struct error *err)
 {
     struct virtio_blk *b = (struct virtio_blk *)d;
@@ -403,6 +431,22 @@ static bool blk_realize(struct device *d, struct error *err)
         return error_set(err, "virtio-blk-pci: queue-size=%u is not a power of 2 from 4 to %d",
                          b->queue_size, VIRTQUEUE_MAX);
     }
+    if (!block_size_ok(b->logical) || !block_size_ok(b->physical) || b->physical < b->logical) {
+        return error_set(err, "virtio-blk-pci: logical_block_size=%u and physical_block_size=%u are not "
+                              "powers of 2 from 512 to 32768, the second not smaller",
+                         b->logical, b->physical);
+    }
+    if (!block_node_of(b->drive)) {
+        return error_set(err, "virtio-blk-pci: drive '%s' is empty", block_id(b->drive));
+    }
+    struct block_device dev = {.id = device_path(d), .resized = blk_resized, .opaque = b};
+    if (!block_attach(b->drive, &dev, err)) {
+        return error_prefix(err, "virtio-blk-pci");
+    }
+    if (device_prop_given(d, "write-cache")) {
+        block_set_write_cache(b->drive, b->wce);
+    }
+    b->wce = block_write_cache(b->drive);
     virtio_add_queue(&b->virtio, 0, b->queue_size);
     return virtio_init(&b->virtio, &blk_class, err);
 }
@@ -418,6 +462,19 @@ static void blk_destroy(struct device *d)
     }
 }
 
+static char *blk_boot_path(struct device *d)
+{
+    uint8_t devfn = ((struct virtio *)d)->pci.devfn;
+    char *path;
+    int n = devfn & 7 ? asprintf(&path, "/pci@i0cf8/scsi@%x,%x/disk@0,0", devfn >> 3, devfn & 7)
+                      : asprintf(&path, "/pci@i0cf8/scsi@%x/disk@0,0", devfn >> 3);
+
+    if (n < 0) {
+        abort();
+    }
+    return path;
+}
+
 static const struct pci_info blk_info = VIRTIO_PCI_INFO(0x1001, 2, 0x01, 0x00);
 
 const struct device_type virtio_blk_type = {
@@ -428,6 +485,7 @@ const struct device_type virtio_blk_type = {
     .props = blk_props,
     .state = &blk_state,
     .realize = blk_realize,
+    .boot_path = blk_boot_path,
     .reset = blk_reset,
     .destroy = blk_destroy,
     .user_creatable = true,

@@ -40,7 +40,7 @@ bad "-serial|nowhere" -serial nowhere
 bad "-drive|if=scsi" -drive "file=$work/random,if=scsi"
 bad "-device|virtio-blk-pci|drive" -device virtio-blk-pci
 bad "-device|virtio-blk-pic|virtio-blk-pci" -device virtio-blk-pic
-bad "-device|queue-size|3" -drive "file=$work/random,if=none,id=d" -device virtio-blk-pci,drive=d,queue-size=3
+bad "-device|queue-size|3" -drive "file=$work/random,if=none,format=raw,id=d" -device virtio-blk-pci,drive=d,queue-size=3
 bad "-device|nothing|-netdev" -device virtio-net-pci,netdev=nothing
 bad "-device|pci.7" -device virtio-rng-pci,bus=pci.7
 bad "-device|addr=99" -device virtio-rng-pci,addr=99

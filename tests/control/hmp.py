@@ -61,7 +61,7 @@ for line, pattern in (
         ("info registers", r"RIP=000000000000fff0"), ("info registers -a", r"CPU #1"), ("info mem", "PG disabled"),
         ("info tlb", "PG disabled"), ("info mtree", r"000fffff rom pc.bios"), ("info pci", r"8086:1237"),
         ("info qtree", r"i8042"), ("info pic", r"pic\[0\]"), ("info lapic", r"base 0xfee00900"),
-        ("info irq", r"CPU #1"), ("info block", "no disk images"), ("info blockstats", r"^$"),
+        ("info irq", r"CPU #1"), ("info block", "ide1-cd0: .not inserted."), ("info blockstats", "^ide1-cd0: rd_bytes=0 "),
         ("info network", "network|virtio|e1000|no network devices"), ("info jit", r"look-ups"), ("info roms", r"pc.bios"),
         ("info", r"info registers(.|\n)*info roms"), ("help", r"pmemsave +val size filename"), ("help cpu", r"^cpu N"),
         ("help nothing", "no command 'nothing'"),

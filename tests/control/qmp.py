@@ -75,7 +75,11 @@ class Client:
 work = tempfile.mkdtemp(prefix="dragoman-qmp.")
 path = work + "/qmp"
 kernel_args = ["-m", "64", "-name", "walker", "-smp", "2", "-accel", os.environ.get("ACCEL", "tcg"),
-               "-serial", "null", "-monitor", "none", "-display", "none"]
+               "-serial", "null", "-monitor", "none", "-display", "none",
+               "-drive", "file=%s/disk,if=none,format=raw,id=hd" % work, "-device", "virtio-blk-pci,drive=hd,id=vd0"]
+for name in ("disk", "disc"):
+    with open(work + "/" + name, "wb") as f:
+        f.truncate(1 << 20)
 
 
 def start(*args):
@@ -172,8 +176,14 @@ right = {"human-monitor-command": {"command-line": "info version"}, "memsave": {
          "netdev_del": {"id": "net1"}, "set_link": {"name": "nic0", "up": True}, "ringbuf-write": {"device": "ring", "data": "abc"},
          "ringbuf-read": {"device": "ring", "size": 2}, "balloon": {"value": 32 << 20}, "watchdog-set-action": {"action": "none"},
          "qom-set": {"path": "/machine/peripheral/balloon0", "property": "guest-stats-polling-interval", "value": 5},
-         "qom-get": {"path": "/machine/unattached/device[0]", "property": "type"}}
-refused = {"system_wakeup", "qmp_capabilities"}
+         "qom-get": {"path": "/machine/unattached/device[0]", "property": "type"},
+         "blockdev-add": {"driver": "raw", "node-name": "n0", "file": {"driver": "file", "filename": work + "/disc"}, "read-only": True},
+         "blockdev-del": {"node-name": "n0"}, "block_resize": {"device": "hd", "size": 2 << 20}, "eject": {"device": "ide1-cd0"},
+         "block_set_io_throttle": {"id": "vd0", "iops": 100}, "blockdev-open-tray": {"id": "ide-cd"},
+         "blockdev-close-tray": {"id": "ide-cd"}, "blockdev-remove-medium": {"id": "/machine/unattached/ide-cd"},
+         "blockdev-insert-medium": {"id": "ide-cd", "node-name": "n0"},
+         "blockdev-change-medium": {"id": "ide-cd", "filename": work + "/disc", "format": "raw"}}
+refused = {"system_wakeup", "qmp_capabilities", "blockdev-insert-medium"}
 wrong = {"string": [1, True, None, [], {}], "int": ["1", True, 1.5, None, []], "boolean": [1, "on"], "number": ["1"]}
 for name in sorted(listed):
     entry = commands[name]
@@ -222,6 +232,30 @@ for e in tree:
             if "return" not in c.cmd("qom-get", {"path": p, "property": m["name"]}):
                 bad.append((p, m))
 ok(len(tree) > 10 and not bad, "qom-get of every property of %d objects" % len(tree), bad)
+
+# ---- disk images
+c.events.clear()
+c.cmd("blockdev-add", right["blockdev-add"])
+nodes = c.cmd("query-named-block-nodes", {"flat": True})["return"]
+ok([n["image"]["virtual-size"] for n in nodes if n["node-name"] == "n0"] == [1 << 20], "a node by blockdev-add", nodes)
+r = [c.cmd("blockdev-open-tray", {"id": "ide-cd"}), c.cmd("blockdev-insert-medium", {"id": "ide-cd", "node-name": "n0"}),
+     c.cmd("blockdev-close-tray", {"id": "ide-cd"})]
+ok(all("return" in x for x in r) and c.event("DEVICE_TRAY_MOVED"), "a disc into the drive", r)
+r = c.cmd("blockdev-del", {"node-name": "n0"})
+ok("in use" in r.get("error", {}).get("desc", ""), "it is in use", r)
+devices = {b["device"]: b for b in c.cmd("query-block")["return"]}
+ok(devices["ide1-cd0"]["inserted"]["node-name"] == "n0" and devices["ide1-cd0"]["removable"] and
+   devices["hd"]["inserted"]["image"]["virtual-size"] == 2 << 20 and devices["hd"]["inserted"]["iops"] == 100 and
+   devices["hd"]["qdev"] == "/machine/peripheral/vd0", "query-block tells of it", devices)
+r = [c.cmd("eject", {"id": "ide-cd"}), c.cmd("blockdev-del", {"node-name": "n0"})]
+ok(all("return" in x for x in r), "out again, and closed", r)
+stats = c.cmd("query-blockstats")["return"]
+ok({"rd_bytes", "wr_operations", "flush_total_time_ns"} <= set(stats[0]["stats"]) and stats[0]["device"] == "hd", "query-blockstats", stats)
+text = c.cmd("human-monitor-command", {"command-line": "info block"})["return"]
+ok("hd (" in text and "ide1-cd0: [not inserted]" in text, "info block", text)
+r = c.cmd("human-monitor-command", {"command-line": "change ide1-cd0 %s/disc raw" % work})["return"]
+r += c.cmd("human-monitor-command", {"command-line": "eject ide1-cd0"})["return"]
+ok(r == "", "change and eject in the human monitor", r)
 
 # ---- events
 c.cmd("cont")

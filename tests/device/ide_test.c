@@ -12,6 +12,7 @@
 enum { PRI = 0x1f0, SEC = 0x170, SECTORS = 4096, BM = 0xc000 };
 
 static struct mainloop *loop;
+static struct block_graph *graph;
 
 /* Lets the image's worker finish: until the drive is not busy. */
 static void settle(struct bench *b, uint16_t base)
@@ -65,8 +66,8 @@ static bool is_sector(const uint8_t *buf, unsigned n)
 static struct block *image(const char *path, bool readonly)
 {
     struct error err = {{0}};
-    struct block_options o = {.file = path, .readonly = readonly};
-    struct block *b = block_open(loop, &o, &err);
+    struct block_options o = {.file = path, .format = "raw", .readonly = readonly};
+    struct block *b = block_open(graph, &o, &err);
 
     if (!b) {
         printf("Bail out! %s\n", err.msg);
@@ -242,21 +243,23 @@ int main(void)
     bench_open(&b);
     bench_isa_lines(&b);
     loop = mainloop_create(b.m);
+    graph = block_graph_create(loop);
     struct ram *ram = memory_ram_create(b.m->memory, "ram", 0x200000, &err);
     bench_must(i440fx_create(b.m, ram, 0x200000, NULL, &err), &err);
     struct device *d = bench_add(&b, &piix3_ide_type);
     struct block *cd = image(path, true);
-    ide_attach(piix3_ide_channel(b.m, 1), 0, cd, true);
+    tap_ok(ide_attach(piix3_ide_channel(b.m, 1), 0, cd, true, d, &err), "a CD-ROM drive");
     devices_reset(b.m);
     test_cd(&b);
     block_close(cd);
     struct block *disk = image(path, false);
-    ide_attach(piix3_ide_channel(b.m, 0), 0, disk, false);
+    tap_ok(ide_attach(piix3_ide_channel(b.m, 0), 0, disk, false, d, &err), "a disk");
+    tap_ok(!ide_attach(piix3_ide_channel(b.m, 0), 1, disk, false, d, &err), "one device each");
     devices_reset(b.m);
     test_disk(&b);
     test_dma(&b);
     tap_ok(state_round_trip(d), "state saves and loads");
-    block_close(disk);
+    block_graph_destroy(graph);
     bench_close(&b);
     mainloop_destroy(loop);
     unlink(path);

@@ -467,8 +467,9 @@ static unsigned disk(struct driver *d, uint32_t type, uint64_t sector, uint32_t 
 static void test_disk(const char *path)
 {
     struct error err = {{0}};
-    struct block_options o = {.file = path, .id = "disk"};
-    struct block *block = block_open(loop, &o, &err);
+    struct block_options o = {.file = path, .format = "raw", .id = "disk"};
+    struct block_graph *graph = block_graph_create(loop);
+    struct block *block = block_open(graph, &o, &err);
     struct device *dev = device_create(b.m, &virtio_blk_type, "d");
     struct driver d;
     uint8_t buf[1024], want[1024];
@@ -545,7 +546,7 @@ static void test_disk(const char *path)
     driver_kick(&d, 0);
     tap_ok(broken(&d), "disk: a request without header");
     pci_config_write(d.v->pci.bus, 0, d.v->pci.devfn, 4, 0, 2);
-    block_close(block);
+    block_graph_destroy(graph);
 }
 
 /* A back end that remembers what was sent. */

@@ -64,7 +64,7 @@ static void set_up(void)
     char path[] = "/tmp/virtqueue-fuzz-XXXXXX";
     struct error err = {{0}};
     struct irq line = {bench_set_line, &bench, 0};
-    struct block_options o = {.file = path};
+    struct block_options o = {.file = path, .format = "raw"};
     int fd = mkstemp(path);
 
     if (fd < 0 || ftruncate(fd, DISK_BYTES)) {
@@ -74,7 +74,7 @@ static void set_up(void)
     bench_open(&bench);
     loop = mainloop_create(bench.m);
     driver_bus(&bench, &line);
-    block = block_open(loop, &o, &err);
+    block = block_open(block_graph_create(loop), &o, &err);
     unlink(path);
     netdev_init(&net, &net_ops, loop, "net");
     struct device *disk = device_create(bench.m, &virtio_blk_type, NULL);
