@@ -63,6 +63,8 @@ static int help(const struct options *o)
         print_and_free(log_trace_help());
     } else if (!strcmp(o->help, "qmp")) {
         print_and_free(qmp_doc());
+    } else if (!strcmp(o->help, "display")) {
+        print_and_free(display_help());
     } else if (!strcmp(o->help, "chardev")) {
         puts("stdio\nfile,path=PATH\npipe,path=PATH\npty\nnull\n"
              "socket,path=PATH[,server=on,wait=off]\nsocket,host=HOST,port=PORT[,server=on,wait=off]\n"

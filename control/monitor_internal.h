@@ -41,5 +41,11 @@ void monitor_info_tlb(struct monitor_call *c);
 bool monitor_eval(struct monitor_call *c, const char **text, uint64_t *value, struct error *err);
 /* monitor_keys.c */
 void monitor_sendkey(struct monitor_call *c);
+void monitor_mouse_move(struct monitor_call *c);
+void monitor_mouse_button(struct monitor_call *c);
+void monitor_screendump(struct monitor_call *c);
+void monitor_change(struct monitor_call *c);
+void monitor_info_mice(struct monitor_call *c);
+void monitor_info_vnc(struct monitor_call *c);
 
 #endif

@@ -47,7 +47,11 @@ static const struct row rows[] = {
     {"device", LIST, AT(devices), "NAME[,prop=value...]", "add a device ('help' lists them, 'NAME,help' its properties)"},
     {"global", LIST, AT(globals), "DEVICE.PROP=VALUE", "default of a device property"},
     {"nographic", FLAG, AT(nographic), NULL, "serial console and monitor on the terminal, Ctrl-A h for help"},
-    {"display", TEXT, AT(display), "none", "there is no graphical display in this version"},
+    {"display", TEXT, AT(display), "sdl | curses | vnc=:N | none", "who shows the screen ('help' lists them)"},
+    {"vnc", TEXT, AT(vnc), ":N | HOST:N | unix:PATH[,password=on,websocket=on,to=N...]",
+     "show the screen to VNC viewers, on port 5900 + N of this host alone unless HOST says more"},
+    {"vga", TEXT, AT(vga), "std|virtio|none", "display adapter"},
+    {"object", LIST, AT(objects), "secret,id=ID,data=TEXT|file=FILE", "a password for -vnc ...,password-secret=ID"},
     {"serial", LIST, AT(serials), "DEV", "serial port: stdio, mon:stdio, pty, file:PATH, pipe:PATH, null, none, chardev:ID"},
     {"monitor", TEXT, AT(monitor), "DEV", "monitor on stdio, pty, unix:PATH,server=on, tcp:HOST:PORT,server=on, null or none"},
     {"qmp", LIST, AT(qmps), "DEV", "QMP for management tools: unix:PATH,server=on,wait=off, tcp:[HOST]:PORT,..., stdio"},
@@ -71,7 +75,6 @@ static const struct row rows[] = {
     {"one-insn-per-tb", FLAG, AT(one_insn), NULL, NULL},
     {"pidfile", TEXT, AT(pidfile), "FILE", "write the process id there"},
     {"no-user-config", IGNORE, 0, NULL, NULL}, /* there are no configuration files */
-    {"vga", TEXT, AT(help_arg), "none", NULL}, /* checked below: only none exists */
     {"net", TEXT, AT(help_arg), "none", NULL},
     {"netdev", LIST, AT(netdevs), "user,id=ID[,hostfwd=tcp::PORT-:PORT,net=,restrict=on...]",
      "a network for -device virtio-net-pci,netdev=ID"},
@@ -151,7 +154,7 @@ static bool is_help(const char *value)
 static bool ask_help(struct options *o, const struct row *r, const char *value)
 {
     static const char *const with_help[] = {"machine", "M", "accel", "cpu", "device", "d", "chardev",
-                                            "qmp"};
+                                            "qmp", "display"};
 
     for (size_t i = 0; i < sizeof(with_help) / sizeof(with_help[0]); i++) {
         size_t n = strlen(value);
@@ -182,10 +185,10 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
         *(bool *)field = true;
         return true;
     case TEXT:
-        if (!strcmp(r->name, "vga") || !strcmp(r->name, "net")) {
+        if (!strcmp(r->name, "net")) {
             return !strcmp(value, "none") ||
-                   error_set(err, "-%s %s: only 'none' exists in this version%s", r->name, value,
-                         r->name[0] == 'n' ? " (see -nic and -netdev)" : "");
+                   error_set(err, "-net %s: only 'none' exists in this version (see -nic and -netdev)",
+                             value);
         }
         *(const char **)field = value;
         return true;

@@ -20,6 +20,7 @@
     _(piix4_pm_type) \
     _(piix3_ide_type) \
     _(fw_cfg_type) \
+    _(stdvga_type) \
     _(e1000_type) \
     _(virtio_balloon_type) \
     _(virtio_blk_type) \

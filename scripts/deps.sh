@@ -2,7 +2,8 @@
 # Installs the Debian packages that building and running need; with "test", those of the tests too.
 # As root, or through sudo.
 set -eu
-run="make gcc pkg-config libglib2.0-dev libjansson-dev libcapstone-dev libslirp-dev seabios"
+run="make gcc pkg-config libglib2.0-dev libjansson-dev libcapstone-dev libslirp-dev zlib1g-dev libvncserver-dev
+ libsdl2-dev libncurses-dev seabios"
 guest="busybox-static cpio xz-utils"
 tests="perl python3 gdb lldb clang libclang-rt-14-dev nasm expect gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
  libglib2.0-dev:arm64 libjansson-dev:arm64 grub-pc-bin grub-common xorriso mtools e2fsprogs fdisk memtest86+

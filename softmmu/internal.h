@@ -34,14 +34,25 @@ struct view {
     struct range range[];
 };
 
-const struct range *memory_find(struct memory *mem, unsigned view,
-                                uint64_t phys); /* NULL: nothing there */
-void ioport_rebuild(struct memory *mem);
-
 /* ---- page_flags ---- */
 enum page_flag {
     PAGE_WRITE_TAG = 1, /* some TLB may hold a write tag for the page */
+    PAGE_CLEAN = 2,     /* tracked and not written since: the next write must take the slow path */
 };
+
+/* A page is about to be written: it is dirty from now on. */
+static inline void page_written(struct ram *ram, uint64_t page)
+{
+    _Atomic uint8_t *flags = (_Atomic uint8_t *)&ram->page_flags[page];
+
+    if (atomic_load_explicit(flags, memory_order_relaxed) & PAGE_CLEAN) {
+        atomic_fetch_and(flags, (uint8_t)~PAGE_CLEAN);
+    }
+}
+
+const struct range *memory_find(struct memory *mem, unsigned view,
+                                uint64_t phys); /* NULL: nothing there */
+void ioport_rebuild(struct memory *mem);
 
 /* ---- per-vcpu TLB state (tlb.c) ---- */
 enum {

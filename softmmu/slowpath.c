@@ -72,6 +72,7 @@ static struct tlb_ext *prepare_store(struct vcpu *v, uint64_t va, unsigned size,
         watch_check(v, va, size, ACCESS_WRITE);
     }
     if (x->ram && !(x->flags & EXT_ROM)) {
+        page_written(x->ram, x->ram_page);
         _Atomic uint64_t *map = (_Atomic uint64_t *)&x->ram->code_map[x->ram_page];
         if (atomic_load_explicit(map, memory_order_relaxed) & softmmu_granules(va & 4095, size)) {
             tcg_store_to_code(v, x->phys | (va & 4095), size);
@@ -234,6 +235,7 @@ uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ct
         if ((x->flags & EXT_ROM) || atomic_load_explicit(map, memory_order_relaxed)) {
             return NULL;
         }
+        page_written(x->ram, x->ram_page);
     }
     return e->page + (va & 4095);
 }

@@ -317,7 +317,8 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x,
         if (!(atomic_load(flags) & PAGE_WRITE_TAG)) {
             atomic_fetch_or(flags, PAGE_WRITE_TAG);
         }
-        if (!atomic_load((_Atomic uint64_t *)&ram->code_map[x->ram_page])) {
+        if (!(atomic_load(flags) & PAGE_CLEAN) &&
+            !atomic_load((_Atomic uint64_t *)&ram->code_map[x->ram_page])) {
             e->wtag = page;
         }
     }
