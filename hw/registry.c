@@ -25,6 +25,11 @@
     _(virtio_balloon_type) \
     _(virtio_blk_type) \
     _(virtio_net_type) \
+    _(virtio_gpu_type) \
+    _(virtio_vga_type) \
+    _(virtio_keyboard_type) \
+    _(virtio_mouse_type) \
+    _(virtio_tablet_type) \
     _(virtio_rng_type) \
     _(virtio_serial_type) \
     _(virtconsole_type) \

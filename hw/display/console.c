@@ -130,6 +130,16 @@ void console_resize(struct console *c, unsigned width, unsigned height)
     pthread_mutex_unlock(&c->mutex);
 }
 
+unsigned console_width(const struct console *c)
+{
+    return c->width;
+}
+
+unsigned console_height(const struct console *c)
+{
+    return c->height;
+}
+
 uint32_t *console_draw_begin(struct console *c)
 {
     pthread_mutex_lock(&c->mutex);

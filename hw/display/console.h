@@ -40,6 +40,8 @@ struct console *console_create(struct machine *m, struct device *device,
 void console_destroy(struct console *c);
 /* The size in pixels, 1 to CONSOLE_MAX_SIDE each; a new size makes a black surface. */
 void console_resize(struct console *c, unsigned width, unsigned height);
+unsigned console_width(const struct console *c);
+unsigned console_height(const struct console *c);
 /* The pixels, width of them a line, for drawing; keep it short: viewers wait. Say what was drawn. */
 uint32_t *console_draw_begin(struct console *c);
 void console_damage(struct console *c, unsigned x, unsigned y, unsigned width, unsigned height);

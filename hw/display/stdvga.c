@@ -63,7 +63,7 @@ static bool stdvga_realize(struct device *d, struct error *err)
                          s->xres, s->yres, VBE_MAX_X, VBE_MAX_Y);
     }
     if (!pci_parse_address(s->bus, s->addr, &devfn, err) || !pci_register(&s->pci, devfn, err) ||
-        !vga_init(&s->vga, d, s->vgamem_mb, err)) {
+        !vga_init(&s->vga, d, s->vgamem_mb, &vga_console_ops, &s->vga, err)) {
         return false;
     }
     s->mmio.vga = &s->vga;

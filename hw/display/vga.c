@@ -44,7 +44,8 @@ static void *must(void *p)
     return p;
 }
 
-bool vga_init(struct vga *v, struct device *d, uint32_t vram_mb, struct error *err)
+bool vga_init(struct vga *v, struct device *d, uint32_t vram_mb, const struct console_ops *ops,
+              void *opaque, struct error *err)
 {
     if (vram_mb < 1 || vram_mb > 256 || (vram_mb & (vram_mb - 1))) {
         return error_set(err, "%s: vgamem_mb=%u is not a power of two from 1 to 256", d->type->name,
@@ -61,7 +62,7 @@ bool vga_init(struct vga *v, struct device *d, uint32_t vram_mb, struct error *e
     v->text_shown = must(malloc(TEXT_MAX_CELLS * sizeof(*v->text_shown)));
     memory_map_mmio(d->machine->memory, IN_BOTH, 0xa0000, 0x20000, "vga", &vga_memory_ops, v,
                     MAP_PRIO_PCI);
-    v->console = console_create(d->machine, d, &vga_console_ops, v);
+    v->console = console_create(d->machine, d, ops, opaque);
     return true;
 }
 
@@ -89,7 +90,6 @@ void vga_reset(struct vga *v)
     v->vbe[VBE_ID] = 0xb0c5;
     v->vbe[VBE_BPP] = 8;
     v->redraw = true;
-    v->off = false;
 }
 
 void vga_loaded(struct vga *v)

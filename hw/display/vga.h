@@ -57,7 +57,8 @@ extern const struct state_field vga_fields[];
 #define STATE_VGA(st, f) {#f, ST_STRUCT, offsetof(st, f), 1, 1, sizeof(struct vga), vga_fields}
 
 /* vram_mb: 1 to 256, a power of two. */
-bool vga_init(struct vga *v, struct device *d, uint32_t vram_mb, struct error *err);
+bool vga_init(struct vga *v, struct device *d, uint32_t vram_mb, const struct console_ops *ops,
+              void *opaque, struct error *err);
 void vga_reset(struct vga *v);
 void vga_loaded(struct vga *v);
 void vga_destroy(struct vga *v);
