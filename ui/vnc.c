@@ -200,6 +200,25 @@ static void accept_clients(struct vnc_server *v, struct vnc_listener *l)
     }
 }
 
+static void serve_added(struct vnc_server *v)
+{
+    int fds[VNC_ADDED];
+    uint64_t count;
+
+    if (read(v->wake, &count, sizeof(count)) != sizeof(count)) {
+        return;
+    }
+    pthread_mutex_lock(&v->mutex);
+    unsigned n = v->nadded;
+    memcpy(fds, v->added, sizeof(fds));
+    v->nadded = 0;
+    pthread_mutex_unlock(&v->mutex);
+    for (unsigned i = 0; i < n; i++) {
+        v->accepting_websocket = false;
+        rfbNewClient(v->screen, fds[i]);
+    }
+}
+
 static rfbBool check_password(rfbClientPtr cl, const char *response, int len)
 {
     struct vnc_server *v = cl->screen->screenData;
@@ -344,6 +363,7 @@ static void *serve(void *opaque)
         rfbReleaseClientIterator(it);
         int64_t wait = anyone_waits(v) ? v->next_frame - vnc_now_ms() : IDLE_MS * 60;
         poll(fds, n, wait < 0 ? 0 : (int)wait);
+        serve_added(v);
         for (unsigned i = 0; i < v->nlisteners; i++) {
             if (fds[1 + i].revents & POLLIN) {
                 accept_clients(v, &v->listener[i]);
@@ -497,6 +517,22 @@ void vnc_expire_password(struct vnc_server *v, time_t when)
     pthread_mutex_lock(&v->mutex);
     v->expires = when;
     pthread_mutex_unlock(&v->mutex);
+}
+
+bool vnc_add_client(struct vnc_server *v, int fd)
+{
+    uint64_t one = 1;
+
+    pthread_mutex_lock(&v->mutex);
+    bool room = v->nadded < VNC_ADDED;
+    if (room) {
+        v->added[v->nadded++] = fd;
+    }
+    pthread_mutex_unlock(&v->mutex);
+    if (room && write(v->wake, &one, sizeof(one)) < 0) {
+        abort();
+    }
+    return room;
 }
 
 const char *vnc_address(const struct vnc_server *v)

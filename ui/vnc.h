@@ -57,6 +57,9 @@ void vnc_describe(struct vnc_server *v, struct vnc_info *info);
 bool vnc_set_password(struct vnc_server *v, const char *password);
 void vnc_expire_password(struct vnc_server *v, time_t when); /* 0: never */
 
+/* Serves a viewer on this connected socket, which the server owns from now on. False: too many wait. */
+bool vnc_add_client(struct vnc_server *v, int fd);
+
 /* Text for the terminal of whoever started it, like "127.0.0.1:5900". */
 const char *vnc_address(const struct vnc_server *v);
 

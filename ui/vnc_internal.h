@@ -9,7 +9,7 @@
 #include <rfb/rfb.h>
 #include <stdatomic.h>
 
-enum { VNC_LISTENERS = 2, VNC_HELD = 16 };
+enum { VNC_LISTENERS = 2, VNC_HELD = 16, VNC_ADDED = 8 };
 
 struct vnc_listener {
     int fd;
@@ -46,6 +46,8 @@ struct vnc_server {
     int64_t next_frame; /* ms */
 
     pthread_mutex_t mutex; /* the rest */
+    int added[VNC_ADDED]; /* sockets that the thread will serve */
+    unsigned nadded;
     struct vnc_client *client[VNC_MAX_CLIENTS];
     unsigned nclients; /* written by the thread only */
     bool needs_password, password_set;

@@ -36,6 +36,9 @@ const struct state_field vga_fields[] = {
 
 /* ---- life ---- */
 
+/* Above RAM, for boards that have some there, and under SMRAM. */
+enum { PRIO_WINDOW = MAP_PRIO_RAM + 1 };
+
 static void *must(void *p)
 {
     if (!p) {
@@ -61,7 +64,7 @@ bool vga_init(struct vga *v, struct device *d, uint32_t vram_mb, const struct co
     v->again = must(calloc(1, v->vram->size >> 12));
     v->text_shown = must(malloc(TEXT_MAX_CELLS * sizeof(*v->text_shown)));
     memory_map_mmio(d->machine->memory, IN_BOTH, 0xa0000, 0x20000, "vga", &vga_memory_ops, v,
-                    MAP_PRIO_PCI);
+                    PRIO_WINDOW);
     v->console = console_create(d->machine, d, ops, opaque);
     return true;
 }
@@ -94,7 +97,9 @@ void vga_reset(struct vga *v)
 
 void vga_loaded(struct vga *v)
 {
-    vga_vbe_write(v, VBE_XRES, v->vbe[VBE_XRES]); /* bounds what a damaged snapshot says */
+    if (vga_vbe_enabled(v)) { /* bounds what a damaged snapshot says */
+        vga_vbe_fit(v);
+    }
     v->vbe[VBE_BANK] &= (uint16_t)((v->vram->size >> 16) - 1);
     v->redraw = true;
     v->drawn_mode = 0;

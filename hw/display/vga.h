@@ -70,6 +70,7 @@ bool vga_claim_ports(struct vga *v, struct device *d, struct error *err);
 /* vga_vbe.c */
 uint16_t vga_vbe_read(struct vga *v, unsigned index);
 void vga_vbe_write(struct vga *v, unsigned index, uint16_t value);
+void vga_vbe_fit(struct vga *v); /* makes the registers fit into the memory there is */
 extern const struct mmio_ops vga_vbe_ops; /* its ports, from VBE_PORT_INDEX on */
 static inline bool vga_vbe_enabled(const struct vga *v)
 {

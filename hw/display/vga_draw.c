@@ -149,9 +149,9 @@ static void draw_vbe(struct vga *v, bool all)
         [1] = line_8, [2] = line_16, [3] = line_24, [4] = line_32};
     unsigned width = v->vbe[VBE_XRES], height = v->vbe[VBE_YRES], bpp = v->vbe[VBE_BPP];
     unsigned bytes = (bpp + 7) / 8, pitch = vga_vbe_line_bytes(v);
-    uint64_t unit = bpp == 4 ? 4 : 1; /* a planar byte is a word of video memory */
-    uint64_t row = pitch * unit, x = bpp == 4 ? v->vbe[VBE_X_OFFSET] / 8u : v->vbe[VBE_X_OFFSET] * bytes;
-    uint64_t start = v->vbe[VBE_Y_OFFSET] * row + x * unit, used = bpp == 4 ? width / 2 : width * bytes;
+    /* Eight planar pixels are a word of four bytes. */
+    uint64_t row = pitch, x = bpp == 4 ? v->vbe[VBE_X_OFFSET] / 8u * 4 : v->vbe[VBE_X_OFFSET] * bytes;
+    uint64_t start = v->vbe[VBE_Y_OFFSET] * row + x, used = bpp == 4 ? width / 2 : width * bytes;
     uint64_t size = v->vram->size;
 
     if (start + (height - 1) * row + used > size) {

@@ -54,7 +54,7 @@ static uint8_t read_byte(struct vga *v, uint64_t at)
     }
     v->latch = le_get32(w);
     if (!(v->gfx[GFX_MODE] & MODE_READ1)) {
-        return (uint8_t)(v->latch >> 8 * v->gfx[GFX_READ_MAP]);
+        return (uint8_t)(v->latch >> 8 * (v->gfx[GFX_READ_MAP] & 3));
     }
     uint8_t same = 0xff;
     for (unsigned p = 0; p < 4; p++) {

@@ -35,8 +35,7 @@ uint16_t vga_vbe_read(struct vga *v, unsigned index)
     return v->vbe[index];
 }
 
-/* What was asked for, made to fit into the memory there is. */
-static void fit(struct vga *v)
+void vga_vbe_fit(struct vga *v)
 {
     uint16_t *r = v->vbe;
     static const uint8_t depths[] = {4, 8, 15, 16, 24, 32};
@@ -94,7 +93,7 @@ static void enable(struct vga *v, uint16_t value)
     if (starts) {
         v->vbe[VBE_VIRT_WIDTH] = v->vbe[VBE_XRES];
         v->vbe[VBE_X_OFFSET] = v->vbe[VBE_Y_OFFSET] = 0;
-        fit(v);
+        vga_vbe_fit(v);
         if (!(value & VBE_NOCLEAR)) {
             uint64_t n = (uint64_t)vga_vbe_line_bytes(v) * v->vbe[VBE_YRES];
             memset(v->vram->host, 0, n < v->vram->size ? n : v->vram->size);
@@ -129,7 +128,7 @@ void vga_vbe_write(struct vga *v, unsigned index, uint16_t value)
     default:
         v->vbe[index] = value;
         if (vga_vbe_enabled(v)) {
-            fit(v);
+            vga_vbe_fit(v);
             set_vga_registers(v);
         }
         break;

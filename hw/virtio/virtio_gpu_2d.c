@@ -198,6 +198,13 @@ uint32_t gpu_transfer(struct gpu *g, uint32_t id, const struct gpu_rect *rect, u
     if (!inside(rect, r->width, r->height) || offset > r->backing_bytes) {
         return GPU_ERR_PARAMETER;
     }
+    if (!rect->width || !rect->height) {
+        return GPU_OK_NODATA;
+    }
+    uint64_t bytes = ((uint64_t)(rect->height - 1) * r->width + rect->width) * 4;
+    if (bytes > r->backing_bytes - offset) { /* all or nothing */
+        return GPU_ERR_PARAMETER;
+    }
     for (uint32_t y = 0; y < rect->height; y++) {
         uint32_t *to = r->pixels + (size_t)(rect->y + y) * r->width + rect->x;
         if (!read_backing(g, r, offset + (uint64_t)y * r->width * 4, to, rect->width * 4ull, &piece)) {
