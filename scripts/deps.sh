@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages that building and running need; with "test", those of the tests too.
+# Installs the Debian packages that building and running need; with "test", those of the tests too,
+# with "ui" also those of make check-ui.
 # As root, or through sudo.
 set -eu
 run="make gcc pkg-config libglib2.0-dev libjansson-dev libcapstone-dev libslirp-dev zlib1g-dev libvncserver-dev
@@ -7,9 +8,11 @@ run="make gcc pkg-config libglib2.0-dev libjansson-dev libcapstone-dev libslirp-
 guest="busybox-static cpio xz-utils"
 tests="perl python3 gdb lldb clang libclang-rt-14-dev nasm expect gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
  libglib2.0-dev:arm64 libjansson-dev:arm64 grub-pc-bin grub-common xorriso mtools e2fsprogs fdisk memtest86+
- debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386"
+ debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386 openssl zlib1g-dev:arm64"
+ui="xvfb openbox tigervnc-viewer xdotool imagemagick novnc chromium"
 want="$run $guest"
 [ "${1:-}" = test ] && want="$want $tests"
+[ "${1:-}" = ui ] && want="$want $tests $ui"
 
 missing=
 for p in $want; do

@@ -59,7 +59,7 @@ static void follow_terminal_size(void)
     if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_row && w.ws_col &&
         (w.ws_row != LINES || w.ws_col != COLS)) {
         resizeterm(w.ws_row, w.ws_col);
-        erase();
+        clear(); /* what the terminal shows after a change is its own idea */
     }
 }
 

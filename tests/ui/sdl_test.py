@@ -7,6 +7,7 @@ from guest import Guest, done, ok, ppm_size, until
 from x11 import Xvfb, contains
 
 x = Xvfb()
+manager = x.spawn("openbox")
 g = Guest("-display", "sdl", "-name", "windowed", env=x.env)
 ok(g.has("ready>"), "the guest is there")
 window = x.window("windowed - Dragoman")
@@ -35,5 +36,6 @@ time.sleep(5)
 used = (g.cpu() - before) / (time.time() - start) * 100
 ok(used < 10, f"idle it takes {used:.1f} % of a processor (drawn in software)")
 ok(g.close() == 0, "the program ends")
+manager.terminate()
 x.close()
 done()
