@@ -167,8 +167,11 @@ def conforms(value, name, where=""):
 saved = work + "/saved"
 right = {"human-monitor-command": {"command-line": "info version"}, "memsave": {"val": 0xfff0, "size": 16, "filename": saved},
          "pmemsave": {"val": 0xf0000, "size": 65536, "filename": saved}, "qom-list": {"path": "/machine/unattached/device[0]"},
-         "qom-get": {"path": "/machine/unattached/device[0]", "property": "type"}}
-refused = {"system_wakeup", "qmp_capabilities"}
+         "qom-get": {"path": "/machine/unattached/device[0]", "property": "type"},
+         "send-key": {"keys": [{"type": "qcode", "data": "shift"}]}, "input-send-event": {"events": []},
+         "screendump": {"filename": work + "/picture"}, "set_password": {"protocol": "vnc", "password": "x"},
+         "change-vnc-password": {"password": "x"}, "expire_password": {"protocol": "vnc", "time": "never"}}
+refused = {"system_wakeup", "qmp_capabilities", "set_password", "change-vnc-password", "expire_password"}  # no VNC here
 wrong = {"string": [1, True, None, [], {}], "int": ["1", True, 1.5, None, []], "boolean": [1, "on"], "number": ["1"]}
 for name in sorted(listed):
     entry = commands[name]
