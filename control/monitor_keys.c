@@ -32,7 +32,8 @@ void monitor_sendkey(struct monitor_call *c)
         unsigned long number = strncmp(name, "0x", 2) ? 0 : strtoul(name, &end, 16);
         uint16_t code = k ? k->code : number && !*end ? keymap_from_number((uint32_t)number) : 0;
         if (!code || n == MAX_HELD) {
-            const char *near = nearest_name(name, &keymap[0].name, keymap_count(), sizeof(keymap[0]));
+            const char *near =
+                nearest_name(name, &keymap[0].name, keymap_count(), sizeof(keymap[0]));
             fprintf(c->out, "unknown key '%s'", name);
             fprintf(c->out, near ? " (did you mean '%s'?)\n" : "\n", near);
             free(copy);
@@ -92,7 +93,8 @@ void monitor_info_mice(struct monitor_call *c)
     bool absolute, current;
     struct device *d;
 
-    for (unsigned i = 0; (d = input_pointer_device(c->machine, i, &absolute, &current)) != NULL; i++) {
+    for (unsigned i = 0; (d = input_pointer_device(c->machine, i, &absolute, &current)) != NULL;
+         i++) {
         fprintf(c->out, "%s Mouse #%u: %s%s\n", current ? "*" : " ", i, d->type->name,
                 absolute ? " (absolute)" : "");
     }

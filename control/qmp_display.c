@@ -40,13 +40,15 @@ static bool read_key(struct qmp_call *c, json_t *key, uint16_t *code)
         *code = n > 0 && n < 256 ? keymap_from_number((uint32_t)n) : 0;
         return *code || qmp_fail(c, NULL, "there is no key number %lld", (long long)n);
     }
-    return qmp_fail(c, NULL, "a key is {\"type\": \"qcode\", \"data\": NAME} or "
-                             "{\"type\": \"number\", \"data\": N}");
+    return qmp_fail(c, NULL,
+                    "a key is {\"type\": \"qcode\", \"data\": NAME} or "
+                    "{\"type\": \"number\", \"data\": N}");
 }
 
 bool qmp_send_key(struct qmp_call *c)
 {
-    json_t *keys = json_object_get(c->args, "keys"), *hold = json_object_get(c->args, "hold-time"), *key;
+    json_t *keys = json_object_get(c->args, "keys"), *hold = json_object_get(c->args, "hold-time"),
+           *key;
     json_int_t hold_ms = hold ? json_integer_value(hold) : HOLD_MS;
     uint16_t code[MAX_KEYS];
     size_t i, n = json_array_size(keys);
@@ -83,11 +85,10 @@ static bool button_event(struct qmp_call *c, struct pointing *p, json_t *data)
         const char *name;
         unsigned button;
         int wheel, pan;
-    } names[] = {{"left", INPUT_LEFT, 0, 0},    {"middle", INPUT_MIDDLE, 0, 0},
-                 {"right", INPUT_RIGHT, 0, 0},  {"side", INPUT_SIDE, 0, 0},
-                 {"extra", INPUT_EXTRA, 0, 0},  {"wheel-up", 0, -1, 0},
-                 {"wheel-down", 0, 1, 0},       {"wheel-left", 0, 0, -1},
-                 {"wheel-right", 0, 0, 1}};
+    } names[] = {
+        {"left", INPUT_LEFT, 0, 0}, {"middle", INPUT_MIDDLE, 0, 0}, {"right", INPUT_RIGHT, 0, 0},
+        {"side", INPUT_SIDE, 0, 0}, {"extra", INPUT_EXTRA, 0, 0},   {"wheel-up", 0, -1, 0},
+        {"wheel-down", 0, 1, 0},    {"wheel-left", 0, 0, -1},       {"wheel-right", 0, 0, 1}};
     const char *name = json_string_value(json_object_get(data, "button"));
     bool down = json_is_true(json_object_get(data, "down"));
 
@@ -110,7 +111,8 @@ static bool axis_event(struct qmp_call *c, struct pointing *p, json_t *data, boo
     int value = v < -INPUT_ABS_MAX ? -INPUT_ABS_MAX : v > INPUT_ABS_MAX ? INPUT_ABS_MAX : (int)v;
 
     if (!axis || (strcmp(axis, "x") && strcmp(axis, "y"))) {
-        return qmp_fail(c, NULL, "Parameter 'axis' does not accept value '%.60s'", axis ? axis : "");
+        return qmp_fail(c, NULL, "Parameter 'axis' does not accept value '%.60s'",
+                        axis ? axis : "");
     }
     if (absolute) {
         *(axis[0] == 'x' ? &p->x : &p->y) = value < 0 ? 0 : value;
@@ -182,7 +184,8 @@ bool qmp_query_mice(struct qmp_call *c)
     struct device *d;
 
     c->ret = json_array();
-    for (unsigned i = 0; (d = input_pointer_device(c->machine, i, &absolute, &current)) != NULL; i++) {
+    for (unsigned i = 0; (d = input_pointer_device(c->machine, i, &absolute, &current)) != NULL;
+         i++) {
         json_t *o = json_object();
         set_str(o, "name", d->type->name);
         json_object_set_new(o, "index", json_integer(i));
@@ -215,8 +218,8 @@ bool qmp_screendump(struct qmp_call *c)
             n++;
         }
     }
-    return screendump(c->machine, n, path,
-                      format && !strcmp(format, "png") ? IMAGE_PNG : IMAGE_PPM, &c->err);
+    return screendump(c->machine, n, path, format && !strcmp(format, "png") ? IMAGE_PNG : IMAGE_PPM,
+                      &c->err);
 }
 
 bool qmp_query_display_options(struct qmp_call *c)

@@ -1,4 +1,5 @@
-/* -display, -vnc, -vga, -nographic and -object secret: which screen the machine gets and who sees it. */
+/* -display, -vnc, -vga, -nographic and -object secret: which screen the machine gets and who sees
+ * it. */
 #include "config.h"
 #include "control/qmp.h"
 #include "control/setup.h"
@@ -82,7 +83,8 @@ static bool display_pair(void *opaque, const char *key, const char *value, struc
                        error_set(err, "'%s' was not built into this program", kinds[i].name);
             }
         }
-        const char *near = nearest_name(value ? value : "", &kinds[0].name, NKINDS, sizeof(kinds[0]));
+        const char *near =
+            nearest_name(value ? value : "", &kinds[0].name, NKINDS, sizeof(kinds[0]));
         return near ? error_set(err, "unknown display '%s' (did you mean '%s'?)", value, near)
                     : error_set(err, "unknown display '%s' (-display help lists them)",
                                 value ? value : "");
@@ -231,14 +233,15 @@ static bool vnc_share_word(struct vnc_text *t, const char *value, struct error *
             return true;
         }
     }
-    return error_set(err, "share=%s is none of allow-exclusive, force-shared, ignore", value ? value : "");
+    return error_set(err, "share=%s is none of allow-exclusive, force-shared, ignore",
+                     value ? value : "");
 }
 
 static bool vnc_pair(void *opaque, const char *key, const char *value, struct error *err)
 {
     struct vnc_text *t = opaque;
-    static const char *const without_effect[] = {"id", "lossy", "non-adaptive", "audiodev", "display",
-                                                 "power-control"};
+    static const char *const without_effect[] = {"id",       "lossy",   "non-adaptive",
+                                                 "audiodev", "display", "power-control"};
     static const char *const refused[] = {"tls-creds", "sasl", "reverse", "tls-authz"};
     int n;
 
@@ -246,7 +249,8 @@ static bool vnc_pair(void *opaque, const char *key, const char *value, struct er
         return vnc_place(t, value ? value : "", err);
     }
     if (!strcmp(key, "password")) {
-        return opt_bool(value, &t->o.password) || error_set(err, "password=%s is neither on nor off", value);
+        return opt_bool(value, &t->o.password) ||
+               error_set(err, "password=%s is neither on nor off", value);
     }
     if (!strcmp(key, "password-secret")) {
         free(t->secret);

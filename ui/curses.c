@@ -1,6 +1,6 @@
-/* The text screen in this terminal (ncurses), on a thread of its own. What is typed goes to the guest as
- * the keys of a US keyboard; Ctrl-A x ends the emulator, Ctrl-A twice sends one. Graphics modes are only
- * named: no characters stand for them. */
+/* The text screen in this terminal (ncurses), on a thread of its own. What is typed goes to the
+ * guest as the keys of a US keyboard; Ctrl-A x ends the emulator, Ctrl-A twice sends one. Graphics
+ * modes are only named: no characters stand for them. */
 #include "config.h"
 #ifdef HAVE_CURSES
 #include "ui/ui.h"
@@ -71,8 +71,9 @@ static void draw(struct curses_ui *ui)
     follow_terminal_size();
     if (!c || !console_text(c, t)) {
         erase();
-        mvprintw(LINES / 2, 2, c ? "The guest shows a graphics mode (Ctrl-A x ends)"
-                                 : "This machine has no display adapter (Ctrl-A x ends)");
+        mvprintw(LINES / 2, 2,
+                 c ? "The guest shows a graphics mode (Ctrl-A x ends)"
+                   : "This machine has no display adapter (Ctrl-A x ends)");
         refresh();
         return;
     }
@@ -125,9 +126,9 @@ static uint16_t function_key(wint_t k)
     static const struct {
         int key;
         uint16_t code;
-    } keys[] = {{KEY_UP, 0xe048}, {KEY_DOWN, 0xe050}, {KEY_LEFT, 0xe04b}, {KEY_RIGHT, 0xe04d},
-                {KEY_HOME, 0xe047}, {KEY_END, 0xe04f}, {KEY_PPAGE, 0xe049}, {KEY_NPAGE, 0xe051},
-                {KEY_IC, 0xe052}, {KEY_DC, 0xe053}, {KEY_BACKSPACE, 0x0e}, {KEY_ENTER, 0x1c},
+    } keys[] = {{KEY_UP, 0xe048},   {KEY_DOWN, 0xe050}, {KEY_LEFT, 0xe04b},    {KEY_RIGHT, 0xe04d},
+                {KEY_HOME, 0xe047}, {KEY_END, 0xe04f},  {KEY_PPAGE, 0xe049},   {KEY_NPAGE, 0xe051},
+                {KEY_IC, 0xe052},   {KEY_DC, 0xe053},   {KEY_BACKSPACE, 0x0e}, {KEY_ENTER, 0x1c},
                 {KEY_BTAB, 0x0f}};
 
     if (k >= (wint_t)KEY_F(1) && k <= (wint_t)KEY_F(12)) {

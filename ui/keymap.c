@@ -1,6 +1,6 @@
-/* Names of keys (those of QEMU's monitors), their make codes of scan code set 1, their keysyms on a US
- * keyboard and what they type there. Windows and VNC viewers that say which key was pressed need no
- * layout; only viewers that send keysyms alone, and pasted text, are understood as US. */
+/* Names of keys (those of QEMU's monitors), their make codes of scan code set 1, their keysyms on a
+ * US keyboard and what they type there. Windows and VNC viewers that say which key was pressed need
+ * no layout; only viewers that send keysyms alone, and pasted text, are understood as US. */
 #include "ui/keymap.h"
 
 #include "hw/input/input.h"
@@ -188,10 +188,11 @@ uint16_t keymap_from_keysym(uint32_t keysym, bool *shift)
         uint32_t keysym;
         uint16_t code;
     } more[] = {/* the number pad without Num Lock, and other names of keys */
-                {0xff95, 0x47}, {0xff97, 0x48}, {0xff9a, 0x49}, {0xff96, 0x4b}, {0xff9d, 0x4c},
-                {0xff98, 0x4d}, {0xff9c, 0x4f}, {0xff99, 0x50}, {0xff9b, 0x51}, {0xff9e, 0x52},
-                {0xff9f, 0x53}, {0xffe7, 0xe05b}, {0xffe8, 0xe05c}, {0xfe03, 0xe038}, {0xff7e, 0xe038},
-                {0xfe20, 0x0f}, {0xff0a, 0x1c}};
+                {0xff95, 0x47},   {0xff97, 0x48},   {0xff9a, 0x49},   {0xff96, 0x4b},
+                {0xff9d, 0x4c},   {0xff98, 0x4d},   {0xff9c, 0x4f},   {0xff99, 0x50},
+                {0xff9b, 0x51},   {0xff9e, 0x52},   {0xff9f, 0x53},   {0xffe7, 0xe05b},
+                {0xffe8, 0xe05c}, {0xfe03, 0xe038}, {0xff7e, 0xe038}, {0xfe20, 0x0f},
+                {0xff0a, 0x1c}};
 
     *shift = false;
     if (keysym > KEYSYM_UNICODE && keysym < KEYSYM_UNICODE + 0x100) {

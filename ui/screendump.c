@@ -1,5 +1,5 @@
-/* Screen dumps as PPM (netpbm's P6) and PNG (W3C Portable Network Graphics, 2nd edition: 8-bit RGB, one
- * IDAT chunk, every line with filter "up"). */
+/* Screen dumps as PPM (netpbm's P6) and PNG (W3C Portable Network Graphics, 2nd edition: 8-bit RGB,
+ * one IDAT chunk, every line with filter "up"). */
 #include "ui/screendump.h"
 
 #include "hw/display/console.h"

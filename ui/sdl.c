@@ -1,5 +1,5 @@
-/* The SDL2 window, on a thread of its own. Keys go by their place on the keyboard (SDL's scan codes are
- * USB usages), so that the guest's layout decides what they mean.
+/* The SDL2 window, on a thread of its own. Keys go by their place on the keyboard (SDL's scan codes
+ * are USB usages), so that the guest's layout decides what they mean.
  *
  * Ctrl-Alt-G holds and releases keyboard and pointer, Ctrl-Alt-F full screen, Ctrl-Alt-V types the
  * clipboard's text, Ctrl-Alt-U makes the window as large as the picture again. */
@@ -44,17 +44,24 @@ struct sdl_ui {
 };
 
 /* USB usages (page 7) to make codes. */
-static const uint16_t from_usage[232] = {
-    [4] = 0x1e, 0x30, 0x2e, 0x20, 0x12, 0x21, 0x22, 0x23, 0x17, 0x24, 0x25, 0x26, 0x32, 0x31, 0x18,
-    0x19, 0x10, 0x13, 0x1f, 0x14, 0x16, 0x2f, 0x11, 0x2d, 0x15, 0x2c, 0x02, 0x03, 0x04, 0x05, 0x06,
-    0x07, 0x08, 0x09, 0x0a, 0x0b, 0x1c, 0x01, 0x0e, 0x0f, 0x39, 0x0c, 0x0d, 0x1a, 0x1b, 0x2b, 0x2b,
-    0x27, 0x28, 0x29, 0x33, 0x34, 0x35, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x40, 0x41, 0x42, 0x43,
-    0x44, 0x57, 0x58, 0xe037, 0x46, 0xe11d, 0xe052, 0xe047, 0xe049, 0xe053, 0xe04f, 0xe051, 0xe04d,
-    0xe04b, 0xe050, 0xe048, 0x45, 0xe035, 0x37, 0x4a, 0x4e, 0xe01c, 0x4f, 0x50, 0x51, 0x4b, 0x4c,
-    0x4d, 0x47, 0x48, 0x49, 0x52, 0x53, 0x56, 0xe05d, 0xe05e, 0x59,
-    [127] = 0xe020, 0xe030, 0xe02e,
-    [135] = 0x73, 0x70, 0x7d, 0x79, 0x7b,
-    [224] = 0x1d, 0x2a, 0x38, 0xe05b, 0xe01d, 0x36, 0xe038, 0xe05c,
+static const uint16_t
+    from_usage[232] =
+        {
+            [4] = 0x1e, 0x30,   0x2e,   0x20,   0x12,           0x21,   0x22,   0x23,
+            0x17,       0x24,   0x25,   0x26,   0x32,           0x31,   0x18,   0x19,
+            0x10,       0x13,   0x1f,   0x14,   0x16,           0x2f,   0x11,   0x2d,
+            0x15,       0x2c,   0x02,   0x03,   0x04,           0x05,   0x06,   0x07,
+            0x08,       0x09,   0x0a,   0x0b,   0x1c,           0x01,   0x0e,   0x0f,
+            0x39,       0x0c,   0x0d,   0x1a,   0x1b,           0x2b,   0x2b,   0x27,
+            0x28,       0x29,   0x33,   0x34,   0x35,           0x3a,   0x3b,   0x3c,
+            0x3d,       0x3e,   0x3f,   0x40,   0x41,           0x42,   0x43,   0x44,
+            0x57,       0x58,   0xe037, 0x46,   0xe11d,         0xe052, 0xe047, 0xe049,
+            0xe053,     0xe04f, 0xe051, 0xe04d, 0xe04b,         0xe050, 0xe048, 0x45,
+            0xe035,     0x37,   0x4a,   0x4e,   0xe01c,         0x4f,   0x50,   0x51,
+            0x4b,       0x4c,   0x4d,   0x47,   0x48,           0x49,   0x52,   0x53,
+            0x56,       0xe05d, 0xe05e, 0x59,   [127] = 0xe020, 0xe030, 0xe02e, [135] = 0x73,
+            0x70,       0x7d,   0x79,   0x7b,   [224] = 0x1d,   0x2a,   0x38,   0xe05b,
+            0xe01d,     0x36,   0xe038, 0xe05c,
 };
 
 /* ---- the window ---- */
@@ -65,7 +72,9 @@ static void set_title(struct sdl_ui *ui)
     enum run_state s = ui->machine->state;
 
     snprintf(title, sizeof(title), "%s%s%s", ui->name,
-             s == RUN_PAUSED ? " [Paused]" : s == RUN_SHUTDOWN ? " [Off]" : "",
+             s == RUN_PAUSED     ? " [Paused]"
+             : s == RUN_SHUTDOWN ? " [Off]"
+                                 : "",
              ui->grabbed ? " - Ctrl-Alt-G releases the pointer" : "");
     if (strcmp(title, ui->title)) {
         memcpy(ui->title, title, sizeof(title));
@@ -98,8 +107,8 @@ static void make_texture(struct sdl_ui *ui, unsigned width, unsigned height)
     }
     ui->width = width;
     ui->height = height;
-    ui->texture = SDL_CreateTexture(ui->renderer, SDL_PIXELFORMAT_RGB888, SDL_TEXTUREACCESS_STREAMING,
-                                    (int)width, (int)height);
+    ui->texture = SDL_CreateTexture(ui->renderer, SDL_PIXELFORMAT_RGB888,
+                                    SDL_TEXTUREACCESS_STREAMING, (int)width, (int)height);
     SDL_RenderSetLogicalSize(ui->renderer, (int)width, (int)height); /* scales, keeps the aspect */
     if (!ui->full_screen) {
         SDL_SetWindowSize(ui->window, (int)width, (int)height);
@@ -216,7 +225,8 @@ static void key(struct sdl_ui *ui, const SDL_KeyboardEvent *e)
 
 static unsigned button_bit(unsigned b)
 {
-    static const unsigned bits[] = {0, INPUT_LEFT, INPUT_MIDDLE, INPUT_RIGHT, INPUT_SIDE, INPUT_EXTRA};
+    static const unsigned bits[] = {0,           INPUT_LEFT, INPUT_MIDDLE,
+                                    INPUT_RIGHT, INPUT_SIDE, INPUT_EXTRA};
 
     return b < sizeof(bits) / sizeof(bits[0]) ? bits[b] : 0;
 }
@@ -266,7 +276,8 @@ static void window_event(struct sdl_ui *ui, const SDL_WindowEvent *e)
         break;
     case SDL_WINDOWEVENT_RESIZED:
         if (ui->view) {
-            console_want_size(console_view_console(ui->view), (unsigned)e->data1, (unsigned)e->data2);
+            console_want_size(console_view_console(ui->view), (unsigned)e->data1,
+                              (unsigned)e->data2);
         }
         ui->dirty = true;
         break;
@@ -319,8 +330,8 @@ static bool open_window(struct sdl_ui *ui)
     if (SDL_Init(SDL_INIT_VIDEO)) {
         return false;
     }
-    ui->window = SDL_CreateWindow(ui->name, SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 640, 480,
-                                  SDL_WINDOW_RESIZABLE);
+    ui->window = SDL_CreateWindow(ui->name, SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 640,
+                                  480, SDL_WINDOW_RESIZABLE);
     ui->renderer = ui->window ? SDL_CreateRenderer(ui->window, -1, 0) : NULL;
     if (ui->window && !ui->renderer) {
         ui->renderer = SDL_CreateRenderer(ui->window, -1, SDL_RENDERER_SOFTWARE);

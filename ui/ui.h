@@ -1,5 +1,6 @@
-/* User interfaces: what a person sees of a machine, and types into it. Each runs on a thread of its own
- * or in the main loop, and reaches the machine through hw/display/console.h and hw/input/input.h. */
+/* User interfaces: what a person sees of a machine, and types into it. Each runs on a thread of its
+ * own or in the main loop, and reaches the machine through hw/display/console.h and
+ * hw/input/input.h. */
 #ifndef UI_UI_H
 #define UI_UI_H
 

@@ -1,9 +1,9 @@
-/* The VNC server, on libvncserver: listening, the thread, screen updates, passwords. RFC 6143; keys and
- * pointers are in vnc_input.c.
+/* The VNC server, on libvncserver: listening, the thread, screen updates, passwords. RFC 6143; keys
+ * and pointers are in vnc_input.c.
  *
- * The protocol is driven by the viewers: a viewer that does not ask gets nothing, and one that stops in
- * the middle of an update holds up the others for CLIENT_WAIT_MS at most, the guest never. Left out:
- * TLS and SASL, audio, resizing of single viewers. */
+ * The protocol is driven by the viewers: a viewer that does not ask gets nothing, and one that
+ * stops in the middle of an update holds up the others for CLIENT_WAIT_MS at most, the guest never.
+ * Left out: TLS and SASL, audio, resizing of single viewers. */
 #include "config.h"
 #ifdef HAVE_VNC
 #include "ui/vnc_internal.h"
@@ -393,7 +393,8 @@ struct vnc_server *vnc_create(struct machine *m, const struct vnc_options *o, st
     pthread_mutex_init(&v->mutex, NULL);
     v->needs_password = o->password || o->secret;
     v->key_delay_ms = o->key_delay_ms;
-    v->max_clients = o->connections && o->connections < VNC_MAX_CLIENTS ? o->connections : VNC_MAX_CLIENTS;
+    v->max_clients =
+        o->connections && o->connections < VNC_MAX_CLIENTS ? o->connections : VNC_MAX_CLIENTS;
     v->event = o->event;
     v->event_opaque = o->event_opaque;
     if (o->secret) {

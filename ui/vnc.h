@@ -1,5 +1,5 @@
-/* The VNC server. One thread serves all viewers; it takes the machine lock only to look at the screen
- * and to pass on keys and pointer events. */
+/* The VNC server. One thread serves all viewers; it takes the machine lock only to look at the
+ * screen and to pass on keys and pointer events. */
 #ifndef UI_VNC_H
 #define UI_VNC_H
 
@@ -16,7 +16,7 @@ struct vnc_server;
 enum vnc_share { VNC_SHARE_ALLOW_EXCLUSIVE, VNC_SHARE_FORCE_SHARED, VNC_SHARE_IGNORE };
 enum { VNC_PORT = 5900, VNC_WS_PORT = 5700, VNC_PASSWORD_MAX = 8, VNC_MAX_CLIENTS = 32 };
 
-struct vnc_options { /* strings are borrowed for the call only */
+struct vnc_options {       /* strings are borrowed for the call only */
     const char *name;      /* of the machine, shown in viewers' titles */
     const char *host;      /* NULL: 127.0.0.1 */
     const char *unix_path; /* instead of host and display */
@@ -28,8 +28,8 @@ struct vnc_options { /* strings are borrowed for the call only */
     enum vnc_share share;
     unsigned connections; /* at most; 0: VNC_MAX_CLIENTS */
     unsigned key_delay_ms;
-    /* What happened to viewers, in the VNC thread with the machine lock: "CONNECTED", "INITIALIZED",
-     * "DISCONNECTED". May be NULL. */
+    /* What happened to viewers, in the VNC thread with the machine lock: "CONNECTED",
+     * "INITIALIZED", "DISCONNECTED". May be NULL. */
     void (*event)(void *opaque, const char *what, const char *host, const char *service,
                   bool websocket);
     void *event_opaque;
@@ -57,7 +57,8 @@ void vnc_describe(struct vnc_server *v, struct vnc_info *info);
 bool vnc_set_password(struct vnc_server *v, const char *password);
 void vnc_expire_password(struct vnc_server *v, time_t when); /* 0: never */
 
-/* Serves a viewer on this connected socket, which the server owns from now on. False: too many wait. */
+/* Serves a viewer on this connected socket, which the server owns from now on. False: too many
+ * wait. */
 bool vnc_add_client(struct vnc_server *v, int fd);
 
 /* Text for the terminal of whoever started it, like "127.0.0.1:5900". */

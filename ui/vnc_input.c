@@ -1,5 +1,6 @@
 /* VNC: keys and pointers of the viewers. Viewers that know QEMU's extension (pseudo encoding -258,
- * message 255) say which key was pressed; the keysyms of others are understood as those of a US keyboard.
+ * message 255) say which key was pressed; the keysyms of others are understood as those of a US
+ * keyboard.
  */
 #include "config.h"
 #ifdef HAVE_VNC
@@ -94,8 +95,8 @@ static void key_event(rfbBool down, rfbKeySym sym, rfbClientPtr cl)
 
 static unsigned buttons_of(int mask)
 {
-    return (mask & 1 ? INPUT_LEFT : 0) | (mask & 2 ? INPUT_MIDDLE : 0) | (mask & 4 ? INPUT_RIGHT : 0) |
-           (mask & 0x80 ? INPUT_SIDE : 0);
+    return (mask & 1 ? INPUT_LEFT : 0) | (mask & 2 ? INPUT_MIDDLE : 0) |
+           (mask & 4 ? INPUT_RIGHT : 0) | (mask & 0x80 ? INPUT_SIDE : 0);
 }
 
 static unsigned scale(int at, int size)

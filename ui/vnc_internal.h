@@ -46,7 +46,7 @@ struct vnc_server {
     int64_t next_frame; /* ms */
 
     pthread_mutex_t mutex; /* the rest */
-    int added[VNC_ADDED]; /* sockets that the thread will serve */
+    int added[VNC_ADDED];  /* sockets that the thread will serve */
     unsigned nadded;
     struct vnc_client *client[VNC_MAX_CLIENTS];
     unsigned nclients; /* written by the thread only */

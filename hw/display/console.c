@@ -1,5 +1,5 @@
-/* Consoles and their views; see the header. A console's mutex guards its surface and the damage of its
- * views; it is taken after the machine lock and held for copies only. */
+/* Consoles and their views; see the header. A console's mutex guards its surface and the damage of
+ * its views; it is taken after the machine lock and held for copies only. */
 #include "hw/display/console.h"
 
 #include <pthread.h>
@@ -231,8 +231,8 @@ struct console_view *console_view_open(struct machine *m, unsigned n)
     struct console_view *v = must(calloc(1, sizeof(*v)));
     v->console = c;
     v->cursor_changed = true;
-    /* As large as any surface, so that its address never changes under a library's feet; only what is
-     * written takes memory. */
+    /* As large as any surface, so that its address never changes under a library's feet; only what
+     * is written takes memory. */
     v->pixels = mmap(NULL, VIEW_BYTES, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (v->pixels == MAP_FAILED) {

@@ -1,9 +1,9 @@
 /* Consoles: the pictures that display adapters make, and whoever looks at them.
  *
- * An adapter owns a console and draws 32-bit pixels (0x00RRGGBB in host order) into its surface. Each
- * viewer (window, VNC server, screen dump) opens a view of it, which has its own copy of the pixels and
- * its own list of what has changed since it last looked. Nobody waits for a viewer: a view that is not
- * updated only collects damage. */
+ * An adapter owns a console and draws 32-bit pixels (0x00RRGGBB in host order) into its surface.
+ * Each viewer (window, VNC server, screen dump) opens a view of it, which has its own copy of the
+ * pixels and its own list of what has changed since it last looked. Nobody waits for a viewer: a
+ * view that is not updated only collects damage. */
 #ifndef HW_DISPLAY_CONSOLE_H
 #define HW_DISPLAY_CONSOLE_H
 
@@ -20,13 +20,13 @@ struct text_screen { /* characters of code page 437, VGA attributes in the high 
     uint16_t cell[TEXT_MAX_CELLS];
 };
 
-struct console_cursor { /* a pointer that is not part of the picture */
+struct console_cursor {                   /* a pointer that is not part of the picture */
     unsigned width, height, hot_x, hot_y; /* width 0: none is shown */
     uint32_t argb[CONSOLE_CURSOR_MAX * CONSOLE_CURSOR_MAX]; /* alpha is not multiplied in */
 };
 
-struct console_ops { /* the adapter's; machine lock held */
-    void (*refresh)(void *opaque); /* bring the surface up to date */
+struct console_ops {                                   /* the adapter's; machine lock held */
+    void (*refresh)(void *opaque);                     /* bring the surface up to date */
     bool (*text)(void *opaque, struct text_screen *t); /* false: no text mode now; may be NULL */
     /* A viewer would like this size (its window was resized); may be NULL. */
     void (*size_wanted)(void *opaque, unsigned width, unsigned height);
@@ -42,7 +42,8 @@ void console_destroy(struct console *c);
 void console_resize(struct console *c, unsigned width, unsigned height);
 unsigned console_width(const struct console *c);
 unsigned console_height(const struct console *c);
-/* The pixels, width of them a line, for drawing; keep it short: viewers wait. Say what was drawn. */
+/* The pixels, width of them a line, for drawing; keep it short: viewers wait. Say what was drawn.
+ */
 uint32_t *console_draw_begin(struct console *c);
 void console_damage(struct console *c, unsigned x, unsigned y, unsigned width, unsigned height);
 void console_draw_end(struct console *c);
@@ -59,10 +60,12 @@ bool console_text(struct console *c, struct text_screen *t);
 struct console_frame { /* what console_view_update found */
     bool resized, cursor_changed;
     unsigned width, height;
-    const uint32_t *pixels; /* width a line; the view's own, at the same address for its whole life */
+    const uint32_t
+        *pixels; /* width a line; the view's own, at the same address for its whole life */
     struct console_cursor cursor;
 };
-/* Opens a view of console n; NULL: there is none, or no memory. Everything counts as changed at first. */
+/* Opens a view of console n; NULL: there is none, or no memory. Everything counts as changed at
+ * first. */
 struct console_view *console_view_open(struct machine *m, unsigned n);
 void console_view_close(struct console_view *v);
 /* Brings the view's pixels up to date and calls damaged for each changed rectangle. True: something

@@ -76,7 +76,7 @@ void edid_make(uint8_t *edid, unsigned width, unsigned height)
     edid[20] = 0xa5; /* digital, 8 bits a colour, DisplayPort */
     edid[21] = (uint8_t)(cm_w > 255 ? 255 : cm_w);
     edid[22] = (uint8_t)(cm_h > 255 ? 255 : cm_h);
-    edid[23] = 120; /* gamma 2.2 */
+    edid[23] = 120;  /* gamma 2.2 */
     edid[24] = 0x06; /* sRGB; the first timing is the native one */
     memcpy(edid + 25, colours, sizeof(colours));
     edid[35] = 0x21; /* 640x480, 800x600 at 60 Hz */

@@ -1,7 +1,7 @@
-/* The standard PCI VGA: Bochs' and QEMU's 1234:1111, which SeaBIOS's vgabios-stdvga, GRUB and Linux's
- * bochs driver know. BAR 0 is video memory, BAR 2 has EDID and the registers as memory; the VGA's own
- * ports and window answer whatever the PCI command register says. Left out: acceleration (there never
- * was any), stereo, secondary adapters. */
+/* The standard PCI VGA: Bochs' and QEMU's 1234:1111, which SeaBIOS's vgabios-stdvga, GRUB and
+ * Linux's bochs driver know. BAR 0 is video memory, BAR 2 has EDID and the registers as memory; the
+ * VGA's own ports and window answer whatever the PCI command register says. Left out: acceleration
+ * (there never was any), stereo, secondary adapters. */
 #include "hw/display/vga.h"
 #include "hw/pci/pci.h"
 

@@ -10,28 +10,17 @@
 #include <unistd.h>
 
 const struct state_field vga_fields[] = {
-    STATE_U8(struct vga, misc),
-    STATE_U8(struct vga, feature),
-    STATE_U8(struct vga, seq_index),
-    STATE_BYTES(struct vga, seq),
-    STATE_U8(struct vga, crtc_index),
-    STATE_BYTES(struct vga, crtc),
-    STATE_U8(struct vga, gfx_index),
-    STATE_BYTES(struct vga, gfx),
-    STATE_U8(struct vga, attr_index),
-    STATE_BYTES(struct vga, attr),
-    STATE_BOOL(struct vga, attr_data),
-    STATE_BYTES(struct vga, dac),
-    STATE_U8(struct vga, dac_mask),
-    STATE_U8(struct vga, dac_read),
-    STATE_U8(struct vga, dac_write),
-    STATE_U8(struct vga, dac_part),
-    STATE_BYTES(struct vga, dac_cache),
-    STATE_BOOL(struct vga, dac_reading),
-    STATE_U32(struct vga, latch),
-    STATE_U16(struct vga, vbe_index),
-    STATE_U16(struct vga, vbe),
-    STATE_END,
+    STATE_U8(struct vga, misc),         STATE_U8(struct vga, feature),
+    STATE_U8(struct vga, seq_index),    STATE_BYTES(struct vga, seq),
+    STATE_U8(struct vga, crtc_index),   STATE_BYTES(struct vga, crtc),
+    STATE_U8(struct vga, gfx_index),    STATE_BYTES(struct vga, gfx),
+    STATE_U8(struct vga, attr_index),   STATE_BYTES(struct vga, attr),
+    STATE_BOOL(struct vga, attr_data),  STATE_BYTES(struct vga, dac),
+    STATE_U8(struct vga, dac_mask),     STATE_U8(struct vga, dac_read),
+    STATE_U8(struct vga, dac_write),    STATE_U8(struct vga, dac_part),
+    STATE_BYTES(struct vga, dac_cache), STATE_BOOL(struct vga, dac_reading),
+    STATE_U32(struct vga, latch),       STATE_U16(struct vga, vbe_index),
+    STATE_U16(struct vga, vbe),         STATE_END,
 };
 
 /* ---- life ---- */
@@ -131,7 +120,8 @@ static uint8_t mmio_byte(struct vga_mmio *m, uint64_t offset)
         return vga_port_read(m->vga, (uint16_t)(0x3c0 + offset - M_PORTS));
     }
     if (offset >= M_DISPI && offset < M_DISPI + 2 * NVBE) {
-        return (uint8_t)(vga_vbe_read(m->vga, (unsigned)(offset - M_DISPI) / 2) >> 8 * (offset & 1));
+        return (uint8_t)(vga_vbe_read(m->vga, (unsigned)(offset - M_DISPI) / 2) >>
+                         8 * (offset & 1));
     }
     return offset >= M_EXTRA && offset < M_EXTRA + sizeof(extra) ? extra[offset - M_EXTRA] : 0;
 }

@@ -1,6 +1,6 @@
-/* VGA: from video memory to the console's surface. Graphics modes are drawn line by line from the pages
- * that were written since the last time; lines that come out the same as before damage nothing.
- * Left out: overscan border, row scan preset, panning in split screens. */
+/* VGA: from video memory to the console's surface. Graphics modes are drawn line by line from the
+ * pages that were written since the last time; lines that come out the same as before damage
+ * nothing. Left out: overscan border, row scan preset, panning in split screens. */
 #include "hw/display/vga.h"
 
 #include "host/le.h"
@@ -150,7 +150,8 @@ static void draw_vbe(struct vga *v, bool all)
     unsigned width = v->vbe[VBE_XRES], height = v->vbe[VBE_YRES], bpp = v->vbe[VBE_BPP];
     unsigned bytes = (bpp + 7) / 8, pitch = vga_vbe_line_bytes(v);
     /* Eight planar pixels are a word of four bytes. */
-    uint64_t row = pitch, x = bpp == 4 ? v->vbe[VBE_X_OFFSET] / 8u * 4 : v->vbe[VBE_X_OFFSET] * bytes;
+    uint64_t row = pitch,
+             x = bpp == 4 ? v->vbe[VBE_X_OFFSET] / 8u * 4 : v->vbe[VBE_X_OFFSET] * bytes;
     uint64_t start = v->vbe[VBE_Y_OFFSET] * row + x, used = bpp == 4 ? width / 2 : width * bytes;
     uint64_t size = v->vram->size;
 
@@ -318,7 +319,8 @@ void vga_refresh(void *opaque)
         break;
     case MODE_TEXT:
         make_palette(v, true);
-        vga_draw_text(v, take_pages(v, 0, v->vram->size < 0x40000 ? v->vram->size : 0x40000) || all);
+        vga_draw_text(v,
+                      take_pages(v, 0, v->vram->size < 0x40000 ? v->vram->size : 0x40000) || all);
         break;
     case MODE_BLANK:
         draw_blank(v, all);

@@ -60,7 +60,7 @@ static uint8_t read_byte(struct vga *v, uint64_t at)
     for (unsigned p = 0; p < 4; p++) {
         if (v->gfx[GFX_DONT_CARE] >> p & 1) {
             uint8_t want = v->gfx[GFX_COMPARE] >> p & 1 ? 0xff : 0;
-            same &= (uint8_t)~(w[p] ^ want);
+            same &= (uint8_t) ~(w[p] ^ want);
         }
     }
     return same;

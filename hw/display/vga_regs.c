@@ -1,4 +1,5 @@
-/* VGA: registers behind ports 3B4, 3B5, 3BA, 3C0 to 3CF, 3D4, 3D5, 3DA. IBM VGA technical reference.
+/* VGA: registers behind ports 3B4, 3B5, 3BA, 3C0 to 3CF, 3D4, 3D5, 3DA. IBM VGA technical
+ * reference.
  *
  * Retrace times come from the virtual clock: 70 frames of 449 lines a second. Left out: vertical
  * interrupt, light pen, the sense bit of monitor detection (it always says colour). */

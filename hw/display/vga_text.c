@@ -1,6 +1,6 @@
-/* VGA: text modes. A cell is drawn again when its character, colours, glyph set or cursor differ from
- * what the surface shows; a change of font or palette draws all. Left out: row scan preset, smooth
- * scrolling by the panning register, underlining in colour modes (as on the hardware). */
+/* VGA: text modes. A cell is drawn again when its character, colours, glyph set or cursor differ
+ * from what the surface shows; a change of font or palette draws all. Left out: row scan preset,
+ * smooth scrolling by the panning register, underlining in colour modes (as on the hardware). */
 #include "hw/display/vga.h"
 
 #include <string.h>
@@ -47,9 +47,8 @@ static uint16_t cell(const struct vga *v, const struct geometry *g, unsigned x, 
 {
     uint64_t at = ((g->start + y * g->pitch + x) & 0xffff) * 4;
 
-    return at + 2 <= v->vram->size
-               ? (uint16_t)(v->vram->host[at] | v->vram->host[at + 1] << 8)
-               : 0x0720;
+    return at + 2 <= v->vram->size ? (uint16_t)(v->vram->host[at] | v->vram->host[at + 1] << 8)
+                                   : 0x0720;
 }
 
 /* The cell the cursor is in; false: it is off or elsewhere. */
@@ -156,15 +155,15 @@ void vga_draw_text(struct vga *v, bool all)
                 bg &= 7;
             }
             /* Everything that its pixels depend on, but for what the sum holds. */
-            uint32_t key = c | (uint32_t)here << 16 | fg << 17 |
-                           (here ? (first ^ last << 5) << 21 : 0);
+            uint32_t key =
+                c | (uint32_t)here << 16 | fg << 17 | (here ? (first ^ last << 5) << 21 : 0);
             if (v->text_shown[y * g.columns + x] == key) {
                 continue;
             }
             v->text_shown[y * g.columns + x] = key;
-            struct look k = {(uint8_t)c, v->palette[fg], v->palette[bg],
-                             v->font[attr >> 3 & 1] + (c & 0xff) * 32, here ? first : 1,
-                             here ? last : 0};
+            struct look k = {(uint8_t)c,       v->palette[fg],
+                             v->palette[bg],   v->font[attr >> 3 & 1] + (c & 0xff) * 32,
+                             here ? first : 1, here ? last : 0};
             draw_cell(v, &g, &k, pixels, width, x, y);
         }
     }

@@ -1,6 +1,6 @@
-/* VGA: Bochs' VBE extension ("dispi"), 16-bit registers behind an index and a data port. Its interface
- * is known from Bochs' documentation and SeaBIOS's vgabios: version B0C5 (banks, linear memory,
- * capabilities, size of memory). */
+/* VGA: Bochs' VBE extension ("dispi"), 16-bit registers behind an index and a data port. Its
+ * interface is known from Bochs' documentation and SeaBIOS's vgabios: version B0C5 (banks, linear
+ * memory, capabilities, size of memory). */
 #include "hw/display/vga.h"
 
 #include <string.h>
@@ -79,8 +79,8 @@ static void set_vga_registers(struct vga *v)
     v->crtc[CRTC_OFFSET] = (uint8_t)line;
     v->crtc[CRTC_H_END] = (uint8_t)(v->vbe[VBE_XRES] / 8 - 1);
     v->crtc[CRTC_V_END] = (uint8_t)lines;
-    v->crtc[CRTC_OVERFLOW] = (uint8_t)((v->crtc[CRTC_OVERFLOW] & ~0x42) | 0x10 | (lines >> 7 & 2) |
-                                       (lines >> 3 & 0x40));
+    v->crtc[CRTC_OVERFLOW] =
+        (uint8_t)((v->crtc[CRTC_OVERFLOW] & ~0x42) | 0x10 | (lines >> 7 & 2) | (lines >> 3 & 0x40));
     v->crtc[CRTC_LINE_COMPARE] = 0xff;
     v->crtc[CRTC_MAX_SCAN] = (uint8_t)((v->crtc[CRTC_MAX_SCAN] & ~0x9f) | 0x40);
 }

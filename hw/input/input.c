@@ -140,7 +140,8 @@ static void send_key(struct input *in, uint16_t code, bool down)
     const struct member *k = find(in, INPUT_KEYBOARD, false);
     unsigned n = held_index(code);
 
-    in->held[n / 8] = (uint8_t)(down ? in->held[n / 8] | 1 << n % 8 : in->held[n / 8] & ~(1 << n % 8));
+    in->held[n / 8] =
+        (uint8_t)(down ? in->held[n / 8] | 1 << n % 8 : in->held[n / 8] & ~(1 << n % 8));
     if (k) {
         k->ops->key(k->opaque, code, down);
     }
@@ -197,7 +198,11 @@ void input_release_all(struct machine *m)
 
     for (unsigned n = 0; n < NKEYS; n++) {
         if (in->held[n / 8] >> n % 8 & 1) {
-            input_key(m, (uint16_t)((n & 0x7f) | (n & 0x80 ? 0xe000 : n & 0x100 ? 0xe100 : 0)), false);
+            input_key(m,
+                      (uint16_t)((n & 0x7f) | (n & 0x80    ? 0xe000
+                                               : n & 0x100 ? 0xe100
+                                                           : 0)),
+                      false);
         }
     }
     input_buttons(m, 0);

@@ -1,7 +1,7 @@
 /* Keys and pointers on their way from the person (windows, VNC, monitors) to the guest's devices.
  *
- * Devices that take input add themselves; an event goes to the device of its kind that was added last
- * among those the guest listens to. All with the machine lock held. */
+ * Devices that take input add themselves; an event goes to the device of its kind that was added
+ * last among those the guest listens to. All with the machine lock held. */
 #ifndef HW_INPUT_INPUT_H
 #define HW_INPUT_INPUT_H
 
@@ -12,13 +12,13 @@ enum { INPUT_LEFT = 1, INPUT_RIGHT = 2, INPUT_MIDDLE = 4, INPUT_SIDE = 8, INPUT_
 enum { INPUT_ABS_MAX = 0x7fff };
 
 struct input_pointer {
-    int x, y;         /* INPUT_RELATIVE: movement, y downwards; INPUT_ABSOLUTE: 0 to INPUT_ABS_MAX */
-    int wheel, pan;   /* steps: positive towards the user, to the right */
+    int x, y;       /* INPUT_RELATIVE: movement, y downwards; INPUT_ABSOLUTE: 0 to INPUT_ABS_MAX */
+    int wheel, pan; /* steps: positive towards the user, to the right */
     unsigned buttons; /* held: INPUT_LEFT ... */
 };
 
 struct input_ops {
-    unsigned kinds; /* enum input_kind */
+    unsigned kinds;                /* enum input_kind */
     bool (*listens)(void *opaque); /* a driver wants events; NULL: always */
     /* code: make code of scan code set 1, extended keys 0xe0xx, Pause 0xe11d. */
     void (*key)(void *opaque, uint16_t code, bool down);
@@ -36,8 +36,8 @@ struct device *input_pointer_device(struct machine *m, unsigned n, bool *absolut
 
 /* A key goes down or up now. Keys wait behind what input_type has queued. */
 void input_key(struct machine *m, uint16_t code, bool down);
-/* Queues a key event that is sent delay_ms of the machine's time after the one before it. False: the queue
- * is full. */
+/* Queues a key event that is sent delay_ms of the machine's time after the one before it. False:
+ * the queue is full. */
 bool input_type(struct machine *m, uint16_t code, bool down, unsigned delay_ms);
 /* Room in that queue, in events. */
 unsigned input_type_room(struct machine *m);
@@ -48,7 +48,8 @@ unsigned input_held_buttons(struct machine *m);
 void input_last_place(struct machine *m, int *x, int *y);
 
 void input_move(struct machine *m, int dx, int dy); /* for relative pointers */
-void input_place(struct machine *m, unsigned x, unsigned y); /* 0 to INPUT_ABS_MAX: for absolute ones */
+void input_place(struct machine *m, unsigned x,
+                 unsigned y); /* 0 to INPUT_ABS_MAX: for absolute ones */
 void input_buttons(struct machine *m, unsigned held);
 void input_wheel(struct machine *m, int steps, int pan);
 

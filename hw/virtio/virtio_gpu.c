@@ -1,8 +1,8 @@
-/* GPU devices over virtio, 2D only: virtio-gpu-pci, and virtio-vga which is a VGA until the driver shows
- * its first picture. VIRTIO 1.2, chapter 5.7; what the commands do is in virtio_gpu_2d.c.
+/* GPU devices over virtio, 2D only: virtio-gpu-pci, and virtio-vga which is a VGA until the driver
+ * shows its first picture. VIRTIO 1.2, chapter 5.7; what the commands do is in virtio_gpu_2d.c.
  *
- * One scanout. Left out: 3D (virgl), blobs, capability sets; the cursor's place (viewers draw it where
- * their pointer is). Resources are not part of a snapshot. */
+ * One scanout. Left out: 3D (virgl), blobs, capability sets; the cursor's place (viewers draw it
+ * where their pointer is). Resources are not part of a snapshot. */
 #include "hw/virtio/virtio_gpu.h"
 
 #include "hw/display/vga.h"
@@ -11,7 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { F_EDID = 1, EVENT_DISPLAY = 1, Q_CONTROL = 0, Q_CURSOR = 1, CONTROL_SIZE = 64, CURSOR_SIZE = 16 };
+enum {
+    F_EDID = 1,
+    EVENT_DISPLAY = 1,
+    Q_CONTROL = 0,
+    Q_CURSOR = 1,
+    CONTROL_SIZE = 64,
+    CURSOR_SIZE = 16
+};
 enum { C_EVENTS_READ = 0, C_EVENTS_CLEAR = 4, C_SCANOUTS = 8, CONFIG_BYTES = 16 };
 enum { HEADER = 24, FLAG_FENCE = 1, MAX_SCANOUTS = 16, EDID_BYTES = 1024 };
 enum gpu_command {
@@ -33,8 +40,8 @@ enum gpu_command {
 struct virtio_gpu {
     struct virtio virtio; /* must be first */
     struct gpu gpu;
-    uint32_t xres, yres;       /* properties; later what a viewer wants */
-    uint32_t width, height;    /* of the monitor now */
+    uint32_t xres, yres;    /* properties; later what a viewer wants */
+    uint32_t width, height; /* of the monitor now */
     bool edid;
     uint64_t max_hostmem;
     uint32_t events;
@@ -51,25 +58,25 @@ struct virtio_gpu {
         PROP_U32(struct virtio_gpu, xres, 1280, "width the monitor likes best, in pixels"),        \
         PROP_U32(struct virtio_gpu, yres, 800, "height the monitor likes best, in pixels"),        \
         PROP_BOOL(struct virtio_gpu, edid, 1, "describe the monitor to drivers (EDID)"),           \
-        {"max_hostmem", PT_SIZE, offsetof(struct virtio_gpu, max_hostmem), 256 << 20,              \
-         "host memory that the guest's pictures may take"}
+    {                                                                                              \
+        "max_hostmem", PT_SIZE, offsetof(struct virtio_gpu, max_hostmem), 256 << 20,               \
+            "host memory that the guest's pictures may take"                                       \
+    }
 
 static const struct property gpu_props[] = {GPU_PROPS, PROP_END};
 
 static const struct property vga_props[] = {
     GPU_PROPS,
-    PROP_U32(struct virtio_gpu, vgamem_mb, 16, "video memory of the VGA in MiB: a power of two, 1 to 256"),
+    PROP_U32(struct virtio_gpu, vgamem_mb, 16,
+             "video memory of the VGA in MiB: a power of two, 1 to 256"),
     PROP_STRING(struct virtio_gpu, romfile, "VGA BIOS (default: vgabios-virtio.bin; empty: none)"),
     PROP_END,
 };
 
 static const struct state_field gpu_fields[] = {
-    STATE_VIRTIO(struct virtio_gpu, virtio),
-    STATE_U32(struct virtio_gpu, width),
-    STATE_U32(struct virtio_gpu, height),
-    STATE_U32(struct virtio_gpu, events),
-    STATE_VGA(struct virtio_gpu, vga),
-    STATE_END,
+    STATE_VIRTIO(struct virtio_gpu, virtio), STATE_U32(struct virtio_gpu, width),
+    STATE_U32(struct virtio_gpu, height),    STATE_U32(struct virtio_gpu, events),
+    STATE_VGA(struct virtio_gpu, vga),       STATE_END,
 };
 
 static void gpu_loaded(void *obj)
@@ -139,9 +146,10 @@ static uint32_t run(struct virtio_gpu *s, const struct virtq_chain *c, const uin
     static const struct {
         uint32_t command;
         unsigned bytes; /* it has, with the header */
-    } sizes[] = {{GET_DISPLAY_INFO, 24}, {CREATE_2D, 40}, {UNREF, 32}, {SET_SCANOUT, 48},
-                 {FLUSH, 48}, {TRANSFER, 56}, {ATTACH, 32}, {DETACH, 32}, {GET_EDID, 32},
-                 {UPDATE_CURSOR, 56}, {MOVE_CURSOR, 56}};
+    } sizes[] = {{GET_DISPLAY_INFO, 24}, {CREATE_2D, 40},  {UNREF, 32},
+                 {SET_SCANOUT, 48},      {FLUSH, 48},      {TRANSFER, 56},
+                 {ATTACH, 32},           {DETACH, 32},     {GET_EDID, 32},
+                 {UPDATE_CURSOR, 56},    {MOVE_CURSOR, 56}};
     uint32_t command = le_get32(cmd);
     const uint8_t *p = cmd + HEADER;
     struct gpu_rect r = get_rect(p);
@@ -164,7 +172,8 @@ static uint32_t run(struct virtio_gpu *s, const struct virtq_chain *c, const uin
     case GET_EDID:
         return get_edid(s, cmd, body, len);
     case CREATE_2D:
-        return gpu_create_2d(&s->gpu, le_get32(p), le_get32(p + 4), le_get32(p + 8), le_get32(p + 12));
+        return gpu_create_2d(&s->gpu, le_get32(p), le_get32(p + 4), le_get32(p + 8),
+                             le_get32(p + 12));
     case UNREF:
         return gpu_unref(&s->gpu, le_get32(p));
     case SET_SCANOUT:
@@ -195,8 +204,8 @@ static void serve(struct virtio_gpu *s, struct virtqueue *q)
         memset(cmd, 0, sizeof(cmd));
         memset(answer, 0, sizeof(answer));
         uint64_t have = virtq_read(c, 0, cmd, sizeof(cmd));
-        uint32_t type = have < HEADER ? (uint32_t)GPU_ERR_UNSPEC
-                                      : run(s, c, cmd, have, answer + HEADER, &len);
+        uint32_t type =
+            have < HEADER ? (uint32_t)GPU_ERR_UNSPEC : run(s, c, cmd, have, answer + HEADER, &len);
         le_put32(answer, type);
         if (le_get32(cmd + 4) & FLAG_FENCE) { /* everything is done by now */
             le_put32(answer + 4, FLAG_FENCE);
@@ -227,7 +236,8 @@ static void gpu_config(struct virtio *v, uint8_t *config)
     le_put32(config + C_SCANOUTS, 1);
 }
 
-static void gpu_config_write(struct virtio *v, const uint8_t *config, unsigned offset, unsigned size)
+static void gpu_config_write(struct virtio *v, const uint8_t *config, unsigned offset,
+                             unsigned size)
 {
     struct virtio_gpu *s = container_of(v, struct virtio_gpu, virtio);
 
@@ -325,7 +335,8 @@ static bool realize(struct virtio_gpu *s, struct error *err)
 {
     struct device *d = &s->virtio.pci.dev;
 
-    if (s->xres < 320 || s->xres > CONSOLE_MAX_SIDE || s->yres < 200 || s->yres > CONSOLE_MAX_SIDE) {
+    if (s->xres < 320 || s->xres > CONSOLE_MAX_SIDE || s->yres < 200 ||
+        s->yres > CONSOLE_MAX_SIDE) {
         return error_set(err, "%s: xres=%u,yres=%u is not from 320x200 to %dx%d", d->type->name,
                          s->xres, s->yres, CONSOLE_MAX_SIDE, CONSOLE_MAX_SIDE);
     }
@@ -369,8 +380,7 @@ static bool vga_realize(struct device *d, struct error *err)
     struct ram *rom = NULL;
 
     s->is_vga = true;
-    if (!realize(s, err) ||
-        !vga_init(&s->vga, d, s->vgamem_mb, &gpu_console_ops, s, err)) {
+    if (!realize(s, err) || !vga_init(&s->vga, d, s->vgamem_mb, &gpu_console_ops, s, err)) {
         return false;
     }
     s->gpu.console = s->vga.console;

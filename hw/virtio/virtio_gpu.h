@@ -8,21 +8,21 @@
 enum { GPU_MAX_BACKING = 16384, GPU_MAX_RESOURCES = 4096 };
 
 enum gpu_error { /* the specification's answers */
-    GPU_OK_NODATA = 0x1100,
-    GPU_OK_DISPLAY_INFO = 0x1101,
-    GPU_OK_EDID = 0x1104,
-    GPU_ERR_UNSPEC = 0x1200,
-    GPU_ERR_MEMORY = 0x1201,
-    GPU_ERR_SCANOUT = 0x1202,
-    GPU_ERR_RESOURCE = 0x1203,
-    GPU_ERR_PARAMETER = 0x1205,
+                 GPU_OK_NODATA = 0x1100,
+                 GPU_OK_DISPLAY_INFO = 0x1101,
+                 GPU_OK_EDID = 0x1104,
+                 GPU_ERR_UNSPEC = 0x1200,
+                 GPU_ERR_MEMORY = 0x1201,
+                 GPU_ERR_SCANOUT = 0x1202,
+                 GPU_ERR_RESOURCE = 0x1203,
+                 GPU_ERR_PARAMETER = 0x1205,
 };
 
 struct gpu_rect {
     uint32_t x, y, width, height;
 };
 
-struct gpu_backing { /* a piece of the guest's memory */
+struct gpu_backing {      /* a piece of the guest's memory */
     uint64_t addr, start; /* start: bytes in the pieces before it */
     uint32_t len;
 };
@@ -50,7 +50,8 @@ struct gpu { /* the 2D core */
 
 void gpu_reset(struct gpu *g);
 /* Each does one command and returns the answer's type. */
-uint32_t gpu_create_2d(struct gpu *g, uint32_t id, uint32_t format, uint32_t width, uint32_t height);
+uint32_t gpu_create_2d(struct gpu *g, uint32_t id, uint32_t format, uint32_t width,
+                       uint32_t height);
 uint32_t gpu_unref(struct gpu *g, uint32_t id);
 /* entries: n times {le64 addr, le32 len, le32 0}. */
 uint32_t gpu_attach(struct gpu *g, uint32_t id, const uint8_t *entries, uint32_t n);

@@ -1,5 +1,6 @@
-/* virtio GPU, 2D: resources, their backing in guest memory, transfers, scanout, flush, cursor. VIRTIO 1.2,
- * chapter 5.7.6. Everything here comes from the guest and is checked; a resource's pixels are ours. */
+/* virtio GPU, 2D: resources, their backing in guest memory, transfers, scanout, flush, cursor.
+ * VIRTIO 1.2, chapter 5.7.6. Everything here comes from the guest and is checked; a resource's
+ * pixels are ours. */
 #include "hw/virtio/virtio_gpu.h"
 
 #include "host/le.h"
@@ -14,8 +15,8 @@ static const struct format {
     uint32_t id;
     uint8_t blue, green, red, alpha; /* alpha 4: none */
 } formats[] = {
-    {1, 0, 1, 2, 3},   {2, 0, 1, 2, 4},  {3, 3, 2, 1, 0},   {4, 3, 2, 1, 4},
-    {67, 2, 1, 0, 3},  {68, 1, 2, 3, 4}, {121, 1, 2, 3, 0}, {134, 2, 1, 0, 4},
+    {1, 0, 1, 2, 3},  {2, 0, 1, 2, 4},  {3, 3, 2, 1, 0},   {4, 3, 2, 1, 4},
+    {67, 2, 1, 0, 3}, {68, 1, 2, 3, 4}, {121, 1, 2, 3, 0}, {134, 2, 1, 0, 4},
 };
 
 static const struct format *find_format(uint32_t id)
@@ -40,7 +41,8 @@ static struct gpu_resource *find(const struct gpu *g, uint32_t id)
 
 static bool inside(const struct gpu_rect *r, uint32_t width, uint32_t height)
 {
-    return r->x <= width && r->width <= width - r->x && r->y <= height && r->height <= height - r->y;
+    return r->x <= width && r->width <= width - r->x && r->y <= height &&
+           r->height <= height - r->y;
 }
 
 /* ---- resources ---- */
@@ -65,8 +67,12 @@ uint32_t gpu_create_2d(struct gpu *g, uint32_t id, uint32_t format, uint32_t wid
         free(pixels);
         return GPU_ERR_MEMORY;
     }
-    *r = (struct gpu_resource){.next = g->resources, .id = id, .format = format, .width = width,
-                               .height = height, .pixels = pixels};
+    *r = (struct gpu_resource){.next = g->resources,
+                               .id = id,
+                               .format = format,
+                               .width = width,
+                               .height = height,
+                               .pixels = pixels};
     g->resources = r;
     g->nresources++;
     g->host_bytes += bytes;
@@ -207,7 +213,8 @@ uint32_t gpu_transfer(struct gpu *g, uint32_t id, const struct gpu_rect *rect, u
     }
     for (uint32_t y = 0; y < rect->height; y++) {
         uint32_t *to = r->pixels + (size_t)(rect->y + y) * r->width + rect->x;
-        if (!read_backing(g, r, offset + (uint64_t)y * r->width * 4, to, rect->width * 4ull, &piece)) {
+        if (!read_backing(g, r, offset + (uint64_t)y * r->width * 4, to, rect->width * 4ull,
+                          &piece)) {
             return GPU_ERR_PARAMETER;
         }
     }
@@ -215,7 +222,8 @@ uint32_t gpu_transfer(struct gpu *g, uint32_t id, const struct gpu_rect *rect, u
 }
 
 /* Pixels as 0xAARRGGBB; alpha 0 for formats without. */
-static void convert(uint32_t *to, const uint32_t *from, uint32_t n, const struct format *f, bool alpha)
+static void convert(uint32_t *to, const uint32_t *from, uint32_t n, const struct format *f,
+                    bool alpha)
 {
     const uint8_t *p = (const uint8_t *)from;
 

@@ -1,10 +1,10 @@
-/* Input devices over virtio: keyboard, mouse, tablet. VIRTIO 1.2, chapter 5.8; the event types and codes
- * are Linux's (input-event-codes.h), as the specification says.
+/* Input devices over virtio: keyboard, mouse, tablet. VIRTIO 1.2, chapter 5.8; the event types and
+ * codes are Linux's (input-event-codes.h), as the specification says.
  *
- * Queue 0 takes events to the driver, a group of them ended by a synchronization event; groups wait here
- * while the driver has no buffers, and are dropped whole when too many do. Queue 1 brings LED states,
- * which nobody looks at. Left out: key repetition (the driver's), multi-touch, legacy interface (the
- * device type never had one). */
+ * Queue 0 takes events to the driver, a group of them ended by a synchronization event; groups wait
+ * here while the driver has no buffers, and are dropped whole when too many do. Queue 1 brings LED
+ * states, which nobody looks at. Left out: key repetition (the driver's), multi-touch, legacy
+ * interface (the device type never had one). */
 #include "hw/input/input.h"
 #include "hw/virtio/virtio.h"
 #include "host/le.h"
@@ -13,7 +13,13 @@
 
 enum { EV_SYN = 0, EV_KEY = 1, EV_REL = 2, EV_ABS = 3, EV_LED = 0x11, EV_REP = 0x14 };
 enum { REL_X = 0, REL_Y = 1, REL_HWHEEL = 6, REL_WHEEL = 8, ABS_X = 0, ABS_Y = 1 };
-enum { BTN_LEFT = 0x110, BTN_RIGHT = 0x111, BTN_MIDDLE = 0x112, BTN_SIDE = 0x113, BTN_EXTRA = 0x114 };
+enum {
+    BTN_LEFT = 0x110,
+    BTN_RIGHT = 0x111,
+    BTN_MIDDLE = 0x112,
+    BTN_SIDE = 0x113,
+    BTN_EXTRA = 0x114
+};
 enum { CFG_UNSET, CFG_NAME, CFG_SERIAL, CFG_IDS, CFG_PROPS = 0x10, CFG_EVENTS, CFG_ABS };
 enum { C_SELECT, C_SUBSEL, C_SIZE, C_DATA = 8, CONFIG_BYTES = 136, DATA_BYTES = 128 };
 enum { Q_EVENTS, Q_STATUS, QUEUE_SIZE = 64, MAX_PENDING = 256, MAX_GROUP = 12, EVENT_BYTES = 8 };
@@ -134,8 +140,11 @@ static void on_pointer(void *opaque, const struct input_pointer *p)
     static const struct {
         unsigned bit;
         uint16_t code;
-    } buttons[] = {{INPUT_LEFT, BTN_LEFT}, {INPUT_RIGHT, BTN_RIGHT}, {INPUT_MIDDLE, BTN_MIDDLE},
-                   {INPUT_SIDE, BTN_SIDE}, {INPUT_EXTRA, BTN_EXTRA}};
+    } buttons[] = {{INPUT_LEFT, BTN_LEFT},
+                   {INPUT_RIGHT, BTN_RIGHT},
+                   {INPUT_MIDDLE, BTN_MIDDLE},
+                   {INPUT_SIDE, BTN_SIDE},
+                   {INPUT_EXTRA, BTN_EXTRA}};
     struct virtio_input *in = opaque;
     struct event e[MAX_GROUP];
     unsigned n = 0;
@@ -257,7 +266,9 @@ static void input_config(struct virtio *v, uint8_t *config)
     case CFG_IDS: /* bus virtual, vendor, product, version */
         le_put16(data, 6);
         le_put16(data + 2, 0x0627);
-        le_put16(data + 4, (uint16_t)(in->kind == INPUT_KEYBOARD ? 1 : in->kind == INPUT_RELATIVE ? 2 : 3));
+        le_put16(data + 4, (uint16_t)(in->kind == INPUT_KEYBOARD   ? 1
+                                      : in->kind == INPUT_RELATIVE ? 2
+                                                                   : 3));
         le_put16(data + 6, 1);
         size = 8;
         break;

@@ -10,21 +10,27 @@ enum { LFB = 0xe0000000u, MMIO = 0xe2000000u };
 struct mode { /* register values as in the technical reference's tables */
     uint8_t misc, seq[5], crtc[25], gfx[9], attr[5];
 };
-static const struct mode text80 = {
-    0x67, {3, 0, 3, 0, 2},
-    {0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0xbf, 0x1f, 0, 0x4f, 0x0d, 0x0e, 0, 0, 0, 0, 0x9c, 0x8e, 0x8f, 0x28, 0x1f,
-     0x96, 0xb9, 0xa3, 0xff},
-    {0, 0, 0, 0, 0, 0x10, 0x0e, 0, 0xff}, {0x0c, 0, 15, 8, 0}};
-static const struct mode planar = {
-    0xe3, {3, 1, 15, 0, 6},
-    {0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0x0b, 0x3e, 0, 0x40, 0, 0, 0, 0, 0, 0, 0xea, 0x8c, 0xdf, 0x28, 0, 0xe7, 4,
-     0xe3, 0xff},
-    {0, 0, 0, 0, 0, 0, 5, 15, 0xff}, {1, 0, 15, 0, 0}};
-static const struct mode mode13 = {
-    0x63, {3, 1, 15, 0, 14},
-    {0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0xbf, 0x1f, 0, 0x41, 0, 0, 0, 0, 0, 0, 0x9c, 0x8e, 0x8f, 0x28, 0x40, 0x96,
-     0xb9, 0xa3, 0xff},
-    {0, 0, 0, 0, 0, 0x40, 5, 15, 0xff}, {0x41, 0, 15, 0, 0}};
+static const struct mode text80 = {0x67,
+                                   {3, 0, 3, 0, 2},
+                                   {0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0xbf, 0x1f, 0,
+                                    0x4f, 0x0d, 0x0e, 0,    0,    0,    0,    0x9c, 0x8e,
+                                    0x8f, 0x28, 0x1f, 0x96, 0xb9, 0xa3, 0xff},
+                                   {0, 0, 0, 0, 0, 0x10, 0x0e, 0, 0xff},
+                                   {0x0c, 0, 15, 8, 0}};
+static const struct mode planar = {0xe3,
+                                   {3, 1, 15, 0, 6},
+                                   {0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0x0b, 0x3e, 0,
+                                    0x40, 0,    0,    0,    0,    0,    0,    0xea, 0x8c,
+                                    0xdf, 0x28, 0,    0xe7, 4,    0xe3, 0xff},
+                                   {0, 0, 0, 0, 0, 0, 5, 15, 0xff},
+                                   {1, 0, 15, 0, 0}};
+static const struct mode mode13 = {0x63,
+                                   {3, 1, 15, 0, 14},
+                                   {0x5f, 0x4f, 0x50, 0x82, 0x54, 0x80, 0xbf, 0x1f, 0,
+                                    0x41, 0,    0,    0,    0,    0,    0,    0x9c, 0x8e,
+                                    0x8f, 0x28, 0x40, 0x96, 0xb9, 0xa3, 0xff},
+                                   {0, 0, 0, 0, 0, 0x40, 5, 15, 0xff},
+                                   {0x41, 0, 15, 0, 0}};
 
 static struct bench b;
 static struct console_view *view;
@@ -132,8 +138,8 @@ static void test_text(void)
         set_glyph(0, 0xc4, row, row == 7 ? 0xff : 0);
         set_glyph(1, 'A', row, 0xff);
     }
-    view_store(&b, VIEW_NORMAL, 0xb8000, 0x1e41, 2);      /* A, 14 on 1 */
-    view_store(&b, VIEW_NORMAL, 0xb8002, 0x02c4, 2);      /* a line, 2 on 0 */
+    view_store(&b, VIEW_NORMAL, 0xb8000, 0x1e41, 2);       /* A, 14 on 1 */
+    view_store(&b, VIEW_NORMAL, 0xb8002, 0x02c4, 2);       /* a line, 2 on 0 */
     view_store(&b, VIEW_NORMAL, 0xb8000 + 160, 0x8741, 2); /* second line: A, blinking */
     tap_ok(update() && frame.width == 720 && frame.height == 400, "text mode is 720x400 (%ux%u)",
            frame.width, frame.height);
@@ -146,8 +152,8 @@ static void test_text(void)
     view_store(&b, VIEW_NORMAL, 0xb8000 + 2 * (80 * 24 + 79), 0x4f41, 2);
     tap_ok(update() && area.n == 1 && area.x == 79 * 9 && area.y == 24 * 16 && area.width == 9 &&
                area.height == 16,
-           "one cell written: that cell drawn (%u: %u,%u %ux%u)", area.n, area.x, area.y, area.width,
-           area.height);
+           "one cell written: that cell drawn (%u: %u,%u %ux%u)", area.n, area.x, area.y,
+           area.width, area.height);
     tap_ok(pixel(0, 19) == rgb(7), "a blinking character is lit");
     advance(&b, 270000000);
     update();
@@ -164,7 +170,8 @@ static void test_text(void)
     reg(0x3d4, 0xa, 0x20);
     reg(0x3c4, 3, 4); /* characters with attribute bit 3 from the second set */
     update();
-    tap_ok(pixel(3, 0) == rgb(14) && pixel(3, 16) == rgb(0), "attribute bit 3 chooses the glyph set");
+    tap_ok(pixel(3, 0) == rgb(14) && pixel(3, 16) == rgb(0),
+           "attribute bit 3 chooses the glyph set");
     reg(0x3c4, 3, 0);
     reg(0x3d4, 0xd, 80); /* start at the second line */
     update();
@@ -225,7 +232,8 @@ static void test_planar(void)
     reg(0x3ce, 5, 8);
     reg(0x3ce, 2, 6);
     reg(0x3ce, 7, 15);
-    tap_ok(peek(0xa0000 + 240) == 0xff && peek(0xa0000 + 160) == 0x0f, "read mode 1 compares colours");
+    tap_ok(peek(0xa0000 + 240) == 0xff && peek(0xa0000 + 160) == 0x0f,
+           "read mode 1 compares colours");
     reg(0x3ce, 5, 0);
     reg(0x3ce, 4, 2);
     tap_ok(peek(0xa0000 + 240) == 0xff, "read mode 0 reads a plane");
@@ -366,7 +374,8 @@ static void test_edid(void)
     }
     tap_ok(edid[0] == 0 && edid[1] == 0xff && edid[7] == 0 && !sum[0] && !sum[1],
            "EDID with right checksums");
-    tap_ok(edid[54 + 2] + (edid[54 + 4] >> 4 << 8) == 1280 && edid[54 + 5] + (edid[54 + 7] >> 4 << 8) == 800,
+    tap_ok(edid[54 + 2] + (edid[54 + 4] >> 4 << 8) == 1280 &&
+               edid[54 + 5] + (edid[54 + 7] >> 4 << 8) == 800,
            "which likes 1280x800 best");
 }
 
@@ -393,7 +402,8 @@ int main(void)
     test_edid();
     struct console_view *second = console_view_open(b.m, 0);
     struct console_frame other;
-    tap_ok(console_view_update(second, &other, NULL, NULL) && !update() && other.width == frame.width,
+    tap_ok(console_view_update(second, &other, NULL, NULL) && !update() &&
+               other.width == frame.width,
            "a second view has its own damage");
     console_view_close(second);
     tap_ok(state_round_trip(d), "the state saves and loads");

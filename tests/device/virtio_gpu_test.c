@@ -44,9 +44,11 @@ static void test_gpu(void)
     struct memory *mem = b.m->memory;
 
     tap_ok(command(0x100, 0, NULL) == 0x1101 && memory_read32(mem, ANSWER + 24 + 8) == 1280 &&
-               memory_read32(mem, ANSWER + 24 + 12) == 800 && memory_read32(mem, ANSWER + 24 + 16) == 1,
+               memory_read32(mem, ANSWER + 24 + 12) == 800 &&
+               memory_read32(mem, ANSWER + 24 + 16) == 1,
            "the display is 1280x800");
-    tap_ok(memory_read32(mem, ANSWER + 4) == 1 && memory_read64(mem, ANSWER + 8) == 0x1122334455667788,
+    tap_ok(memory_read32(mem, ANSWER + 4) == 1 &&
+               memory_read64(mem, ANSWER + 8) == 0x1122334455667788,
            "the fence comes back");
     tap_ok(COMMAND(0x10a, 0, 0) == 0x1104 && memory_read32(mem, ANSWER + 24) == 256 &&
                memory_read64(mem, ANSWER + 32) == 0x00ffffffffffff00,
@@ -77,7 +79,8 @@ static void test_gpu(void)
                f.pixels[19 * 40 + 39] == 23 * 64 + 47,
            "a part of the resource is shown (%06x)", f.pixels[0]);
     tap_ok(COMMAND(0x103, 8, 4, 40, 29, 0, 7) == E_PARAMETER &&
-               COMMAND(0x103, 0, 0, 40, 20, 1, 7) == E_SCANOUT && COMMAND(0x103, 0, 0, 4, 4, 0, 9) == E_RESOURCE,
+               COMMAND(0x103, 0, 0, 40, 20, 1, 7) == E_SCANOUT &&
+               COMMAND(0x103, 0, 0, 4, 4, 0, 9) == E_RESOURCE,
            "wrong scanouts are refused");
     memory_write32(mem, PIXELS + 4096 + (5 * 64 + 9) * 4, 0x00abcdef);
     COMMAND(0x105, 9, 5, 1, 1, (5 * 64 + 9) * 4, 0, 7, 0);
@@ -85,7 +88,8 @@ static void test_gpu(void)
     tap_ok(COMMAND(0x104, 9, 5, 1, 1, 7, 0) == OK && console_view_update(v, &f, NULL, NULL) &&
                f.pixels[1 * 40 + 1] == 0xabcdef,
            "flushes do");
-    tap_ok(COMMAND(0x104, 0, 0, 65, 1, 7, 0) == E_PARAMETER && COMMAND(0x104, 0, 0, 1, 1, 9, 0) == E_RESOURCE,
+    tap_ok(COMMAND(0x104, 0, 0, 65, 1, 7, 0) == E_PARAMETER &&
+               COMMAND(0x104, 0, 0, 1, 1, 9, 0) == E_RESOURCE,
            "wrong flushes are refused");
     tap_ok(COMMAND(0x300, 0, 0, 0, 0, 7, 3, 4, 0) == OK && console_view_update(v, &f, NULL, NULL) &&
                f.cursor_changed && f.cursor.width == 64 && f.cursor.hot_x == 3,
@@ -101,8 +105,8 @@ static void test_gpu(void)
     tap_ok(COMMAND(0x555, 0) == E_UNSPEC, "unknown commands are refused");
     tap_ok(command(0x101, 1, (uint32_t[]){9}) == E_PARAMETER, "short ones too");
     console_want_size(console_view_console(v), 1024, 600);
-    tap_ok(memory_view_load(mem, VIEW_NORMAL, gpu.bar + 0x2000, 4) == 1 && command(0x100, 0, NULL) == 0x1101 &&
-               memory_read32(mem, ANSWER + 24 + 8) == 1024,
+    tap_ok(memory_view_load(mem, VIEW_NORMAL, gpu.bar + 0x2000, 4) == 1 &&
+               command(0x100, 0, NULL) == 0x1101 && memory_read32(mem, ANSWER + 24 + 8) == 1024,
            "a viewer's wish is an event and a new size");
     memory_view_store(mem, VIEW_NORMAL, gpu.bar + 0x2004, 1, 4);
     tap_ok(memory_view_load(mem, VIEW_NORMAL, gpu.bar + 0x2000, 4) == 0, "which the driver clears");
@@ -132,7 +136,8 @@ static uint64_t event(struct driver *d)
     uint64_t e = memory_read64(b.m->memory, PIXELS + 8 * id);
     return (e & 0xffff) << 48 | (e >> 16 & 0xffff) << 32 | e >> 32;
 }
-#define EVENT(type, code, value) ((uint64_t)(type) << 48 | (uint64_t)(code) << 32 | (uint32_t)(value))
+#define EVENT(type, code, value)                                                                   \
+    ((uint64_t)(type) << 48 | (uint64_t)(code) << 32 | (uint32_t)(value))
 enum { NONE = 0 };
 
 static unsigned config(struct driver *d, unsigned select, unsigned subsel)
@@ -148,19 +153,23 @@ static unsigned config_byte(struct driver *d, unsigned n)
 
 static void test_input(void)
 {
-    tap_ok(config(&keyboard, 1, 0) > 8 && config_byte(&keyboard, 0) == 'D', "the keyboard has a name");
+    tap_ok(config(&keyboard, 1, 0) > 8 && config_byte(&keyboard, 0) == 'D',
+           "the keyboard has a name");
     tap_ok(config(&keyboard, 0x11, 1) && (config_byte(&keyboard, 30 / 8) >> 30 % 8 & 1) &&
                !config(&keyboard, 0x11, 3),
            "keys, no axes");
-    tap_ok(config(&tablet, 0x12, 1) == 20 && config_byte(&tablet, 4) == 0xff && config_byte(&tablet, 5) == 0x7f,
+    tap_ok(config(&tablet, 0x12, 1) == 20 && config_byte(&tablet, 4) == 0xff &&
+               config_byte(&tablet, 5) == 0x7f,
            "the tablet's axes go to 32767");
-    tap_ok(!config(&tablet, 0x99, 0) && !config(&tablet, 0x12, 9), "unknown questions have empty answers");
+    tap_ok(!config(&tablet, 0x99, 0) && !config(&tablet, 0x12, 9),
+           "unknown questions have empty answers");
     input_key(b.m, 0x1e, true);
     tap_ok(event(&keyboard) == NONE, "without a driver nothing is sent");
     driver_start(&keyboard, 0, 2);
     give_buffers(&keyboard, 3);
     input_key(b.m, 0x1e, true);
-    tap_ok(event(&keyboard) == EVENT(1, 30, 1) && take_used(&keyboard, 0, &(uint32_t){0}, &(uint32_t){0}),
+    tap_ok(event(&keyboard) == EVENT(1, 30, 1) &&
+               take_used(&keyboard, 0, &(uint32_t){0}, &(uint32_t){0}),
            "a key and its synchronization");
     input_key(b.m, 0xe048, false);
     tap_ok(event(&keyboard) == EVENT(1, 103, 0), "an extended key");
@@ -184,7 +193,8 @@ static void test_input(void)
     for (unsigned i = 0; i < 1000; i++) {
         input_place(b.m, i, i);
     }
-    tap_ok(state_round_trip(&tablet.v->pci.dev), "too many events are dropped; the state saves and loads");
+    tap_ok(state_round_trip(&tablet.v->pci.dev),
+           "too many events are dropped; the state saves and loads");
 }
 
 int main(void)

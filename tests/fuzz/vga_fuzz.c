@@ -1,8 +1,9 @@
-/* Fuzzes the display adapters: the input writes to the VGA's ports, windows and registers, to the video
- * memory, and looks at the screen in between. Nothing may crash or read outside of video memory.
+/* Fuzzes the display adapters: the input writes to the VGA's ports, windows and registers, to the
+ * video memory, and looks at the screen in between. Nothing may crash or read outside of video
+ * memory.
  *
- * With libFuzzer by `make fuzz`; with -DSTANDALONE it makes random inputs itself for as many seconds as
- * the first argument says. */
+ * With libFuzzer by `make fuzz`; with -DSTANDALONE it makes random inputs itself for as many
+ * seconds as the first argument says. */
 #include "hw/display/vga.h"
 #include "hw/pci/pci.h"
 #include "tests/device/virtio_driver.h"
@@ -77,22 +78,26 @@ static void step(struct input *in)
         console_text(console_view_console(view), &text);
         break;
     case 2:
-        ioport_write(b.m->memory, (uint16_t)(0x3b0 + (take(in, 1) & 0x3f)), take(in, 2), size > 2 ? 2 : size);
+        ioport_write(b.m->memory, (uint16_t)(0x3b0 + (take(in, 1) & 0x3f)), take(in, 2),
+                     size > 2 ? 2 : size);
         break;
     case 3:
         ioport_read(b.m->memory, (uint16_t)(0x3b0 + (take(in, 1) & 0x3f)), size > 2 ? 2 : size);
         break;
     case 4:
-        memory_view_store(b.m->memory, VIEW_NORMAL, 0xa0000 + (take(in, 3) & 0x1ffff), take(in, 4), size);
+        memory_view_store(b.m->memory, VIEW_NORMAL, 0xa0000 + (take(in, 3) & 0x1ffff), take(in, 4),
+                          size);
         break;
     case 5:
         memory_view_load(b.m->memory, VIEW_NORMAL, 0xa0000 + (take(in, 3) & 0x1ffff), size);
         break;
     case 6:
-        memory_view_store(b.m->memory, VIEW_NORMAL, LFB + (take(in, 3) & 0xffffff), take(in, 4), size);
+        memory_view_store(b.m->memory, VIEW_NORMAL, LFB + (take(in, 3) & 0xffffff), take(in, 4),
+                          size);
         break;
     case 7:
-        memory_view_store(b.m->memory, VIEW_NORMAL, MMIO + (take(in, 2) & 0xfff), take(in, 4), size);
+        memory_view_store(b.m->memory, VIEW_NORMAL, MMIO + (take(in, 2) & 0xfff), take(in, 4),
+                          size);
         break;
     case 8:
         memory_view_load(b.m->memory, VIEW_NORMAL, MMIO + (take(in, 2) & 0xfff), size);

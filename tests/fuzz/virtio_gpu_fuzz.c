@@ -1,8 +1,9 @@
-/* Fuzzes the virtio GPU and input devices: commands with wrong sizes, rectangles, formats and backing, and
- * configuration accesses. Nothing may crash, hang or touch memory outside of the guest's RAM.
+/* Fuzzes the virtio GPU and input devices: commands with wrong sizes, rectangles, formats and
+ * backing, and configuration accesses. Nothing may crash, hang or touch memory outside of the
+ * guest's RAM.
  *
- * With libFuzzer by `make fuzz`; with -DSTANDALONE it makes random inputs itself for as many seconds as
- * the first argument says. */
+ * With libFuzzer by `make fuzz`; with -DSTANDALONE it makes random inputs itself for as many
+ * seconds as the first argument says. */
 #include "hw/display/console.h"
 #include "hw/input/input.h"
 #include "tests/device/virtio_driver.h"
@@ -54,7 +55,8 @@ static void command(struct input *in)
 {
     unsigned type = take(in, 1), words = take(in, 1) & 31, queue = type >> 7;
 
-    memory_write32(b.m->memory, CMD, (type & 0x7f) < 14 ? 0x100 + (type & 0x7f) : 0x300 + (type & 1));
+    memory_write32(b.m->memory, CMD,
+                   (type & 0x7f) < 14 ? 0x100 + (type & 0x7f) : 0x300 + (type & 1));
     memory_write32(b.m->memory, CMD + 4, take(in, 1));
     for (unsigned i = 0; i < words; i++) {
         memory_write32(b.m->memory, CMD + 24 + 4 * i, word(in));
@@ -75,10 +77,12 @@ static void step(struct input *in)
         console_view_update(view, &frame, NULL, NULL);
         break;
     case 1:
-        memory_view_store(b.m->memory, VIEW_NORMAL, gpu.bar + 0x2000 + (take(in, 1) & 31), take(in, 4), 4);
+        memory_view_store(b.m->memory, VIEW_NORMAL, gpu.bar + 0x2000 + (take(in, 1) & 31),
+                          take(in, 4), 4);
         break;
     case 2:
-        memory_view_store(b.m->memory, VIEW_NORMAL, tablet.bar + 0x2000 + take(in, 1), take(in, 1), 1);
+        memory_view_store(b.m->memory, VIEW_NORMAL, tablet.bar + 0x2000 + take(in, 1), take(in, 1),
+                          1);
         memory_view_load(b.m->memory, VIEW_NORMAL, tablet.bar + 0x2000 + take(in, 1), 1);
         break;
     case 3:

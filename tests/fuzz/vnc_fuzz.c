@@ -1,8 +1,9 @@
-/* Fuzzes the VNC server: the input is what a viewer sends, after a right handshake or from the first byte
- * on, with a password or without. Nothing may crash, and the guest's input path takes what comes.
+/* Fuzzes the VNC server: the input is what a viewer sends, after a right handshake or from the
+ * first byte on, with a password or without. Nothing may crash, and the guest's input path takes
+ * what comes.
  *
- * With libFuzzer by `make fuzz`; with -DSTANDALONE it makes random inputs itself for as many seconds as
- * the first argument says. */
+ * With libFuzzer by `make fuzz`; with -DSTANDALONE it makes random inputs itself for as many
+ * seconds as the first argument says. */
 #include "hw/display/console.h"
 #include "hw/input/i8042.h"
 #include "tests/device/virtio_driver.h"
@@ -67,7 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     bool handshake = data[0] & 1, password = (data[0] & 6) == 6;
     vnc_add_client(server[password], fds[1]);
-    if ((handshake && write(fds[0], hello, sizeof(hello) - 1) < 0) || write(fds[0], data + 1, size - 1) < 0) {
+    if ((handshake && write(fds[0], hello, sizeof(hello) - 1) < 0) ||
+        write(fds[0], data + 1, size - 1) < 0) {
         /* it has closed the connection already */
     }
     shutdown(fds[0], SHUT_WR);
