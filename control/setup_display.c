@@ -75,6 +75,9 @@ static bool display_pair(void *opaque, const char *key, const char *value, struc
                  {"ctrl-grab", &p->display.ctrl_grab}};
     static const char *const without_effect[] = {"show-cursor", "gl", "charset", "grab-mod"};
 
+    if (!strcmp(key, "type") && value && !strcmp(value, "vnc")) {
+        return error_set(err, "the address is missing, as in vnc=:0");
+    }
     if (!strcmp(key, "type")) {
         for (unsigned i = 0; i < NKINDS; i++) {
             if (!strcmp(kinds[i].name, value ? value : "") && kinds[i].kind != DISPLAY_VNC) {
@@ -366,7 +369,7 @@ static void choose_default(struct program *p)
     if (built(DISPLAY_SDL) && (getenv("DISPLAY") || getenv("WAYLAND_DISPLAY"))) {
         p->display.kind = DISPLAY_SDL;
     } else if (built(DISPLAY_VNC)) {
-        p->display.vnc = "localhost:0,to=99";
+        p->display.vnc = "127.0.0.1:0,to=99";
     }
     p->display.chosen = true;
 }

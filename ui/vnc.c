@@ -47,7 +47,8 @@ static int listen_on(const char *host, int port, int *family, struct error *err)
         }
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
         if (bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, BACKLOG)) {
-            error_set(err, "port %d: %s", port, strerror(errno));
+            error_set(err, "%s port %d: %s", host && *host ? host : "127.0.0.1", port,
+                      strerror(errno));
             close(fd);
             fd = -1;
         }
