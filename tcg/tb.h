@@ -60,6 +60,8 @@ struct tb {
     uint8_t ctx, nexits;
     bool links; /* its exits lead to other blocks, not to the loop only */
     atomic_bool dead; /* invalidated */
+    atomic_bool many_pcs;             /* targets may have it under other pcs than ... */
+    atomic_uint_fast64_t target_pc; /* ... this one; NO_PC: it is not there */
     bool cached;      /* in the tables; else a throw-away block */
     const void *map;  /* executor's: fault map */
     _Atomic(struct tb *) hash_next;
@@ -87,6 +89,12 @@ struct jump_entry {
 
 #define RETURN_STACK 16 /* of the interpreter */
 
+enum { TARGET_LOG = 128 };
+struct pc_log { /* which of v->targets are in use; more than TARGET_LOG: maybe all */
+    unsigned n;
+    uint16_t index[TARGET_LOG];
+};
+
 struct tcg_cpu {
     uint64_t pc_base;           /* linear address minus pc; see tcg/exec.c */
     unsigned ctx;               /* access context of the code being run */
@@ -105,6 +113,7 @@ struct tcg_cpu {
         uint64_t flags, base;
         bool stale;
     } pcs[TLB_NCTX];
+    struct pc_log target_log[TLB_NCTX];
     unsigned return_top; /* interpreter: its own stack of returns */
     struct pc_entry returns[RETURN_STACK];
     bool host_fp;          /* the host's MXCSR is the guest's */

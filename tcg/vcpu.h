@@ -181,11 +181,11 @@ const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys);
  * returns: what calls expect to come back to. The entry is found by the stack pointer, which is the same at
  * the call and at its return, so that there is no top to keep. targets: blocks by pc. */
 #define RETURN_ENTRIES 64
-#define TARGET_ENTRIES 256
+#define TARGET_ENTRIES 2048
 #define NO_PC          UINT64_C(0x8000000000000000) /* no guest pc */
 struct pc_entry {
     uint64_t pc;      /* NO_PC: empty */
-    const void *code; /* returns: the executor's exit of the call that leads to pc; targets: the block */
+    const void *code; /* the executor's exit of the call that leads to pc */
 };
 
 struct vcpu {
@@ -218,7 +218,10 @@ struct vcpu {
     uint64_t walk_epoch; /* counts flushes: what a page walk remembers is good within one */
 
     struct pc_entry returns[TLB_NCTX][RETURN_ENTRIES];
-    struct pc_entry targets[TLB_NCTX][TARGET_ENTRIES];
+    struct {
+        uint64_t pc[TARGET_ENTRIES]; /* NO_PC: empty */
+        const void *code[TARGET_ENTRIES];
+    } targets[TLB_NCTX];
 };
 
 enum vcpu_step { VCPU_STEP = 1, VCPU_STEP_MASKED /* interrupts are held off */ };
