@@ -24,7 +24,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { CLIENT_WAIT_MS = 3000, BACKLOG = 8, IDLE_MS = 1000, CHALLENGE = 16 };
+enum { CLIENT_WAIT_MS = 3000, BACKLOG = 8, IDLE_MS = 1000, CHALLENGE = 16, PEEK_MS = 5 };
 
 /* ---- listening ---- */
 
@@ -118,6 +118,32 @@ static bool open_listeners(struct vnc_server *v, const struct vnc_options *o, st
         v->listener[v->nlisteners++].fd = fd;
     }
     return true;
+}
+
+/* In the place of libvncserver's own (0.9.14), which spins for ever when a viewer has sent one to
+ * three bytes: looks whether the first len bytes are those of a websocket. 1: they are in buf, 0:
+ * the viewer has gone, -1: errno, ETIMEDOUT when they do not come. */
+int rfbPeekExactTimeout(rfbClientPtr cl, char *buf, int len, int timeout)
+{
+    int64_t end = vnc_now_ms() + timeout, left;
+
+    for (;;) {
+        ssize_t n = recv(cl->sock, buf, (size_t)len, MSG_PEEK | MSG_DONTWAIT);
+        if (n == len || n == 0) {
+            return n == len;
+        }
+        if (n < 0 && errno != EAGAIN && errno != EINTR) {
+            return -1;
+        }
+        left = end - vnc_now_ms();
+        if (left <= 0) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+        /* poll() would say at once that there is something. */
+        struct pollfd p = {.fd = cl->sock, .events = n < 0 ? POLLIN : 0};
+        poll(&p, 1, n < 0 ? (int)left : PEEK_MS);
+    }
 }
 
 /* ---- viewers ---- */

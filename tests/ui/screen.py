@@ -91,6 +91,15 @@ before, start = g.cpu(), time.time()
 v.screen(3)
 used = (g.cpu() - before) / (time.time() - start) * 100
 ok(used < 5, f"an idle machine with a viewer takes {used:.1f} % of a processor")
+# A viewer that sends one byte and waits holds nobody up.
+slow = rfb.socket.create_connection(("127.0.0.1", 5900 + display))
+time.sleep(0.02)
+slow.sendall(b"R")
+time.sleep(0.3)
+before, start = g.cpu(), time.time()
+v.screen(6)
+ok(g.cpu() - before < 1, f"a viewer that says one byte costs {g.cpu() - before:.2f} s of 6")
+slow.close()
 # Rubbish does no harm.
 for junk in (b"GET / HTTP/1.0\r\n\r\n", b"RFB 003.008\n\xff" + bytes(300), os.urandom(500)):
     with rfb.socket.create_connection(("127.0.0.1", 5900 + display)) as s:
