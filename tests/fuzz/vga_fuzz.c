@@ -126,6 +126,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pci_config_write(p->bus, 0, p->devfn, 0x18, MMIO, 4);
     pci_config_write(p->bus, 0, p->devfn, 0x04, 3, 2);
     out8(&b, 0x3c2, 0x67);
+    for (unsigned i = 0; i < 3; i++) { /* a small screen at first: drawing takes most of the time */
+        static const uint8_t small[3][2] = {{1, 7}, {7, 0}, {0x12, 31}};
+        out8(&b, 0x3d4, small[i][0]);
+        out8(&b, 0x3d5, small[i][1]);
+    }
     for (unsigned i = 0; i < MAX_STEPS && in.p < in.end; i++) {
         step(&in);
     }
