@@ -10,6 +10,7 @@
 #include "ui/vnc.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ static void set_up(void)
     struct error err = {{0}};
     struct vnc_options open = {.name = "fuzz"}, closed = {.name = "fuzz", .secret = "secret"};
 
+    signal(SIGPIPE, SIG_IGN);
     bench_open(&b);
     driver_bus(&b, &line);
     struct device *d = device_create(b.m, &stdvga_type, NULL);
