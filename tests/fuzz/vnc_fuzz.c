@@ -9,6 +9,7 @@
 #include "tests/device/virtio_driver.h"
 #include "ui/vnc.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -49,12 +50,18 @@ static bool drain(int fd)
     char buf[65536];
     struct pollfd p = {.fd = fd, .events = POLLIN};
 
-    while (poll(&p, 1, WAIT_MS) == 1) {
+    for (;;) {
+        int n = poll(&p, 1, WAIT_MS);
+        if (n < 0 && errno == EINTR) { /* libFuzzer's timer */
+            continue;
+        }
+        if (n != 1) {
+            return false;
+        }
         if (read(fd, buf, sizeof(buf)) <= 0) {
             return true;
         }
     }
-    return false;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
