@@ -101,6 +101,7 @@ struct tcg;
 struct tcg_cpu;
 struct softmmu_cpu;
 struct fp80_layout;
+struct verify;
 
 /* What a page walk found; filled by guest_ops.walk, consumed by softmmu's TLB fill. */
 struct walk {
@@ -117,6 +118,12 @@ struct translate_request {
     uint64_t flags;    /* key word of mode bits: v->tb_flags */
     unsigned max_insns;
     bool long_blocks;  /* blocks may go on behind conditional jumps */
+};
+
+/* A piece of the guest's own state, behind struct vcpu. */
+struct guest_state {
+    size_t offset, size; /* size 0 ends a table of them */
+    const char *name;
 };
 
 struct guest_ops {
@@ -155,6 +162,10 @@ struct guest_ops {
     unsigned (*code_bits)(uint64_t flags);
     /* Where the extended-precision stack is (tcg/fp80.h); NULL: no helper is one of its operations. */
     const struct fp80_layout *fp80;
+    /* For verify=on: what blocks and helpers may change beside the registers that struct vcpu has, and the
+     * flags that the lazy ones stand for. */
+    const struct guest_state *state;
+    uint64_t (*flags)(struct vcpu *v);
 };
 
 /* Slow paths behind the inlined TLB look-up; softmmu/slowpath.c. They may unwind. v->ctx is not
@@ -163,6 +174,11 @@ uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
 void softmmu_store(struct vcpu *v, uint64_t va, uint64_t value, unsigned memop, unsigned ctx);
 void softmmu_load_vec(struct vcpu *v, uint64_t va, void *out, unsigned memop, unsigned ctx);
 void softmmu_store_vec(struct vcpu *v, uint64_t va, const void *in, unsigned memop, unsigned ctx);
+/* Host pointer of the byte at va when all of its page may be accessed directly for acc in ctx (RAM; for
+ * writes no translated code, dirty tracking or ROM on it; no watchpoint), else NULL: then the access
+ * goes through softmmu_load/store. Raises the guest's page fault, for va itself. The pointer is good
+ * until the next thing that may change a mapping (another access, a device). */
+uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx);
 /* Host pointer for an atomic read-modify-write of 1 << (memop & MO_SIZE) bytes at va, with write
  * permission checked, dirty/code tracking done; NULL when the access is MMIO or crosses a page:
  * then the caller does it under softmmu_exclusive_begin/end with load and store. */
@@ -212,9 +228,11 @@ struct vcpu {
     const struct executor *exec;
     struct tcg *tcg;          /* the translator shared by the machine's vcpus */
     struct tcg_cpu *tcg_cpu;  /* its per-vcpu part (jump cache, ...) */
+    struct verify *verify;    /* NULL: blocks are not run twice (tcg/verify.h) */
     struct softmmu_cpu *mmu;  /* softmmu's per-vcpu part (TLB contexts, ...) */
     struct machine *machine;
     unsigned index;
+    uint64_t tlb_slow, tlb_fills; /* accesses that the inlined look-up did not answer; entries made */
     uint64_t walk_epoch; /* counts flushes: what a page walk remembers is good within one */
 
     struct pc_entry returns[TLB_NCTX][RETURN_ENTRIES];

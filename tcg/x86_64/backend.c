@@ -34,7 +34,7 @@ unsigned x64_helper_index(struct gen *g, const void *fn)
 static void count_uses(struct gen *g)
 {
     const struct ir *ir = g->ir;
-    bool loops = false, each = atomic_load(&g->t->log_bits) & TCG_LOG_EACH;
+    bool loops = false, each = (atomic_load(&g->t->log_bits) & TCG_LOG_EACH) || g->t->opt.verify;
 
     memset(g->last_use, 0, sizeof(g->last_use));
     memset(g->vlast_use, 0, sizeof(g->vlast_use));
@@ -174,7 +174,7 @@ static bool uses_32bit_pc(const struct ir *ir)
 static void gen_second_page(struct gen *g)
 {
     struct code *c = &g->c;
-    bool narrow = uses_32bit_pc(g->ir);
+    bool narrow = g->narrow;
 
     lea(c, !narrow, RCX, at(HOST_PC, g->tb->second));
     if (narrow) {
@@ -278,6 +278,7 @@ static size_t finish(struct gen *g, uint8_t *buf, size_t size)
     map.entries = put_table(&p, end, g->map, g->nmap * sizeof(*g->map), &ok);
     map.meta = put_table(&p, end, g->meta, g->nmeta * sizeof(*g->meta), &ok);
     map.cc = put_table(&p, end, g->cc, g->ncc * sizeof(*g->cc), &ok);
+    map.cold = g->cold_at;
     map.body = (uint32_t)(g->body - g->start);
     g->tb->map = put_table(&p, end, &map, sizeof(map), &ok);
     g->tb->code = g->start + g->t->exec_delta;
@@ -322,6 +323,7 @@ static size_t x64_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uin
     }
     begin(g);
     count_uses(g);
+    g->narrow = uses_32bit_pc(ir);
     x64_group_accesses(g);
     g->c = (struct code){.p = buf, .end = buf + size - 64};
     put64(&g->c, (uintptr_t)tb->host & ~(uintptr_t)PAGE_OFFSET_MASK);
@@ -350,6 +352,7 @@ static size_t x64_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uin
     for (unsigned k = 0; k < g->nfixups && !g->c.overflow; k++) {
         patch32(&g->c, g->fixup[k].at, g->label[g->fixup[k].label].at);
     }
+    g->cold_at = (uint32_t)(g->c.p - g->start);
     x64_gen_cold(g);
     if (!g->c.overflow) {
         done = finish(g, buf, size);
@@ -377,8 +380,9 @@ static void x64_run(struct vcpu *v, const struct tb *tb)
     x64_fp_in(v);
     exit = enter(v, code, v->tlb[tb->ctx]);
     x64_fp_out(v);
+    v->tcg_cpu->apart = exit == EXIT_APART;
     v->tcg_cpu->last_exit =
-        exit ? (struct tb_exit *)(uintptr_t)(exit - (uintptr_t)v->tcg->exec_delta) : NULL;
+        exit > EXIT_APART ? (struct tb_exit *)(uintptr_t)(exit - (uintptr_t)v->tcg->exec_delta) : NULL;
 }
 
 static void x64_landed(struct vcpu *v)

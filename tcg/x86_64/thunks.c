@@ -62,14 +62,18 @@ static void make_enter(struct code *c)
 
 static void make_leave(struct code *c, struct x64_thunks *th, ptrdiff_t delta)
 {
-    uint8_t *skip;
+    uint8_t *skip, *apart;
 
+    th->leave_apart = c->p + delta;
+    mov_ri(c, RAX, EXIT_APART);
+    apart = jmp32(c);
     th->leave_keep_pc = c->p + delta;
     alu_rr(c, ALU_XOR, 0, RAX, RAX);
     skip = jmp32(c);
     th->leave_none = c->p + delta;
     alu_rr(c, ALU_XOR, 0, RAX, RAX);
     th->leave = c->p + delta;
+    patch32(c, apart, c->p);
     mov_mr(c, 1, slot_of(TCG_REG_PC), HOST_PC);
     patch32(c, skip, c->p);
     save_homes(c, true);
@@ -129,6 +133,7 @@ static void make_vop(struct code *c)
 static void find_features(struct x64_thunks *th)
 {
     __builtin_cpu_init();
+    th->intel = __builtin_cpu_is("intel");
     th->bmi1 = __builtin_cpu_supports("bmi");
     th->bmi2 = __builtin_cpu_supports("bmi2");
     th->avx = __builtin_cpu_supports("avx");

@@ -107,6 +107,13 @@ static uint8_t *fake_access(struct vcpu *v, uint64_t va, enum access acc, unsign
     return fake_cpu(v)->ram + *phys;
 }
 
+uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx)
+{
+    uint64_t phys;
+
+    return fake_access(v, va, acc, ctx, &phys);
+}
+
 uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
 {
     unsigned size = 1u << (memop & MO_SIZE);
@@ -291,7 +298,7 @@ static inline void fake_parts(struct ir *ir, const struct translate_request *req
 static inline struct fake_cpu *fake_create(struct guest_ops *ops, const struct tcg_options *opt)
 {
     static const struct tcg_host_ops host = {fake_protect, fake_unprotect, fake_exclusive,
-                                             fake_exclusive};
+                                             fake_exclusive, NULL, NULL};
     struct fake_cpu *c = aligned_alloc(64, (sizeof(*c) + 63) & ~(size_t)63);
     struct error err = {""};
 
