@@ -71,6 +71,8 @@ static int help(const struct options *o)
         print_and_free(setup_netdev_help());
     } else if (!strcmp(o->help, "object")) {
         print_and_free(setup_object_help());
+    } else if (!strcmp(o->help, "display")) {
+        print_and_free(display_help());
     } else if (!strcmp(o->help, "chardev")) {
         print_and_free(chardev_help());
     } else {

@@ -128,6 +128,10 @@ void monitor_change(struct monitor_call *c)
     unsigned n = words(c->arg, w, 4);
 
     force = !strcmp(w[0], "-f");
+    if (!strcmp(w[0], "vnc")) {
+        monitor_vnc_password(c);
+        return;
+    }
     if (n < 2u + force) {
         fputs("usage: change [-f] DRIVE FILE [FORMAT]\n", c->out);
         return;

@@ -194,6 +194,8 @@ static void info_roms(struct monitor_call *c)
 const struct monitor_row monitor_info_rows[] = {
     {"registers", "[-a]", "registers of the processor (-a: of all)", monitor_info_registers, true},
     {"mem", "", "what the page tables map, by rights", monitor_info_mem, true},
+    {"mice", "", "the pointing devices", monitor_info_mice, false},
+    {"vnc", "", "the VNC server and its viewers", monitor_info_vnc, false},
     {"tlb", "", "what the page tables map, page by page", monitor_info_tlb, true},
     {"mtree", "", "map of memory and I/O ports", info_mtree, false},
     {"pci", "", "PCI devices", info_pci, false},

@@ -64,5 +64,11 @@ void monitor_block_resize(struct monitor_call *c);
 void monitor_block_throttle(struct monitor_call *c);
 /* monitor_keys.c */
 void monitor_sendkey(struct monitor_call *c);
+void monitor_mouse_move(struct monitor_call *c);
+void monitor_mouse_button(struct monitor_call *c);
+void monitor_screendump(struct monitor_call *c);
+void monitor_vnc_password(struct monitor_call *c); /* change vnc */
+void monitor_info_mice(struct monitor_call *c);
+void monitor_info_vnc(struct monitor_call *c);
 
 #endif

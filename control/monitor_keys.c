@@ -1,167 +1,169 @@
-/* The monitor's sendkey: names of keys to make codes of scan code set 1. */
+/* The monitor's commands about keys, pointers and the screen: sendkey, mouse_move, mouse_button,
+ * screendump, change vnc, info mice, info vnc. */
 #include "control/monitor_internal.h"
+#include "control/setup.h"
+#include "control/control.h"
 #include "host/nearest.h"
-#include "hw/device.h"
-#include "hw/input/i8042.h"
+#include "hw/input/input.h"
+#include "ui/keymap.h"
+#include "ui/screendump.h"
+#include "ui/vnc.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const struct key {
-    const char *name;
-    uint16_t code;
-} keys[] = {
-    {"esc", 0x01},
-    {"1", 0x02},
-    {"2", 0x03},
-    {"3", 0x04},
-    {"4", 0x05},
-    {"5", 0x06},
-    {"6", 0x07},
-    {"7", 0x08},
-    {"8", 0x09},
-    {"9", 0x0a},
-    {"0", 0x0b},
-    {"minus", 0x0c},
-    {"equal", 0x0d},
-    {"backspace", 0x0e},
-    {"tab", 0x0f},
-    {"q", 0x10},
-    {"w", 0x11},
-    {"e", 0x12},
-    {"r", 0x13},
-    {"t", 0x14},
-    {"y", 0x15},
-    {"u", 0x16},
-    {"i", 0x17},
-    {"o", 0x18},
-    {"p", 0x19},
-    {"bracket_left", 0x1a},
-    {"bracket_right", 0x1b},
-    {"ret", 0x1c},
-    {"ctrl", 0x1d},
-    {"a", 0x1e},
-    {"s", 0x1f},
-    {"d", 0x20},
-    {"f", 0x21},
-    {"g", 0x22},
-    {"h", 0x23},
-    {"j", 0x24},
-    {"k", 0x25},
-    {"l", 0x26},
-    {"semicolon", 0x27},
-    {"apostrophe", 0x28},
-    {"grave_accent", 0x29},
-    {"shift", 0x2a},
-    {"backslash", 0x2b},
-    {"z", 0x2c},
-    {"x", 0x2d},
-    {"c", 0x2e},
-    {"v", 0x2f},
-    {"b", 0x30},
-    {"n", 0x31},
-    {"m", 0x32},
-    {"comma", 0x33},
-    {"dot", 0x34},
-    {"slash", 0x35},
-    {"shift_r", 0x36},
-    {"asterisk", 0x37},
-    {"alt", 0x38},
-    {"spc", 0x39},
-    {"caps_lock", 0x3a},
-    {"f1", 0x3b},
-    {"f2", 0x3c},
-    {"f3", 0x3d},
-    {"f4", 0x3e},
-    {"f5", 0x3f},
-    {"f6", 0x40},
-    {"f7", 0x41},
-    {"f8", 0x42},
-    {"f9", 0x43},
-    {"f10", 0x44},
-    {"num_lock", 0x45},
-    {"scroll_lock", 0x46},
-    {"kp_7", 0x47},
-    {"kp_8", 0x48},
-    {"kp_9", 0x49},
-    {"kp_subtract", 0x4a},
-    {"kp_4", 0x4b},
-    {"kp_5", 0x4c},
-    {"kp_6", 0x4d},
-    {"kp_add", 0x4e},
-    {"kp_1", 0x4f},
-    {"kp_2", 0x50},
-    {"kp_3", 0x51},
-    {"kp_0", 0x52},
-    {"kp_decimal", 0x53},
-    {"sysrq", 0x54},
-    {"less", 0x56},
-    {"f11", 0x57},
-    {"f12", 0x58},
-    {"kp_enter", 0xe01c},
-    {"ctrl_r", 0xe01d},
-    {"kp_divide", 0xe035},
-    {"print", 0xe037},
-    {"alt_r", 0xe038},
-    {"home", 0xe047},
-    {"up", 0xe048},
-    {"pgup", 0xe049},
-    {"left", 0xe04b},
-    {"right", 0xe04d},
-    {"end", 0xe04f},
-    {"down", 0xe050},
-    {"pgdn", 0xe051},
-    {"insert", 0xe052},
-    {"delete", 0xe053},
-    {"meta_l", 0xe05b},
-    {"meta_r", 0xe05c},
-    {"menu", 0xe05d},
-    {"pause", 0xe11d},
-};
-enum { NKEYS = sizeof(keys) / sizeof(keys[0]), MAX_HELD = 16 };
-
-static const struct key *find_key(const char *name)
-{
-    for (unsigned i = 0; i < NKEYS; i++) {
-        if (!strcasecmp(keys[i].name, name)) {
-            return &keys[i];
-        }
-    }
-    return NULL;
-}
+enum { MAX_HELD = 16, HOLD_MS = 100 };
 
 void monitor_sendkey(struct monitor_call *c)
 {
-    struct device *kbd = c->machine->devices ? device_find_type(c->machine, &i8042_type) : NULL;
-    char *copy = strdup(c->arg), *save = NULL;
+    char *copy = strdup(c->arg), *save = NULL, *hold;
     uint16_t held[MAX_HELD];
-    unsigned n = 0;
+    unsigned n = 0, hold_ms = HOLD_MS;
 
-    copy[strcspn(copy, " \t")] = 0; /* QEMU's hold time may follow */
+    hold = copy + strcspn(copy, " \t");
+    if (*hold) {
+        *hold++ = 0;
+        hold_ms = (unsigned)strtoul(hold, NULL, 10);
+        hold_ms = hold_ms > 60000 ? 60000 : hold_ms;
+    }
     for (char *name = strtok_r(copy, "-", &save); name; name = strtok_r(NULL, "-", &save)) {
-        const struct key *k = find_key(name);
-        if (!k || n == MAX_HELD) {
-            const char *near = nearest_name(name, &keys[0].name, NKEYS, sizeof(keys[0]));
+        const struct key *k = keymap_by_name(name);
+        char *end;
+        unsigned long number = strncmp(name, "0x", 2) ? 0 : strtoul(name, &end, 16);
+        uint16_t code = k ? k->code : number && !*end ? keymap_from_number((uint32_t)number) : 0;
+        if (!code || n == MAX_HELD) {
+            const char *near =
+                nearest_name(name, &keymap[0].name, keymap_count(), sizeof(keymap[0]));
             fprintf(c->out, "unknown key '%s'", name);
             fprintf(c->out, near ? " (did you mean '%s'?)\n" : "\n", near);
             free(copy);
             return;
         }
-        held[n++] = k->code;
+        held[n++] = code;
     }
     free(copy);
     if (!n) {
         fputs("sendkey KEY[-KEY...], like sendkey ctrl-alt-delete\n", c->out);
         return;
     }
-    if (!kbd) {
+    if (!input_has_keyboard(c->machine)) {
         fputs("this machine has no keyboard\n", c->out);
         return;
     }
     for (unsigned i = 0; i < n; i++) {
-        i8042_key(kbd, held[i], true);
+        input_type(c->machine, held[i], true, 0);
     }
-    while (n--) {
-        i8042_key(kbd, held[n], false);
+    for (unsigned i = n; i--;) {
+        input_type(c->machine, held[i], false, i == n - 1 ? hold_ms : 0);
+    }
+}
+
+void monitor_mouse_move(struct monitor_call *c)
+{
+    int x, y, z = 0;
+
+    if (sscanf(c->arg, "%d %d %d", &x, &y, &z) < 2) {
+        fputs("mouse_move DX DY [DZ]\n", c->out);
+        return;
+    }
+    if (input_pointer_kind(c->machine) == INPUT_ABSOLUTE) {
+        input_place(c->machine, x < 0 ? 0 : (unsigned)x, y < 0 ? 0 : (unsigned)y);
+    } else {
+        input_move(c->machine, x, y);
+    }
+    if (z) {
+        input_wheel(c->machine, z, 0);
+    }
+}
+
+void monitor_mouse_button(struct monitor_call *c)
+{
+    char *end;
+    unsigned long held = strtoul(c->arg, &end, 0);
+
+    if (end == c->arg || *end || held > 7) {
+        fputs("mouse_button N: the sum of 1 left, 2 right, 4 middle\n", c->out);
+        return;
+    }
+    input_buttons(c->machine, (unsigned)held);
+}
+
+void monitor_info_mice(struct monitor_call *c)
+{
+    bool absolute, current;
+    struct device *d;
+
+    for (unsigned i = 0; (d = input_pointer_device(c->machine, i, &absolute, &current)) != NULL;
+         i++) {
+        fprintf(c->out, "%s Mouse #%u: %s%s\n", current ? "*" : " ", i, d->type->name,
+                absolute ? " (absolute)" : "");
+    }
+}
+
+void monitor_screendump(struct monitor_call *c)
+{
+    char path[1024] = "", word[1024];
+    enum image_format format = IMAGE_PPM;
+    struct error err = {{0}};
+    const char *p = c->arg;
+    int n;
+
+    while (sscanf(p, "%1023s%n", word, &n) == 1) {
+        p += n;
+        if (!strcmp(word, "-f")) {
+            bool given = sscanf(p, "%1023s%n", word, &n) == 1;
+            if (!given || (strcmp(word, "png") && strcmp(word, "ppm"))) {
+                fputs("Error: -f png or -f ppm\n", c->out);
+                return;
+            }
+            p += n;
+            format = strcmp(word, "png") ? IMAGE_PPM : IMAGE_PNG;
+        } else if (!*path) {
+            snprintf(path, sizeof(path), "%s", word);
+        } else {
+            fprintf(c->out, "Error: '%s' is left over\n", word);
+            return;
+        }
+    }
+    if (!*path) {
+        fputs("screendump FILE [-f png|ppm]\n", c->out);
+    } else if (!screendump(c->machine, 0, path, format, &err)) {
+        fprintf(c->out, "Error: %s\n", err.msg);
+    }
+}
+
+void monitor_vnc_password(struct monitor_call *c)
+{
+    struct program *p = control_program(c->machine);
+    char what[16], how[16], password[64] = "";
+    int n = sscanf(c->arg, "%15s %15s %63s", what, how, password);
+
+    if (n < 2 || strcmp(what, "vnc") || strcmp(how, "password")) {
+        fputs("usage: change vnc password PASSWORD\n", c->out);
+    } else if (n < 3) {
+        fputs("Error: the password is missing\n", c->out);
+    } else if (!p || !p->vnc || !vnc_set_password(p->vnc, password)) {
+        fputs("Error: there is no VNC server with a password (-vnc ...,password=on)\n", c->out);
+    }
+}
+
+void monitor_info_vnc(struct monitor_call *c)
+{
+    struct program *p = control_program(c->machine);
+    struct vnc_info info;
+
+    if (!p || !p->vnc) {
+        fputs("Server: disabled\n", c->out);
+        return;
+    }
+    vnc_describe(p->vnc, &info);
+    fprintf(c->out, "Server: %s (%s), auth: %s\n", vnc_address(p->vnc), info.family,
+            info.password ? "vnc" : "none");
+    if (info.websocket) {
+        fprintf(c->out, "  websocket: port %u\n", info.websocket);
+    }
+    for (unsigned i = 0; i < info.nclients; i++) {
+        fprintf(c->out, "Client: %s:%s%s\n", info.client[i].host, info.client[i].service,
+                info.client[i].websocket ? " (websocket)" : "");
     }
 }

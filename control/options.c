@@ -50,7 +50,10 @@ static const struct row rows[] = {
     {"device", LIST, AT(devices), "NAME[,prop=value...]", "add a device ('help' lists them, 'NAME,help' its properties)"},
     {"global", LIST, AT(globals), "DEVICE.PROP=VALUE", "default of a device property"},
     {"nographic", FLAG, AT(nographic), NULL, "serial console and monitor on the terminal, Ctrl-A h for help"},
-    {"display", TEXT, AT(display), "none", "there is no graphical display in this version"},
+    {"display", TEXT, AT(display), "sdl | curses | vnc=:N | none", "who shows the screen ('help' lists them)"},
+    {"vnc", TEXT, AT(vnc), ":N | HOST:N | unix:PATH[,password=on,websocket=on,to=N...]",
+     "show the screen to VNC viewers, on port 5900 + N of this host alone unless HOST says more"},
+    {"vga", TEXT, AT(vga), "std|virtio|none", "display adapter"},
     {"serial", LIST, AT(serials), "DEV", "serial port: stdio, mon:stdio, pty, file:PATH, pipe:PATH, unix:PATH, tcp:HOST:PORT, telnet:..., null, none, chardev:ID"},
     {"parallel", LIST, AT(parallels), "DEV", "parallel port, the same kinds"},
     {"monitor", TEXT, AT(monitor), "DEV", "monitor on stdio, pty, unix:PATH,server=on, tcp:HOST:PORT,server=on, null or none"},
@@ -81,7 +84,6 @@ static const struct row rows[] = {
     {"one-insn-per-tb", FLAG, AT(one_insn), NULL, NULL},
     {"pidfile", TEXT, AT(pidfile), "FILE", "write the process id there"},
     {"no-user-config", IGNORE, 0, NULL, NULL}, /* there are no configuration files */
-    {"vga", TEXT, AT(help_arg), "none", NULL}, /* checked below: only none exists */
     {"net", TEXT, AT(help_arg), "none", NULL},
     {"netdev", LIST, AT(netdevs), "user|tap|socket|stream|dgram|hubport,id=ID[,...]",
      "a network for -device virtio-net-pci,netdev=ID ('help' tells their properties)"},
@@ -161,7 +163,7 @@ static bool is_help(const char *value)
 static bool ask_help(struct options *o, const struct row *r, const char *value)
 {
     static const char *const with_help[] = {"machine", "M", "accel", "cpu", "device", "d", "chardev",
-                                            "qmp", "netdev", "object", "nic"};
+                                            "qmp", "netdev", "object", "nic", "display"};
 
     for (size_t i = 0; i < sizeof(with_help) / sizeof(with_help[0]); i++) {
         size_t n = strlen(value);
@@ -196,7 +198,7 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
         *(bool *)field = true;
         return true;
     case TEXT:
-        if (!strcmp(r->name, "vga") || !strcmp(r->name, "net")) {
+        if (!strcmp(r->name, "net")) {
             return !strcmp(value, "none") ||
                    error_set(err, "-%s %s: only 'none' exists in this version%s", r->name, value,
                          r->name[0] == 'n' ? " (write '-nic user' or '-nic user,model=virtio' instead)" : "");

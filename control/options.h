@@ -16,7 +16,8 @@ struct opt_list {
 
 struct options {
     const char *name, *machine, *accel, *cpu, *bios, *kernel, *initrd, *append, *log, *log_file, *boot,
-        *rtc, *display, *monitor, *memory, *smp, *pidfile, *dfilter, *symbols, *gdb;
+        *rtc, *display, *monitor, *memory, *smp, *pidfile, *dfilter, *symbols, *gdb,
+        *vga, *vnc;
     struct opt_list drives;   /* text of -drive, with -hda.. and -cdrom rewritten to it */
     struct opt_list blockdevs;
     struct opt_list actions, objects, devices, parallels, serials, chardevs, debugcons, globals;

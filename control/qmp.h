@@ -120,6 +120,17 @@ bool qmp_fail(struct qmp_call *c, const char *class, const char *fmt, ...)
 #define QMP_DECLARE(n) bool qmp_query_##n(struct qmp_call *c);
 QMP_QUERIES(QMP_DECLARE)
 #undef QMP_DECLARE
+/* qmp_display.c */
+bool qmp_send_key(struct qmp_call *c);
+bool qmp_input_send_event(struct qmp_call *c);
+bool qmp_query_mice(struct qmp_call *c);
+bool qmp_screendump(struct qmp_call *c);
+bool qmp_query_display_options(struct qmp_call *c);
+bool qmp_set_password(struct qmp_call *c);
+bool qmp_expire_password(struct qmp_call *c);
+bool qmp_query_vnc(struct qmp_call *c);
+bool qmp_query_vnc_servers(struct qmp_call *c);
+
 bool qmp_qom_list(struct qmp_call *c);
 bool qmp_qom_get(struct qmp_call *c);
 json_t *qmp_version(void);

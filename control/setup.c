@@ -328,8 +328,8 @@ static bool parse_rest(struct program *p, struct error *err)
     if (o->boot && !opt_foreach(o->boot, "order", boot_pair, &p->cfg, err)) {
         return error_prefix(err, "-boot %s", o->boot);
     }
-    if (o->display && strcmp(o->display, "none")) {
-        return error_set(err, "-display %s: only 'none' exists in this version", o->display);
+    if (!setup_display_options(p, err)) {
+        return false;
     }
     if (o->log_file && !log_open(&p->log, o->log_file, err)) {
         return error_prefix(err, "-D %s", o->log_file);
@@ -459,6 +459,9 @@ static bool make_device(struct program *p, const char *text, const char *option,
 
 static bool make_devices(struct program *p, struct error *err)
 {
+    if (p->display.vga && !make_device(p, p->display.vga, "vga", p->opt.vga ? p->opt.vga : "std", err)) {
+        return false;
+    }
     for (unsigned i = 0; i < p->nnic_devices; i++) {
         if (!make_device(p, p->nic_devices[i], "nic", p->nic_texts[i], err)) {
             return false;
@@ -576,7 +579,7 @@ bool program_setup(struct program *p, struct error *err)
     if (!p->opt.kernel) {
         boot_order_setup(p->machine);
     }
-    if (!setup_monitors(p, err)) {
+    if (!setup_monitors(p, err) || !setup_display(p, err)) {
         return false;
     }
     debug_create(p->machine);
@@ -596,6 +599,7 @@ void program_destroy(struct program *p)
     if (m) {
         machine_set_running(m, false);
     }
+    destroy_display(p);
     gdb_server_destroy(p->gdb, m ? m->exit_status : 0);
     if (m) {
         machine_lock(m);

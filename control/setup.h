@@ -18,6 +18,19 @@ struct qmp;
 struct gdb_server;
 struct block_graph;
 struct block_node;
+struct vnc_server;
+struct sdl_ui;
+struct curses_ui;
+
+enum display_kind { DISPLAY_NONE, DISPLAY_SDL, DISPLAY_CURSES, DISPLAY_VNC };
+
+struct display_choice {
+    enum display_kind kind; /* DISPLAY_VNC: see vnc */
+    const char *vnc;        /* text of -vnc; beside the others */
+    const char *vga;        /* -device text of the adapter, NULL: none */
+    bool chosen;            /* by us: there was no option */
+    bool full_screen, window_close, ctrl_grab;
+};
 
 enum { SETUP_CHARDEVS = 64, SETUP_BLOCKS = 16, SETUP_MONITORS = 4, SETUP_NETDEVS = 64, SETUP_OBJECTS = 32 };
 
@@ -56,6 +69,10 @@ struct program {
     unsigned nmons;
     struct qmp *qmp;
     struct gdb_server *gdb;
+    struct display_choice display;
+    struct vnc_server *vnc;
+    struct sdl_ui *sdl;
+    struct curses_ui *curses;
 };
 
 /* Makes everything that p->opt asks for. On failure the message names the option; call program_destroy in
@@ -73,6 +90,14 @@ void setup_kernel_symbols(struct program *p); /* the first time only */
 bool setup_monitors(struct program *p, struct error *err); /* setup_monitors.c */
 struct chardev *setup_add_chardev(struct program *p, const char *id, const char *spec,
                                   const struct chardev_options *o, struct error *err); /* o: NULL is fine */
+/* setup_display.c: -display, -vnc, -vga; starting and ending what they ask for (without the lock). */
+bool setup_display_options(struct program *p, struct error *err);
+bool setup_display(struct program *p, struct error *err);
+void destroy_display(struct program *p);
+char *display_help(void); /* free() it */
+/* qmp_display.c: tells QMP's clients about a viewer. Lock held. */
+void setup_vnc_event(struct program *p, const char *what, const char *host, const char *service,
+                     bool websocket);
 /* setup_net.c: -netdev and -nic. */
 bool setup_networks(struct program *p, struct error *err);
 struct netdev *setup_find_netdev(struct program *p, const char *id);

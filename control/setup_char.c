@@ -297,7 +297,7 @@ bool setup_chardevs(struct program *p, struct error *err)
     if (!o->serials.n && !o->nodefaults) {
         /* With the debugger or QMP on the standard input and output, they are not there for others.
          */
-        bool taken = o->gdb && !strncmp(o->gdb, "stdio", 5);
+        bool taken = (o->gdb && !strncmp(o->gdb, "stdio", 5)) || p->display.kind == DISPLAY_CURSES;
         for (unsigned i = 0; i < o->qmps.n; i++) {
             taken |= !strcmp(o->qmps.item[i], "stdio");
         }
@@ -321,6 +321,7 @@ bool setup_chardevs(struct program *p, struct error *err)
         !device_text(p, "debugcon", 0, o->debugcons.item[0], &p->cfg.debugcon, err)) {
         return false;
     }
-    p->cfg.serial_console = p->cfg.serial[0] != NULL;
+    /* Nobody sees the screen: firmware and boot loaders talk on the serial port. */
+    p->cfg.serial_console = p->cfg.serial[0] && !p->display.vnc && p->display.kind == DISPLAY_NONE;
     return true;
 }

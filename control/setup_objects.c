@@ -44,7 +44,22 @@ static bool create_dump(struct program *p, const char *id, char *const *value, s
     return net_dump_create(nd, id, value[DUMP_FILE], (unsigned)maxlen, err) != NULL;
 }
 
+enum { SECRET_DATA, SECRET_FILE, SECRET_FORMAT };
+
+/* setup_display.c reads it when a password-secret= names it. */
+static bool create_secret(struct program *p, const char *id, char *const *value, struct error *err)
+{
+    (void)p;
+    (void)id;
+    if (!value[SECRET_DATA] == !value[SECRET_FILE]) {
+        return error_set(err, "one of data= and file= is needed");
+    }
+    return !value[SECRET_FORMAT] || !strcmp(value[SECRET_FORMAT], "raw") ||
+           error_set(err, "format=%s: only raw exists in this version", value[SECRET_FORMAT]);
+}
+
 static const struct object_kind kinds[] = {
+    {"secret", "a password for -vnc ...,password-secret=ID: data=TEXT|file=FILE", {"data", "file", "format"}, create_secret},
     {"rng-random", "random numbers of the host: [filename=/dev/urandom]", {"filename"}, create_rng},
     {"rng-builtin", "the same", {NULL}, create_rng},
     {"filter-dump",

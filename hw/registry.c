@@ -26,11 +26,17 @@
     _(ide_hd_type) \
     _(ide_cd_type) \
     _(fw_cfg_type) \
+    _(stdvga_type) \
     _(e1000_type) \
     _(rtl8139_type) \
     _(virtio_balloon_type) \
     _(virtio_blk_type) \
     _(virtio_net_type) \
+    _(virtio_gpu_type) \
+    _(virtio_vga_type) \
+    _(virtio_keyboard_type) \
+    _(virtio_mouse_type) \
+    _(virtio_tablet_type) \
     _(virtio_rng_type) \
     _(virtio_serial_type) \
     _(virtconsole_type) \

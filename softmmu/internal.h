@@ -60,6 +60,16 @@ static inline void note_writer(const struct vcpu *v, struct ram *ram, uint32_t p
     } while (old != want && !atomic_compare_exchange_weak(flags, &old, want));
 }
 
+/* A page is about to be written: it is dirty from now on. */
+static inline void page_written(struct ram *ram, uint64_t page)
+{
+    _Atomic uint8_t *clean = (_Atomic uint8_t *)&ram->clean[page];
+
+    if (atomic_load_explicit(clean, memory_order_relaxed)) {
+        atomic_store(clean, 0);
+    }
+}
+
 /* ---- per-vcpu TLB state (tlb.c) ---- */
 enum {
     EXT_READ = 1,

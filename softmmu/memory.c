@@ -219,6 +219,7 @@ void memory_destroy(struct memory *mem)
         munmap(n->ram.host, n->ram.size);
         munmap(n->ram.code_map, n->ram.size / 4096 * sizeof(uint64_t));
         munmap(n->ram.page_flags, n->ram.size / 4096);
+        munmap(n->ram.clean, n->ram.size / 4096);
         free(n);
     }
     free(mem);
@@ -269,8 +270,9 @@ struct ram *memory_ram_create(struct memory *mem, const char *name, uint64_t siz
         goto fail;
     }
     r->page_flags = zero_pages(r->size / 4096);
+    r->clean = zero_pages(r->size / 4096);
     r->code_map = zero_pages(r->size / 4096 * sizeof(uint64_t));
-    if (!r->page_flags || !r->code_map) {
+    if (!r->page_flags || !r->clean || !r->code_map) {
         goto fail;
     }
     n->next = mem->rams;
@@ -449,14 +451,17 @@ static uint8_t *ram_at(const struct range *r, uint64_t phys, uint64_t *offset)
     return r->map->ram->host + *offset;
 }
 
-/* Tells the translator that RAM has changed under its feet. */
-static void invalidate_code(struct memory *mem, const struct range *r, uint64_t phys, uint64_t len)
+/* RAM has changed under the translator's feet, and pages are dirty. */
+static void ram_changed(struct memory *mem, const struct range *r, uint64_t phys, uint64_t len)
 {
     uint64_t offset;
 
     ram_at(r, phys, &offset);
     /* A translation marks the page, then reads it: it sees the new bytes, or is seen here. */
     atomic_thread_fence(memory_order_seq_cst);
+    for (uint64_t page = offset >> 12; page <= (offset + len - 1) >> 12; page++) {
+        page_written(r->map->ram, page);
+    }
     for (uint64_t page = offset >> 12; page <= (offset + len - 1) >> 12; page++) {
         if (atomic_load_explicit((_Atomic uint64_t *)&r->map->ram->code_map[page],
                                  memory_order_relaxed)) {
@@ -472,7 +477,7 @@ static void ram_write(struct memory *mem, const struct range *r, uint64_t phys, 
     uint64_t offset;
 
     memcpy(ram_at(r, phys, &offset), buf, len);
-    invalidate_code(mem, r, phys, len);
+    ram_changed(mem, r, phys, len);
 }
 
 static bool access_range(struct memory *mem, uint64_t phys, uint8_t *buf, uint64_t len, bool write,
@@ -626,7 +631,7 @@ bool memory_store16_release(struct memory *mem, uint64_t phys, uint16_t value)
     }
     __atomic_store_n((uint16_t *)(void *)ram_at(r, phys, &offset), htole16(value),
                      __ATOMIC_RELEASE);
-    invalidate_code(mem, r, phys, 2);
+    ram_changed(mem, r, phys, 2);
     return true;
 }
 
@@ -649,7 +654,7 @@ void memory_written(struct memory *mem, uint64_t phys, uint64_t len)
         uint64_t n = r ? r->end - phys : 1;
         n = n < len ? n : len;
         if (r && r->map->ram) {
-            invalidate_code(mem, r, phys, n);
+            ram_changed(mem, r, phys, n);
         }
         phys += n;
         len -= n;
@@ -697,7 +702,7 @@ void memory_discard(struct memory *mem, uint64_t phys, uint64_t len)
             uint8_t *p = ram_at(r, phys, &offset);
             uint64_t skip = -(uintptr_t)p & 4095, whole = n > skip ? (n - skip) & ~UINT64_C(4095) : 0;
             if (whole && madvise(p + skip, whole, MADV_DONTNEED) == 0) {
-                invalidate_code(mem, r, phys + skip, whole);
+                ram_changed(mem, r, phys + skip, whole);
             }
         }
         phys += n;
@@ -807,7 +812,46 @@ bool memory_view_cmpxchg(struct memory *mem, unsigned view, uint64_t phys, uint6
                                          __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
         *seen = le32toh(e);
     }
+    if (ok) {
+        page_written(r->map->ram, (r->map->ram_offset + (phys - r->map->base)) >> 12);
+    }
     return ok;
+}
+
+/* ---- dirty pages ---- */
+
+bool ram_take_dirty(struct ram *ram, uint64_t first, uint64_t n, uint8_t *dirty)
+{
+    bool any = false;
+
+    for (uint64_t i = 0; i < n; i++) {
+        if (!atomic_exchange((_Atomic uint8_t *)&ram->clean[first + i], 1)) {
+            dirty[i] = 1;
+            any = true;
+        }
+    }
+    if (any) {
+        flush_tlbs(ram->machine);
+    }
+    return any;
+}
+
+bool ram_dirty_settled(struct ram *ram)
+{
+    for (unsigned i = 0; i < ram->machine->nvcpus; i++) {
+        struct vcpu *v = ram->machine->vcpus[i];
+        if (atomic_load(&v->irq_request) & VCPU_REQ_FLUSH) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void ram_mark_dirty(struct ram *ram, uint64_t offset, uint64_t len)
+{
+    for (uint64_t page = offset >> 12; len && page <= (offset + len - 1) >> 12; page++) {
+        page_written(ram, page);
+    }
 }
 
 /* ---- I/O ports ---- */

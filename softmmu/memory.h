@@ -34,7 +34,8 @@ struct ram {
     char name[32];
     uint8_t *host; /* page aligned */
     uint64_t size; /* bytes, multiple of 4096 */
-    uint8_t *page_flags; /* one byte a page: enum page_flag (softmmu/internal.h), atomic */
+    uint8_t *page_flags; /* one byte a page: who may write to it (softmmu/internal.h), atomic */
+    uint8_t *clean;      /* one byte a page: 1: not written since ram_take_dirty(); atomic */
     uint64_t *code_map;  /* one word a page: bit n: translated code in its 64 bytes from 64 * n; atomic */
     struct machine *machine;
 };
@@ -99,6 +100,16 @@ uint64_t memory_read_ram(struct memory *mem, uint64_t phys, void *buf, uint64_t 
 uint64_t memory_write_ram(struct memory *mem, uint64_t phys, const void *buf, uint64_t len);
 /* Gives the whole pages of RAM in the range back to the host; they read as zeros from now on. */
 void memory_discard(struct memory *mem, uint64_t phys, uint64_t len);
+
+/* Which pages of RAM were written, for displays. Takes the n pages from page number first: dirty[i] is set
+ * to 1 (others are left as they are) for those written since the last take, which are clean from now on;
+ * true: there were some. A processor may still write to a page that was taken without being noticed until
+ * it has flushed its TLB: whoever copies pages has to copy those once more after ram_dirty_settled() has
+ * said true. Lock held. */
+bool ram_take_dirty(struct ram *ram, uint64_t first, uint64_t n, uint8_t *dirty);
+bool ram_dirty_settled(struct ram *ram);
+/* A device wrote to it by its host address. */
+void ram_mark_dirty(struct ram *ram, uint64_t offset, uint64_t len);
 
 /* Single physical accesses in a given view (page walker, MMIO from vcpus, SMM state save). They take
  * the machine lock for MMIO themselves. size 1, 2, 4, 8. */

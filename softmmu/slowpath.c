@@ -79,6 +79,7 @@ static struct tlb_ext *prepare_store(struct vcpu *v, uint64_t va, unsigned size,
         watch_check(v, va, size, ACCESS_WRITE);
     }
     if (x->ram && !(x->flags & EXT_ROM)) {
+        page_written(x->ram, x->ram_page);
         _Atomic uint64_t *map = (_Atomic uint64_t *)&x->ram->code_map[x->ram_page];
         bool code =
             atomic_load_explicit(map, memory_order_relaxed) & softmmu_granules(va & 4095, size);
@@ -258,6 +259,7 @@ uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ct
         if ((x->flags & EXT_ROM) || atomic_load_explicit(map, memory_order_relaxed) || v->verify) {
             return NULL;
         }
+        page_written(x->ram, x->ram_page);
     }
     return tlb_host(e, va);
 }

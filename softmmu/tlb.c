@@ -315,7 +315,8 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x,
         /* First say that a write tag may exist, then look for code: protect_page does it the other
          * way round, so that one of the two sees the other. */
         note_writer(v, ram, x->ram_page);
-        if (!atomic_load((_Atomic uint64_t *)&ram->code_map[x->ram_page]) && !v->verify) {
+        if (!atomic_load((_Atomic uint64_t *)&ram->code_map[x->ram_page]) &&
+            !atomic_load((_Atomic uint8_t *)&ram->clean[x->ram_page]) && !v->verify) {
             e->wtag = page;
         }
     }

@@ -24,6 +24,7 @@ struct direct_boot {
     struct device dev;
     struct piece *pieces;
     unsigned npieces;
+    void (*loaded)(struct machine *m); /* may be NULL */
 };
 
 /* The ROM: PnP expansion header with a bootstrap entry vector at `start`. Assembly:
@@ -111,6 +112,14 @@ static void loader_write(void *opaque, uint64_t offset, uint64_t value, unsigned
         memory_write(d->dev.machine->memory, d->pieces[i].phys, d->pieces[i].data,
                      d->pieces[i].len);
     }
+    if (d->loaded) {
+        d->loaded(d->dev.machine);
+    }
+}
+
+void direct_boot_when_loaded(struct direct_boot *d, void (*fn)(struct machine *m))
+{
+    d->loaded = fn;
 }
 
 static uint64_t loader_read(void *opaque, uint64_t offset, unsigned size)

@@ -24,6 +24,8 @@ enum { /* low memory that the loaders use; free while a BIOS hands over to a boo
 };
 
 /* Adds a piece to be copied to guest memory when the option ROM asks; data is copied. */
+/* Called when everything has been copied into memory. */
+void direct_boot_when_loaded(struct direct_boot *d, void (*fn)(struct machine *m));
 void direct_boot_add(struct direct_boot *d, uint64_t phys, const void *data, size_t len);
 /* Where the option ROM stores the BIOS's E820 entries: a real-mode far address and their distance; then
  * the code that runs in 32-bit protected mode with CS = 08; data segments are at 18, and 10 is a code

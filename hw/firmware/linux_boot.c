@@ -3,6 +3,7 @@
  * line pointer) is the oldest accepted; zImages that load low are refused. */
 #include "hw/firmware/direct_boot.h"
 #include "host/le.h"
+#include "hw/display/console.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,11 @@ enum {
     ZP_EXT_INITRD = 0xc0, ZP_E820_COUNT = 0x1e8, ZP_E820 = 0x2d0,
     LOADED_HIGH = 1, XLF_64 = 1,
     KERNEL_BASE = 0x100000,
+};
+
+enum { /* struct screen_info at the start of the zero page; where the BIOS keeps the same */
+    SCREEN_X = 0, SCREEN_MODE = 6, SCREEN_COLUMNS = 7, SCREEN_LINES = 14, SCREEN_IS_VGA = 15, SCREEN_POINTS = 16,
+    BDA_VIDEO_MODE = 0x449, BDA_CURSOR = 0x450, BDA_CHAR_HEIGHT = 0x485,
 };
 
 bool linux_boot_detect(const struct blob *k)
@@ -97,6 +103,30 @@ static bool place_initrd(struct machine *m, struct direct_boot *d, const struct 
     return true;
 }
 
+/* What the kernel's setup code would have asked the video BIOS for: the text screen as the BIOS left it,
+ * out of the BIOS data area. Without it Linux believes that there is no VGA. */
+static void describe_screen(struct machine *m)
+{
+    struct console *c = console_get(m, 0);
+    struct text_screen *t = malloc(sizeof(*t));
+    struct memory *mem = m->memory;
+    uint8_t s[0x12] = {0};
+
+    if (!t) {
+        abort();
+    }
+    if (c && console_text(c, t)) {
+        memory_read(mem, BDA_CURSOR, s + SCREEN_X, 2);
+        memory_read(mem, BDA_VIDEO_MODE, s + SCREEN_MODE, 1);
+        s[SCREEN_COLUMNS] = (uint8_t)t->columns;
+        s[SCREEN_LINES] = (uint8_t)t->rows;
+        s[SCREEN_IS_VGA] = 1;
+        memory_read(mem, BDA_CHAR_HEIGHT, s + SCREEN_POINTS, 2);
+        memory_write(mem, DIRECT_ZERO_PAGE, s, sizeof(s));
+    }
+    free(t);
+}
+
 bool linux_boot_load(struct machine *m, struct direct_boot *d, const struct blob *k,
                      const struct blob *initrd, const char *append, struct error *err)
 {
@@ -140,5 +170,6 @@ bool linux_boot_load(struct machine *m, struct direct_boot *d, const struct blob
     direct_boot_add(d, DIRECT_CMDLINE, append, strlen(append) + 1);
     direct_boot_add(d, KERNEL_BASE, k->data + setup, payload);
     add_entry(d, code64);
+    direct_boot_when_loaded(d, describe_screen);
     return true;
 }

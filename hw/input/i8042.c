@@ -6,6 +6,7 @@
  * the controller's own answers come at once. Not modelled: password, the test port's clock lines,
  * multiplexing of mice. */
 #include "hw/input/i8042.h"
+#include "hw/input/input.h"
 #include "hw/input/ps2.h"
 #include "hw/isa/isa.h"
 
@@ -349,6 +350,24 @@ bool i8042_mouse_enabled(struct device *d)
     return ((struct i8042 *)d)->mouse.reporting;
 }
 
+static void from_keyboard(void *opaque, uint16_t code, bool down)
+{
+    i8042_key(opaque, code, down);
+}
+
+static void from_pointer(void *opaque, const struct input_pointer *p)
+{
+    i8042_mouse(opaque, p->x, p->y, p->wheel, p->buttons);
+}
+
+static bool mouse_listens(void *opaque)
+{
+    return i8042_mouse_enabled(opaque);
+}
+
+static const struct input_ops keyboard_input = {INPUT_KEYBOARD, NULL, from_keyboard, NULL};
+static const struct input_ops mouse_input = {INPUT_RELATIVE, mouse_listens, NULL, from_pointer};
+
 void i8042_set_a20(struct device *d, struct irq a20)
 {
     ((struct i8042 *)d)->a20 = a20;
@@ -385,6 +404,8 @@ static bool i8042_realize(struct device *d, struct error *err)
     struct i8042 *s = (struct i8042 *)d;
 
     timer_init(&s->timer, d->machine->clock, gap_over, s);
+    input_add(d->machine, d, &keyboard_input, s);
+    input_add(d->machine, d, &mouse_input, s);
     return isa_claim_ports(d, 0x60, 1, &data_ops, s, err) &&
            isa_claim_ports(d, 0x64, 1, &command_ops, s, err);
 }

@@ -7,7 +7,7 @@
 #include "hw/pci/msix.h"
 #include "hw/pci/pci.h"
 
-enum { VIRTIO_MAX_QUEUES = 64, VIRTQUEUE_MAX = 1024, VIRTIO_MAX_CONFIG = 64 };
+enum { VIRTIO_MAX_QUEUES = 64, VIRTQUEUE_MAX = 1024, VIRTIO_MAX_CONFIG = 256 };
 #define VIRTIO_NO_VECTOR 0xffff
 
 enum virtio_feature { /* those of transport and rings */

@@ -55,4 +55,13 @@ if ! $DRAGOMAN -nic user -m 1 -kernel /nonexistent 2>&1 </dev/null | grep -q 'no
     bad "-nic|mac=1:2" -nic user,mac=1:2
 fi
 bad "-initrd" -initrd "$guest/initrd.img"
+bad "-display|sld|did you mean 'sdl'" -display sld
+bad "-display|vnc=:0" -display vnc
+bad "-vga|stf|did you mean 'std'" -vga stf
+bad "-vnc|foo|HOST:DISPLAY" -vnc foo
+bad "-vnc|pasword" -vnc :0,pasword=on
+bad "-vnc|-object secret|'x'" -vnc :0,password-secret=x
+bad "-object|sekret" -object sekret,id=a
+bad "VGA|vgamem_mb=3" -vga none -device VGA,vgamem_mb=3
+bad "xers|did you mean 'xres'" -device virtio-gpu-pci,xers=3
 finish

@@ -5,6 +5,7 @@ command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64-static >/
     skip_all "aarch64-linux-gnu-gcc or qemu-aarch64-static is not installed"
 [ -f /usr/lib/aarch64-linux-gnu/pkgconfig/glib-2.0.pc ] || skip_all "libglib2.0-dev:arm64 is not installed"
 [ -f /usr/lib/aarch64-linux-gnu/pkgconfig/jansson.pc ] || skip_all "libjansson-dev:arm64 is not installed"
+[ -f /usr/lib/aarch64-linux-gnu/pkgconfig/zlib.pc ] || skip_all "zlib1g-dev:arm64 is not installed"
 case $DRAGOMAN in *qemu-*) skip_all "this is a cross build already" ;; esac
 build=$PWD/cross-aarch64
 mkdir -p "$build"

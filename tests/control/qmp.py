@@ -182,8 +182,12 @@ right = {"human-monitor-command": {"command-line": "info version"}, "memsave": {
          "block_set_io_throttle": {"id": "vd0", "iops": 100}, "blockdev-open-tray": {"id": "ide-cd"},
          "blockdev-close-tray": {"id": "ide-cd"}, "blockdev-remove-medium": {"id": "/machine/unattached/ide-cd"},
          "blockdev-insert-medium": {"id": "ide-cd", "node-name": "n0"},
-         "blockdev-change-medium": {"id": "ide-cd", "filename": work + "/disc", "format": "raw"}}
-refused = {"system_wakeup", "qmp_capabilities", "blockdev-insert-medium"}
+         "blockdev-change-medium": {"id": "ide-cd", "filename": work + "/disc", "format": "raw"},
+         "send-key": {"keys": [{"type": "qcode", "data": "shift"}]}, "input-send-event": {"events": []},
+         "screendump": {"filename": work + "/picture"}, "set_password": {"protocol": "vnc", "password": "x"},
+         "change-vnc-password": {"password": "x"}, "expire_password": {"protocol": "vnc", "time": "never"}}
+refused = {"system_wakeup", "qmp_capabilities", "blockdev-insert-medium", "set_password", "change-vnc-password",
+           "expire_password"}  # no VNC here
 wrong = {"string": [1, True, None, [], {}], "int": ["1", True, 1.5, None, []], "boolean": [1, "on"], "number": ["1"]}
 for name in sorted(listed):
     entry = commands[name]
