@@ -218,7 +218,6 @@ void memory_destroy(struct memory *mem)
         munmap(n->ram.host, n->ram.size);
         munmap(n->ram.code_map, n->ram.size / 4096 * sizeof(uint64_t));
         munmap(n->ram.page_flags, n->ram.size / 4096);
-        close(n->ram.fd);
         free(n);
     }
     free(mem);
@@ -231,6 +230,30 @@ static void *zero_pages(uint64_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Memory of the guest, in large pages of the host where it has them: a walk of the host's page tables less for
+ * most accesses, and far fewer faults of first touches. (A memfd's memory gets none on most systems.) */
+static void *large_pages(uint64_t size)
+{
+    enum { LARGE = 2 << 20 };
+    uint64_t room = size >= LARGE ? size + LARGE : size;
+    uint8_t *p = zero_pages(room), *start;
+
+    if (!p || room == size) {
+        return p;
+    }
+    start = (uint8_t *)(((uintptr_t)p + LARGE - 1) & ~(uintptr_t)(LARGE - 1));
+    if (start != p) {
+        munmap(p, (size_t)(start - p));
+    }
+    if (start + size != p + room) {
+        munmap(start + size, (size_t)(p + room - (start + size)));
+    }
+#ifdef MADV_HUGEPAGE
+    madvise(start, size, MADV_HUGEPAGE);
+#endif
+    return start;
+}
+
 struct ram *memory_ram_create(struct memory *mem, const char *name, uint64_t size,
                               struct error *err)
 {
@@ -240,12 +263,8 @@ struct ram *memory_ram_create(struct memory *mem, const char *name, uint64_t siz
     snprintf(r->name, sizeof(r->name), "%s", name);
     r->size = (size + 4095) & ~UINT64_C(4095);
     r->machine = mem->machine;
-    r->fd = memfd_create(name, MFD_CLOEXEC);
-    if (r->fd < 0 || ftruncate(r->fd, (off_t)r->size)) {
-        goto fail;
-    }
-    r->host = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->fd, 0);
-    if (r->host == MAP_FAILED) {
+    r->host = large_pages(r->size);
+    if (!r->host) {
         goto fail;
     }
     r->page_flags = zero_pages(r->size / 4096);
@@ -259,9 +278,6 @@ struct ram *memory_ram_create(struct memory *mem, const char *name, uint64_t siz
 fail:
     error_set(err, "cannot get %llu MiB of memory for '%s': %s",
               (unsigned long long)(r->size >> 20), name, strerror(errno));
-    if (r->fd >= 0) {
-        close(r->fd);
-    }
     free(n);
     return NULL;
 }
@@ -677,7 +693,7 @@ void memory_discard(struct memory *mem, uint64_t phys, uint64_t len)
         if (r && r->map->ram && !r->map->readonly) {
             uint8_t *p = ram_at(r, phys, &offset);
             uint64_t skip = -(uintptr_t)p & 4095, whole = n > skip ? (n - skip) & ~UINT64_C(4095) : 0;
-            if (whole && madvise(p + skip, whole, MADV_REMOVE) == 0) {
+            if (whole && madvise(p + skip, whole, MADV_DONTNEED) == 0) {
                 invalidate_code(mem, r, phys + skip, whole);
             }
         }

@@ -1,4 +1,4 @@
-/* The guest physical address space: RAM (memfd), ROM and MMIO laid over each other.
+/* The guest physical address space: RAM, ROM and MMIO laid over each other.
  *
  * Mappings have a priority; where they overlap the higher one is seen. From them one flat sorted
  * view is made for each of two address spaces: VIEW_NORMAL and VIEW_SMM (system management mode sees
@@ -29,12 +29,11 @@ struct mmio_ops {
     uint8_t min, max;
 };
 
-/* A block of guest RAM (or ROM contents), mapped from a memfd. */
+/* A block of guest RAM (or ROM contents). */
 struct ram {
     char name[32];
     uint8_t *host; /* page aligned */
     uint64_t size; /* bytes, multiple of 4096 */
-    int fd;
     uint8_t *page_flags; /* one byte a page: enum page_flag (softmmu/internal.h), atomic */
     uint64_t *code_map;  /* one word a page: bit n: translated code in its 64 bytes from 64 * n; atomic */
     struct machine *machine;

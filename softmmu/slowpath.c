@@ -35,7 +35,7 @@ static void load_page(struct vcpu *v, uint64_t va, uint8_t *buf, unsigned size, 
         watch_check(v, va, size, ACCESS_READ);
     }
     if (x->ram) {
-        memcpy(buf, entry_of(v, va, ctx)->page + (va & 4095), size);
+        memcpy(buf, tlb_host(entry_of(v, va, ctx), va), size);
         return;
     }
     uint64_t phys = x->phys | (va & 4095);
@@ -91,7 +91,7 @@ static void store_page(struct vcpu *v, uint64_t va, const uint8_t *buf, unsigned
 {
     if (x->ram) {
         if (!(x->flags & EXT_ROM)) {
-            memcpy(entry_of(v, va, ctx)->page + (va & 4095), buf, size);
+            memcpy(tlb_host(entry_of(v, va, ctx), va), buf, size);
         }
         return;
     }
@@ -159,7 +159,7 @@ uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
     if (!crosses(va, size)) { /* nearly always a TLB miss: the value comes straight from RAM */
         const struct tlb_ext *x = tlb_get(v, va, ACCESS_READ, ctx);
         if (x->ram && !(x->flags & EXT_WATCH)) {
-            return load_host(entry_of(v, va, ctx)->page + (va & 4095), memop);
+            return load_host(tlb_host(entry_of(v, va, ctx), va), memop);
         }
     }
     load_bytes(v, va, buf, size, ctx);
@@ -218,7 +218,7 @@ void *softmmu_atomic_ptr(struct vcpu *v, uint64_t va, unsigned memop, unsigned c
     if (x->flags & EXT_WATCH) {
         watch_check(v, va, size, ACCESS_READ); /* it reads as well */
     }
-    return entry_of(v, va, ctx)->page + (va & 4095);
+    return tlb_host(entry_of(v, va, ctx), va);
 }
 
 uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx)
@@ -235,7 +235,7 @@ uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ct
             return NULL;
         }
     }
-    return e->page + (va & 4095);
+    return tlb_host(e, va);
 }
 
 /* ---- code fetches ---- */
@@ -245,7 +245,7 @@ const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys)
     struct tlb_ext *x = tlb_get(v, va, ACCESS_FETCH, v->fetch_ctx);
 
     *phys = x->phys | (va & 4095);
-    return x->ram ? entry_of(v, va, v->fetch_ctx)->page + (va & 4095) : NULL;
+    return x->ram ? tlb_host(entry_of(v, va, v->fetch_ctx), va) : NULL;
 }
 
 uint64_t vcpu_fetch_code(struct vcpu *v, uint64_t va, void *out, unsigned len)

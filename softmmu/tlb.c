@@ -287,7 +287,7 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x,
     struct ram *ram = r ? r->ram : NULL;
     uint64_t none = tlb_no_tag(page >> 12 & TLB_MASK);
 
-    *e = (struct tlb_entry){none, none, none, NULL};
+    *e = (struct tlb_entry){none, none, none, 0};
     x->ram = ram;
     if (!ram) {
         x->flags |= EXT_IO;
@@ -295,7 +295,7 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x,
     }
     uint64_t offset = r->offset + (w->phys - r->start);
     x->ram_page = (uint32_t)(offset >> 12);
-    e->page = ram->host + offset;
+    e->addend = (uintptr_t)(ram->host + offset) - page;
     x->flags |= r->readonly ? EXT_ROM : 0;
     if (w->fetch) {
         e->xtag = page;

@@ -332,7 +332,7 @@ static bool second_page_ok(struct vcpu *v, const struct tb *tb, uint64_t linear)
     struct walk walk;
 
     if (e->xtag == next) {
-        return e->page == tb->host2;
+        return tlb_host(e, next) == tb->host2;
     }
     if (!v->ops->walk(v, next, ACCESS_FETCH, v->fetch_ctx, true, &walk) || !walk.fetch) {
         return false;
@@ -352,7 +352,7 @@ static struct tb *find_block(struct vcpu *v)
 
     tc->pc_base = w.linear - v->reg[TCG_REG_PC];
     if (off < PAGE_SIZE_GUEST && !tc->single) {
-        w.host = e->page + off;
+        w.host = tlb_host(e, w.linear);
         j = &tc->jump[jump_hash(w.host)];
         if (j->host == w.host && j->flags == v->tb_flags && !j->tb->host2 && !j->tb->dead) {
             return (struct tb *)j->tb;

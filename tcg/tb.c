@@ -113,10 +113,31 @@ uint8_t *tb_scratch(struct tcg *t, unsigned index)
                                  : NULL;
 }
 
+/* The host's memory for the next blocks comes in one piece, not by a fault of each page in each view. */
+static void populate(struct tcg *t, struct tb_zone *z)
+{
+    enum { AHEAD = 256 << 10, BLOCK = 64 << 10 };
+    size_t n;
+
+    if (z->used + BLOCK <= z->populated || z->populated == z->size) {
+        return;
+    }
+    n = z->size - z->populated < AHEAD ? z->size - z->populated : AHEAD;
+#if defined(MADV_POPULATE_WRITE) && defined(MADV_POPULATE_READ)
+    uint8_t *p = z->base + z->populated;
+    madvise(p, n, MADV_POPULATE_WRITE); /* kernels that cannot do it fault */
+    if (t->exec_delta) {
+        madvise(p + t->exec_delta, n, MADV_POPULATE_READ);
+    }
+#endif
+    z->populated += n;
+}
+
 uint8_t *tb_room(struct tcg *t, size_t *size)
 {
     struct tb_zone *z = &t->zone[t->current];
 
+    populate(t, z);
     *size = z->size - z->used;
     return z->base + z->used;
 }

@@ -128,7 +128,7 @@ static inline unsigned jump_hash(const uint8_t *host)
 
 struct tb_zone {
     uint8_t *base;
-    size_t size, used;
+    size_t size, used, populated; /* populated: bytes from base that have memory of the host */
     struct tb **blocks; /* in address order */
     unsigned nblocks, cap;
     uint64_t retired; /* epoch that every vcpu must have reached before the zone is written again */

@@ -43,9 +43,9 @@ union vreg {
 
 /* ---- TLB -------------------------------------------------------------------------------------
  * One entry per guest page and access context. A tag is the guest virtual address of the page when
- * that access may go straight to page[], else tlb_no_tag(). Look-up for an access of `size` bytes:
+ * that access may go straight to RAM, else tlb_no_tag(). Look-up for an access of `size` bytes:
  *     e = &v->tlb[ctx][(va >> 12) & TLB_MASK];  t = va ^ e->rtag;
- *     if (t > 4096 - size) slow path; else the byte is at e->page + t
+ *     if (t > 4096 - size) slow path; else the byte is at e->addend + va
  * One compare answers "another page" and "crosses the page". Pages that hold translated code or
  * are MMIO, ROM or dirty-tracked have no write tag, so that they take the slow path. Where there is a write
  * tag there is a read tag. */
@@ -62,8 +62,15 @@ static inline uint64_t tlb_no_tag(unsigned index)
 
 struct tlb_entry {
     uint64_t rtag, wtag, xtag;
-    uint8_t *page; /* host address of the 4 KiB page */
+    uint64_t addend; /* host address of a byte less its guest address, so that the access need not wait for
+                      * the comparison */
 };
+
+/* The host's place of guest address va, which entry e is for. */
+static inline uint8_t *tlb_host(const struct tlb_entry *e, uint64_t va)
+{
+    return (uint8_t *)(uintptr_t)(e->addend + va);
+}
 
 #define TLB_NCTX 3 /* access contexts (x86: 0 supervisor, 1 user, 2 supervisor with AC set/SMAP off) */
 

@@ -99,7 +99,7 @@ static inline const union iop *exit_target(const union iop *exit)
 static inline bool page_is(struct vcpu *v, uint64_t lin, uint64_t page)
 {
     struct tlb_entry *e = tlb_at(v->tlb[v->fetch_ctx], lin);
-    return (lin & ~PAGE_OFFSET_MASK) == e->xtag && (uintptr_t)e->page == page;
+    return (lin & ~PAGE_OFFSET_MASK) == e->xtag && (uintptr_t)tlb_host(e, e->xtag) == page;
 }
 
 #define EXIT(name, wrap, cross, poll)                                                              \
@@ -308,7 +308,7 @@ static inline void expect_return(struct vcpu *v, uint64_t pc, const union iop *s
         pc = (type)(RPC + (uint64_t)(int64_t)ip->imm);                                             \
         x = le(pc);                                                                                \
         BEFORE_STORE();                                                                            \
-        memcpy(e->page + t, &x, sizeof(x));                                                        \
+        memcpy(tlb_host(e, va), &x, sizeof(x));                                                       \
         R(ip->a) = va;                                                                             \
         ip++;                                                                                      \
         expect_return(v, pc, ip + exit_slots);                                                     \
@@ -335,8 +335,8 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         if (unlikely(t_ >= PAGE_SIZE_GUEST) || polled(v)) {                                        \
             return NULL;                                                                           \
         }                                                                                          \
-        j_ = &v->tcg_cpu->jump[jump_hash(e_->page + t_)];                                          \
-        if (unlikely(j_->host != e_->page + t_ || j_->flags != v->tb_flags)) {                     \
+        j_ = &v->tcg_cpu->jump[jump_hash(tlb_host(e_, lin_))];                                          \
+        if (unlikely(j_->host != tlb_host(e_, lin_) || j_->flags != v->tb_flags)) {                     \
             return NULL;                                                                           \
         }                                                                                          \
         GO((const union iop *)j_->code);                                                           \
@@ -366,7 +366,7 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
             otherwise;                                                                             \
         }                                                                                          \
-        memcpy(&x, e->page + t, sizeof(x));                                                        \
+        memcpy(&x, tlb_host(e, va), sizeof(x));                                                       \
         AFTER_LOAD();                                                                              \
         pc = le(x);                                                                                \
         if (small && unlikely(!is_small(pc))) {                                                    \

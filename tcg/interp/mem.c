@@ -45,7 +45,7 @@
         if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
             return ld_slow_##kind(v, ip, tlb, va);                                                 \
         }                                                                                          \
-        memcpy(&x, e->page + t, sizeof(x));                                                        \
+        memcpy(&x, tlb_host(e, va), sizeof(x));                                                        \
         AFTER_LOAD();                                                                              \
         R(ip->d) = conv(le(x));                                                                    \
         NEXT(1);                                                                                   \
@@ -83,7 +83,7 @@ const iop_fn iop_load[NLOADS][NMODES] = {LOAD_KINDS(LOAD_ROW)};
     }                                                                                              \
     x = le((type)(value));                                                                         \
     BEFORE_STORE();                                                                                \
-    memcpy(e->page + t, &x, sizeof(x));                                                            \
+    memcpy(tlb_host(e, va), &x, sizeof(x));                                                            \
     NEXT(1);
 
 #define STORE_MODE(mode, address, size, type, le)                                                  \
@@ -144,7 +144,7 @@ const iop_fn iop_storei[4][2] = {STORE_SIZES(STOREI_ROW)};
         }                                                                                          \
         x = le((type)R(ip->d));                                                                    \
         BEFORE_STORE();                                                                            \
-        memcpy(e->page + t, &x, sizeof(x));                                                        \
+        memcpy(tlb_host(e, va), &x, sizeof(x));                                                        \
         R(ip->a) = va;                                                                             \
         NEXT(1);                                                                                   \
     }                                                                                              \
@@ -167,7 +167,7 @@ const iop_fn iop_storei[4][2] = {STORE_SIZES(STOREI_ROW)};
         if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
             return pop_slow_##size(v, ip, tlb, va);                                                \
         }                                                                                          \
-        memcpy(&x, e->page + t, sizeof(x));                                                        \
+        memcpy(&x, tlb_host(e, va), sizeof(x));                                                        \
         AFTER_LOAD();                                                                              \
         R(ip->a) = (addr)(va + (uint64_t)(int64_t)ip->imm);                                        \
         R(ip->d) = le(x);                                                                          \
@@ -219,7 +219,7 @@ static inline void *atomic_host(struct vcpu *v, uint64_t va, unsigned memop)
     struct tlb_entry *e = tlb_at(v->tlb[v->tcg_cpu->ctx], va);
     uint64_t t = va ^ e->wtag;
 
-    return t <= PAGE_SIZE_GUEST - size && !(va & (size - 1)) ? e->page + t : NULL;
+    return t <= PAGE_SIZE_GUEST - size && !(va & (size - 1)) ? tlb_host(e, va) : NULL;
 }
 
 /* [d, a address, b value, c memop] [disp, op] */

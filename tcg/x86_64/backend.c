@@ -189,8 +189,9 @@ static void gen_second_page(struct gen *g)
     alu_ri(c, ALU_AND, 1, RCX, -4096);
     alu_rm(c, ALU_CMP, 1, RCX, at(RAX, (int32_t)offsetof(struct tlb_entry, xtag)));
     uint8_t *a = jcc32(c, CC_NE);
-    mov_ri(c, RCX, (uint64_t)(uintptr_t)g->tb->host2);
-    alu_rm(c, ALU_CMP, 1, RCX, at(RAX, (int32_t)offsetof(struct tlb_entry, page)));
+    alu_rm(c, ALU_ADD, 1, RCX, at(RAX, (int32_t)offsetof(struct tlb_entry, addend)));
+    mov_ri(c, RAX, (uint64_t)(uintptr_t)g->tb->host2);
+    alu_rr(c, ALU_CMP, 1, RCX, RAX);
     uint8_t *b = jcc32(c, CC_E);
     patch32(c, a, c->p);
     put8(c, 0xe9);

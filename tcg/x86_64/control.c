@@ -150,8 +150,9 @@ static void gen_link(struct gen *g, bool cross, unsigned wrap)
     x_rm(&g->c, 0x8b | X_W, RCX,
          (struct mem){NO_REG, NO_REG, 0, 0}); /* target, from its slot below */
     uint8_t *slot_disp = g->c.p - 4;
-    mov_rm(&g->c, 1, RAX, at_index(base, RAX, 0, (int32_t)offsetof(struct tlb_entry, page)));
-    alu_rm(&g->c, ALU_CMP, 1, RAX, at(RCX, -16));
+    mov_rm(&g->c, 1, RDX, at_index(base, RAX, 0, (int32_t)offsetof(struct tlb_entry, addend)));
+    alu_rm(&g->c, ALU_ADD, 1, RDX, at_index(base, RAX, 0, (int32_t)offsetof(struct tlb_entry, xtag)));
+    alu_rm(&g->c, ALU_CMP, 1, RDX, at(RCX, -16));
     uint8_t *other = jcc32(&g->c, CC_NE);
     x_rr(&g->c, 0xff, 4, RCX); /* jmp rcx */
     nops(&g->c, (unsigned)(-(uintptr_t)g->c.p & 7));

@@ -111,13 +111,15 @@ enum cold_kind {
 };
 struct cold {
     uint8_t kind;
-    uint8_t t, i; /* va ^ tag and offset of the TLB entry, or t = va when i is NO_REG */
+    uint8_t t;      /* the guest address of the look-up, or NO_REG */
+    uint8_t i;      /* offset of the TLB entry, when t is xored with its tag */
+    uint8_t keeper; /* of the place of the group that this access leads */
     uint8_t d;    /* result's host register (xmm for vectors), NO_REG: none */
     uint8_t w;
     uint8_t value;  /* host register, NO_REG: imm */
     uint8_t value2; /* CMPXCHG: replacement */
-    uint16_t memop, tag; /* tag: that t was compared with */
-    uint16_t own_tag;    /* ... and the one that the access itself wants, when it is one of a group */
+    uint16_t memop, tag; /* tag: that t is xored with */
+    uint16_t own_tag;    /* the one that the access itself wants, when it is one of a group */
     bool grouped, leads;
     uint8_t wide;        /* its address is a sum of 64 bits */
     uint8_t groups;      /* keepers in use */

@@ -7,7 +7,7 @@
 
 #define TAG_READ  ((uint16_t)offsetof(struct tlb_entry, rtag))
 #define TAG_WRITE ((uint16_t)offsetof(struct tlb_entry, wtag))
-#define PAGE_OFF  ((int32_t)offsetof(struct tlb_entry, page))
+#define ADDEND    ((int32_t)offsetof(struct tlb_entry, addend))
 _Static_assert(sizeof(struct tlb_entry) == 32, "the entry's index is taken by a shift");
 
 /* ---- out of line ---- */
@@ -26,7 +26,7 @@ struct cold *x64_cold(struct gen *g, enum cold_kind kind)
     c = &g->cold[g->ncold++];
     memset(c, 0, sizeof(*c));
     c->kind = (uint8_t)kind;
-    c->d = c->value = c->value2 = c->t = c->i = NO_REG;
+    c->d = c->value = c->value2 = c->t = c->i = c->keeper = NO_REG;
     c->places = g->now;
     c->fp = g->fp;
     c->insn_off = g->insn_off;
@@ -198,8 +198,8 @@ static void forget_groups(struct gen *g, const struct cold *k)
     }
 }
 
-/* index = offset of the TLB entry of the address in t; t ^= its tag */
-static void tlb_match(struct gen *g, unsigned t, unsigned index, uint16_t tag)
+/* index = offset of the TLB entry of the address in t */
+static void tlb_offset(struct gen *g, unsigned t, unsigned index)
 {
     if (thunks(g)->bmi2) {
         v_rr(&g->c, 0xf0 | X_0F3A | X_F2, index, 0, t, false); /* rorx */
@@ -210,7 +210,6 @@ static void tlb_match(struct gen *g, unsigned t, unsigned index, uint16_t tag)
         put8(&g->c, 7);
     }
     alu_ri(&g->c, ALU_AND, 0, index, TLB_MASK << 5);
-    alu_rm(&g->c, ALU_XOR, 1, t, at_index(HOST_TLB, index, 0, tag));
 }
 
 /* The access by itself, for one of a group that has no place. What C needs is saved already; address in rax.
@@ -220,15 +219,17 @@ static void gen_alone(struct gen *g, const struct cold *k)
     unsigned size = 1u << (k->memop & MO_SIZE);
     uint8_t *fail[2] = {NULL, NULL};
 
-    tlb_match(g, RAX, RCX, k->own_tag);
-    alu_ri(&g->c, ALU_CMP, 1, RAX, (int32_t)(4096 - size));
+    tlb_offset(g, RAX, RCX);
+    mov_rm(&g->c, 1, RDX, at_index(HOST_TLB, RCX, 0, k->own_tag));
+    alu_rr(&g->c, ALU_XOR, 1, RDX, RAX);
+    alu_ri(&g->c, ALU_CMP, 1, RDX, (int32_t)(4096 - size));
     fail[0] = jcc32(&g->c, CC_A);
     if (k->memop & MO_ALIGN) {
         x_rr(&g->c, 0xf6 | X_RMBYTE, 0, RAX);
         put8(&g->c, size - 1);
         fail[1] = jcc32(&g->c, CC_NE);
     }
-    alu_rm(&g->c, ALU_ADD, 1, RAX, at_index(HOST_TLB, RCX, 0, PAGE_OFF));
+    alu_rm(&g->c, ALU_ADD, 1, RAX, at_index(HOST_TLB, RCX, 0, ADDEND));
     switch (k->kind) {
     case COLD_LOAD:
         if (k->fp_opcode) {
@@ -253,7 +254,7 @@ static void gen_alone(struct gen *g, const struct cold *k)
         break;
     }
     if (k->leads) {
-        alu_rr(&g->c, ALU_XOR, 0, k->t, k->t); /* the group has no place */
+        alu_rr(&g->c, ALU_XOR, 0, k->keeper, k->keeper); /* the group has no place */
     }
     uint8_t *back = jmp32(&g->c);
     patch32(&g->c, back, k->back);
@@ -315,7 +316,7 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
         alu_rm(&g->c, ALU_XOR, 1, k->t, at_index(HOST_TLB, k->i, 0, k->tag));
     }
     if (k->grouped) {
-        if (k->i != NO_REG) {
+        if (k->leads) {
             lea(&g->c, k->wide, RAX, at(k->t, k->delta));
         } else {
             lea_out_of_line(g, k);
@@ -350,7 +351,7 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
         x64_vreload(g, &k->places, NO_REG);
     }
     if (k->leads) {
-        alu_rr(&g->c, ALU_XOR, 0, k->t, k->t);
+        alu_rr(&g->c, ALU_XOR, 0, k->keeper, k->keeper);
     }
     uint8_t *back = jmp32(&g->c);
     patch32(&g->c, back, k->back);
@@ -415,7 +416,7 @@ static struct mem guest_address(struct gen *g, const struct ir_op *op, unsigned 
 }
 
 struct lookup {
-    unsigned t, i; /* t: address less the page; i: offset of the entry */
+    unsigned t, i; /* the guest address; what added to it gives the host's */
     struct cold *cold;
 };
 
@@ -449,8 +450,8 @@ static void release(struct gen *g, const struct mem *m, uint16_t locked, unsigne
 }
 
 /* Emits the look-up of an access of `span` bytes that begins `before` bytes below the operand; afterwards
- * [t] + page of entry i is the place. The cold part's own fields are the caller's to fill. The flags of the
- * host are gone. */
+ * t + i is the place (t itself for atomic ones). The cold part's own fields are the caller's to fill. The flags
+ * of the host are gone. */
 static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag, enum cold_kind kind,
                              bool atomic, int64_t before, unsigned span)
 {
@@ -461,15 +462,20 @@ static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag
     uint8_t *unaligned = NULL;
 
     m.disp -= (int32_t)before;
-    l.t = x64_alloc(g);
-    if (m.index == NO_REG && m.disp == 0 && w) {
-        mov_rr(&g->c, 1, l.t, m.base);
+    if (m.index == NO_REG && m.disp == 0 && w && !atomic) {
+        l.t = m.base;
     } else {
+        l.t = x64_alloc(g);
         lea(&g->c, w, l.t, m);
     }
     release(g, &m, locked, l.t);
     l.i = x64_alloc(g);
-    tlb_match(g, l.t, l.i, tag);
+    tlb_offset(g, l.t, l.i);
+    struct mem entry_tag = at_index(HOST_TLB, l.i, 0, tag);
+    struct mem addend = at_index(HOST_TLB, l.i, 0, ADDEND);
+    if (atomic) { /* few registers are left: t is the difference for a while */
+        alu_rm(&g->c, ALU_XOR, 1, l.t, entry_tag);
+    }
     if (((op->aux & MO_ALIGN) || atomic) && size > 1) {
         unsigned t = l.t;
         if (before % size) {
@@ -482,19 +488,28 @@ static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag
         put8(&g->c, size - 1);
         unaligned = jcc32(&g->c, CC_NE);
     }
-    alu_ri(&g->c, ALU_CMP, 1, l.t, (int32_t)(4096 - span));
+    if (atomic) {
+        alu_ri(&g->c, ALU_CMP, 1, l.t, (int32_t)(4096 - span));
+    } else {
+        unsigned diff = x64_alloc(g);
+        mov_rm(&g->c, 1, diff, entry_tag);
+        mov_rm(&g->c, 1, l.i, addend);
+        alu_rr(&g->c, ALU_XOR, 1, diff, l.t);
+        alu_ri(&g->c, ALU_CMP, 1, diff, (int32_t)(4096 - span));
+        g->now.held[diff] = IR_NONE;
+        g->locked &= (uint16_t) ~(1u << diff);
+    }
     l.cold = cold_access(g, op, tag, kind);
     l.cold->from[0] = jcc32(&g->c, CC_A);
     l.cold->from[1] = unaligned;
     l.cold->t = (uint8_t)l.t;
-    l.cold->i = (uint8_t)l.i;
+    if (atomic) {
+        l.cold->i = (uint8_t)l.i;
+        alu_rm(&g->c, ALU_XOR, 1, l.t, entry_tag);
+        alu_rm(&g->c, ALU_ADD, 1, l.t, addend);
+    }
     flags_clobbered(g);
     return l;
-}
-
-static void add_page(struct gen *g, const struct lookup *l)
-{
-    alu_rm(&g->c, ALU_ADD, 1, l->t, at_index(HOST_TLB, l->i, 0, PAGE_OFF));
 }
 
 /* A register of an address, for code out of line: in its place, or NO_REG: to be read from its slot. */
@@ -532,8 +547,7 @@ static struct place find_place(struct gen *g, const struct ir_op *op, bool write
 
     if (!group) {
         l = look_up(g, op, tag, kind, false, 0, 1u << (op->aux & MO_SIZE));
-        add_page(g, &l);
-        return (struct place){at(l.t, 0), l.cold};
+        return (struct place){at_index(l.i, l.t, 0, 0), l.cold};
     }
     ir_reg keeper = (ir_reg)(REG_GROUP + group->keeper);
     int64_t delta = g->group_off[g->i] - group->lo;
@@ -543,11 +557,12 @@ static struct place find_place(struct gen *g, const struct ir_op *op, bool write
         l.cold->grouped = l.cold->leads = true;
         l.cold->delta = (int32_t)delta;
         l.cold->wide = !(op->aux & MO_A32);
-        add_page(g, &l);
+        alu_rr(&g->c, ALU_ADD, 1, l.i, l.t);
+        l.cold->keeper = (uint8_t)l.i;
         g->last_use[keeper] = group->last;
-        x64_done(g, keeper, l.t);
+        x64_done(g, keeper, l.i);
         l.cold->own_tag = tag;
-        return (struct place){at(l.t, (int32_t)delta), l.cold};
+        return (struct place){at(l.i, (int32_t)delta), l.cold};
     }
     /* The registers of its own address must be at hand for the way out of line, as they are now. */
     struct mem m = address_out_of_line(g, op);
@@ -676,7 +691,6 @@ static void gen_atomic(struct gen *g, const struct ir_op *op)
     b = x64_use(g, op->b);
     l = look_up(g, op, TAG_WRITE, COLD_ATOMIC, true, 0, 1u << size);
     l.cold->value = (uint8_t)b;
-    add_page(g, &l);
     d = RAX;
     if (loop) { /* compare and exchange until nobody came between */
         load_value(g, size, 1, RAX, at(l.t, 0));
@@ -745,7 +759,6 @@ static void gen_cmpxchg(struct gen *g, const struct ir_op *op)
     c = x64_use(g, op->c);
     l = look_up(g, op, TAG_WRITE, COLD_CMPXCHG, true, 0, 1u << size);
     l.cold->value = (uint8_t)c;
-    add_page(g, &l);
     x_rm(&g->c, (size == MO_8 ? 0xb0 | X_BYTE : 0xb1) | X_0F | lock_size(size), c, at(l.t, 0));
     extend(g, size, 1, RAX, RAX);
     l.cold->w = 1;

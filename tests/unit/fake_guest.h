@@ -42,7 +42,7 @@ static inline void fake_flush(struct fake_cpu *c)
     for (unsigned k = 0; k < TLB_NCTX; k++) {
         for (unsigned i = 0; i < TLB_SIZE; i++) {
             uint64_t none = tlb_no_tag(i);
-            c->tlb[k][i] = (struct tlb_entry){none, none, none, NULL};
+            c->tlb[k][i] = (struct tlb_entry){none, none, none, 0};
         }
     }
 }
@@ -80,9 +80,9 @@ static void fake_fill(struct fake_cpu *c, uint64_t va, enum access acc, unsigned
     }
     if (e->rtag != tag && e->wtag != tag && e->xtag != tag) {
         uint64_t none = tlb_no_tag(va >> 12 & TLB_MASK);
-        *e = (struct tlb_entry){none, none, none, c->ram + w->phys};
+        *e = (struct tlb_entry){none, none, none, 0};
     }
-    e->page = c->ram + w->phys;
+    e->addend = (uintptr_t)(c->ram + w->phys) - tag;
     if (acc == ACCESS_FETCH) {
         e->xtag = tag;
     } else {
@@ -211,8 +211,9 @@ static void fake_protect(struct machine *m, uint64_t phys, unsigned len)
     c->code[phys >> 12] = true;
     for (unsigned k = 0; k < TLB_NCTX; k++) {
         for (unsigned i = 0; i < TLB_SIZE; i++) {
-            if (c->tlb[k][i].page == c->ram + (phys & ~UINT64_C(0xfff))) {
-                c->tlb[k][i].wtag = tlb_no_tag(i);
+            struct tlb_entry *e = &c->tlb[k][i];
+            if (tlb_host(e, e->wtag) == c->ram + (phys & ~UINT64_C(0xfff))) {
+                e->wtag = tlb_no_tag(i);
             }
         }
     }
