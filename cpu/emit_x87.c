@@ -701,7 +701,8 @@ static uint64_t helper_fd9(struct vcpu *v, uint64_t op)
     }
     return 0;
 }
-X86_FP80_HELPER(fd9, 0, HELPER_IMM | HELPER_RAISES, FP80_UNARY);
+/* FPENV: the transcendental functions use the host's unit for themselves. */
+X86_FP80_HELPER(fd9, 0, HELPER_IMM | HELPER_RAISES | HELPER_FPENV, FP80_UNARY);
 
 static void emit_fd9(struct translator *t, const struct x86_insn *i)
 {
