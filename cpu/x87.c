@@ -198,7 +198,7 @@ void x87_store_env(struct x86_cpu *c, uint64_t at, unsigned opsize, unsigned ctx
         if (opsize == 2) {
             x86_store(c, at + 2 * i, words[i], MO_16, ctx);
         } else {
-            x86_store(c, at + 4 * i, words[i] | (i < 3 ? 0xffff0000u : 0), MO_32, ctx);
+            x86_store(c, at + 4 * i, words[i] | (i < 3 || i == 6 ? 0xffff0000u : 0), MO_32, ctx);
         }
     }
     c->fp_cw |= FP_ALL; /* FNSTENV masks everything */
