@@ -473,6 +473,8 @@ static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag
     tlb_offset(g, l.t, l.i);
     struct mem entry_tag = at_index(HOST_TLB, l.i, 0, tag);
     struct mem addend = at_index(HOST_TLB, l.i, 0, ADDEND);
+    /* All registers are taken before the first way out of line: it must find values where the last one does. */
+    unsigned diff = atomic ? NO_REG : x64_alloc(g);
     if (atomic) { /* few registers are left: t is the difference for a while */
         alu_rm(&g->c, ALU_XOR, 1, l.t, entry_tag);
     }
@@ -491,7 +493,6 @@ static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag
     if (atomic) {
         alu_ri(&g->c, ALU_CMP, 1, l.t, (int32_t)(4096 - span));
     } else {
-        unsigned diff = x64_alloc(g);
         mov_rm(&g->c, 1, diff, entry_tag);
         mov_rm(&g->c, 1, l.i, addend);
         alu_rr(&g->c, ALU_XOR, 1, diff, l.t);
