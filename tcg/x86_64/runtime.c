@@ -70,9 +70,7 @@ uint64_t x64_fp_in(struct vcpu *v)
     unsigned csr = MXCSR_DEFAULT | (unsigned)v->fp.round << 13 | (v->fp.daz ? 0x40u : 0) |
                    (v->fp.ftz ? 0x8000u : 0);
 
-    if (csr != MXCSR_DEFAULT) {
-        _mm_setcsr(csr);
-    }
+    _mm_setcsr(csr); /* always: C may have raised flags */
     v->tcg_cpu->host_fp = true;
     v->host_fp80_flags = FP_ALL; /* C may have raised some */
     return 0;
