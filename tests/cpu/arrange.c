@@ -363,6 +363,9 @@ static void suit_string(struct arrange *a)
     }
     if (i->rep || i->repne) {
         set_register(a, X86_RCX, random_chance(a->r, 60) ? random_below(a->r, 40) : random_below(a->r, 3000), i->addrsize);
+        if (!(a->k->reg[X86_RCX] & (i->addrsize == 2 ? UINT16_MAX : i->addrsize == 4 ? UINT32_MAX : UINT64_MAX))) {
+            a->k->reg[X86_RCX] = 0; /* with a count of 0 Intel's processors clear the upper half of RCX, AMD's do not */
+        }
         if (random_chance(a->r, 30)) { /* many equal elements */
             for (unsigned n = 0; n < 3; n++) {
                 patch_number(a, to + n * size, size, a->k->reg[X86_RAX]);
@@ -396,6 +399,24 @@ static void fill_memory(struct arrange *a, const struct x86_operand *m, uint64_t
     }
 }
 
+/* Operands of the transcendental functions: where they are defined and no processor reduces them first. */
+static void tame(struct native_fx *fx, bool numbers)
+{
+    for (unsigned n = 0; numbers && n < 2; n++) {
+        unsigned e = fx->st[n].se & 0x7fff;
+        if (e > 0x3ffd && e < 0x7fff) {
+            fx->st[n].se = (uint16_t)((fx->st[n].se & 0x8000) | (0x3ffd - (e & 7)));
+        }
+    }
+    if (~fx->fcw & 0x18) { /* the scaled results of unmasked overflow and underflow are left out */
+        fx->fcw |= 0x18;
+        fx->fsw &= (uint16_t)~0x8098;
+        if (fx->fsw & ~fx->fcw & 0x3f) {
+            fx->fsw |= 0x8080;
+        }
+    }
+}
+
 static void arrange_single(struct arrange *a)
 {
     const struct x86_operand *m = memory_operand(a->i);
@@ -415,6 +436,12 @@ static void arrange_single(struct arrange *a)
     }
     suit_string(a);
     suit(a, address);
+    if ((a->c->rules & RULE_IMAGE) && address - NATIVE_DATA < NATIVE_DATA_SIZE - 32) {
+        a->k->ignore = (uint32_t)(address - NATIVE_DATA + 28);
+    }
+    if (a->c->rules & (RULE_ULP | RULE_MASKED)) {
+        tame(&a->k->fx, a->c->rules & RULE_ULP);
+    }
 }
 
 /* ---- sequences ---- */
@@ -467,7 +494,7 @@ void generate_case(const struct code *c, struct random *r, struct native_case *k
     struct arrange a = {c, r, k, &c->insn[0].i, c->g.bits};
     bool mmx = c->sequence ? random_chance(r, 30) : (c->insn[0].row->attr & AT_MMX) && random_chance(r, 90);
 
-    k->npatches = 0;
+    k->npatches = k->ignore = 0;
     for (unsigned n = 0; n < 16; n++) {
         k->reg[n] = random_integer(r);
     }

@@ -328,6 +328,15 @@ void emulated_code(struct emulated *e, const struct native_group *g)
     memcpy(e->seg, e->c->seg, sizeof e->seg);
 }
 
+/* Temporaries of blocks before this one: always other ones, so that nobody comes to depend on them. */
+static void spoil_temporaries(struct x86_cpu *c, const struct native_case *k)
+{
+    unsigned fill = k->rflags & FL_PF ? 0 : 0xff;
+
+    memset(c->v.reg + TCG_REG_TEMP, (int)fill, (TCG_REG_LAST_TEMP + 1 - TCG_REG_TEMP) * sizeof c->v.reg[0]);
+    memset(c->v.vec + TCG_VREG_TEMP, (int)fill, (TCG_NVREGS - TCG_VREG_TEMP) * sizeof c->v.vec[0]);
+}
+
 void emulated_run(struct emulated *e, const struct native_case *k, struct native_result *r)
 {
     struct x86_cpu *c = e->c;
@@ -337,6 +346,7 @@ void emulated_run(struct emulated *e, const struct native_case *k, struct native
     if (e->g.segments || memcmp(e->seg, c->seg, sizeof e->seg)) {
         set_segments(e);
     }
+    spoil_temporaries(c, k);
     c->cpl = 3;
     c->shadow = 0;
     c->pending_dr6 = 0;
@@ -363,7 +373,7 @@ void emulated_run(struct emulated *e, const struct native_case *k, struct native
     for (unsigned n = 0; n < 6; n++) {
         r->sel[n] = c->seg[n].sel;
     }
-    native_collect(data, e->image, r);
+    native_collect(data, e->image, k->ignore, r);
     if (e->g.full) {
         take_fx(c, &r->fx);
     }

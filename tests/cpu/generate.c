@@ -146,7 +146,7 @@ static bool lay_out(struct code *c)
         unsigned end = f->at + f->len;
         if (f->target >= 0 && !row_named(f->row, "ret")) {
             int rel = (int)((unsigned)f->target < c->ninsns ? c->insn[f->target].at : at) - (int)end;
-            bool byte = f->len <= 3 && f->i.map == 0 && f->i.opcode != 0xe8 && f->i.opcode != 0xe9;
+            bool byte = f->i.map == 0 && f->i.opcode != 0xe8 && f->i.opcode != 0xe9;
             if (byte && (rel < -128 || rel > 127)) {
                 return false;
             }
@@ -274,7 +274,7 @@ static unsigned classify(const struct x86_opcode *row)
     static const char *const alone[] = {
         "popa", "leave", "enter", "popf", "int1", "int", "int3", "into", "bound", "iret", "ud0", "ud1", "ud2",
         "fxsave", "fxrstor", "xsave", "xsavec", "xsaveopt", "xsaves", "xrstor", "xrstors", "loop", "loope", "loopne", "jcxz",
-        "fldenv", "fnstenv", "frstor", "fnsave", "ldmxcsr", "vldmxcsr", "arpl", "fldcw", "rsm", "clzero",
+        "fldenv", "fnstenv", "frstor", "fnsave", "ldmxcsr", "vldmxcsr", "arpl", "rsm", "clzero",
         "lar", "lsl", "verr", "verw", "sldt", "str", "smsw", "push_seg", "mov_seg", "monitor", "mwait",
         "in", "out", "ins", "outs", "cli", "sti", "clac", "stac", "xsetbv", "swapgs", "invlpg", "invpcid",
     };
@@ -421,7 +421,8 @@ static bool vendor_specific(const struct insn *f, unsigned bits)
         }
     }
     return (i->opsize_prefix && (f->row->attr & AT_JUMP) && (f->row->attr & AT_F64)) ||
-           (row_named(f->row, "pause") && (i->rex & 1));
+           (row_named(f->row, "pause") && (i->rex & 1)) ||
+           (row_named(f->row, "nop") && i->opcode == 0x0d); /* PREFETCH of a register: #UD with AMD */
 }
 
 bool generate_single(struct generator *g, unsigned n, struct random *r, struct code *out)
@@ -467,6 +468,7 @@ struct plan {
     uint16_t reserved; /* registers that are not written */
     unsigned wanted, weight[5];
     bool loop, sub;
+    bool status; /* instructions may read the x87 status, and none may leave it undefined; else the other way round */
 };
 
 static bool reads_only(const struct x86_opcode *row)
@@ -486,11 +488,21 @@ static bool spoils(const struct plan *p, const struct x86_insn *i)
             return true;
         }
     }
+    if ((i->rep || i->repne) && i->addrsize_prefix) {
+        return true; /* see suit_string() */
+    }
     if (p->loop && (row_named(i->row, "pcmpestri") || row_named(i->row, "pcmpistri") ||
                     row_named(i->row, "vpcmpestri") || row_named(i->row, "vpcmpistri") || i->rep || i->repne)) {
         return true;
     }
     return false;
+}
+
+static bool against_status(const struct plan *p, const struct x86_opcode *row)
+{
+    static const char *const reads[] = {"fnstsw"};
+
+    return (rules_of(row) & RULE_REMAINDER) || (p->status ? (rules_of(row) & (RULE_C1 | RULE_CC)) != 0 : row_in(row, reads, 1));
 }
 
 static unsigned pick_bit(struct random *r, unsigned mask)
@@ -582,7 +594,7 @@ static void append_random(struct plan *p)
     }
     struct insn probe = {.row = e.insn.row, .i = e.insn};
     const struct x86_operand *m = memory_operand(&e.insn);
-    if (spoils(p, &e.insn) || vendor_specific(&probe, p->g->bits) || !describe(&probe, NULL) ||
+    if (spoils(p, &e.insn) || against_status(p, e.insn.row) || vendor_specific(&probe, p->g->bits) || !describe(&probe, NULL) ||
         (m && e.insn.seg_override && random_chance(p->r, 70))) {
         return;
     }
@@ -649,6 +661,12 @@ static void choose_weights(struct plan *p)
     }
 }
 
+/* The jump back behind a count that goes down. */
+static bool ends_loop(const struct code *c, unsigned n)
+{
+    return n && n < c->ninsns && c->insn[n].structural && c->insn[n - 1].structural && row_named(c->insn[n].row, "jcc");
+}
+
 static bool build(struct plan *p)
 {
     struct code *c = p->c;
@@ -694,6 +712,9 @@ static bool build(struct plan *p)
             f->target = (int16_t)(start - 1);
         }
         f->target = (int16_t)(f->target > limit ? limit : f->target);
+        if (p->loop && ends_loop(c, (unsigned)f->target)) {
+            f->target--; /* the count goes down too */
+        }
     }
     return finish(c);
 }
@@ -706,5 +727,6 @@ void generate_sequence(struct generator *g, struct random *r, struct code *out)
         p.wanted = 2 + random_below(r, random_chance(r, 30) ? 38 : 16);
         p.loop = random_chance(r, 35);
         p.sub = random_chance(r, 20);
+        p.status = random_chance(r, 50);
     } while (!build(&p));
 }

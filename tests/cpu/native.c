@@ -31,12 +31,15 @@ void native_patch(uint8_t *data, const struct native_case *k)
     }
 }
 
-void native_collect(uint8_t *data, const uint8_t *image, struct native_result *r)
+void native_collect(uint8_t *data, const uint8_t *image, unsigned ignore, struct native_result *r)
 {
     enum { BLOCK = 128 };
     uint64_t hash = 1;
     unsigned count = 0;
 
+    if (ignore) {
+        memcpy(data + ignore, image + ignore, 4);
+    }
     for (unsigned b = 0; b < NATIVE_DATA_SIZE; b += BLOCK) {
         if (!memcmp(data + b, image + b, BLOCK)) {
             continue;
@@ -371,7 +374,7 @@ static void remove_code(struct shared *s, const struct native_group *g)
 {
     unsigned len = g->len + NATIVE_AFTER;
 
-    memset(s->code + g->at, 0xcc, g->at + len <= NATIVE_CODE_SIZE ? len : NATIVE_CODE_SIZE - g->at);
+    memset(s->code + g->at, 0xcc, g->at + len <= NATIVE_CODE_SIZE ? len : NATIVE_CODE_SIZE - (unsigned)g->at);
 }
 
 static void enter_group(struct control *c, const struct native_group *g)
@@ -413,7 +416,7 @@ static void run_case(struct shared *s, struct control *c, const struct native_gr
     if (g->segments) {
         set_bases();
     }
-    native_collect(s->data, image, r);
+    native_collect(s->data, image, k->ignore, r);
 }
 
 static void run_batch(struct shared *s, struct control *c, const uint8_t *image)

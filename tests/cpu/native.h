@@ -76,6 +76,7 @@ struct native_case {
     uint64_t reg[16];    /* in x86's numbering */
     uint64_t rflags;
     uint32_t npatches;
+    uint32_t ignore; /* offset of 4 bytes of the data area that are the processor's own; 0: none */
     struct native_patch patch[NATIVE_PATCHES];
 };
 
@@ -107,8 +108,8 @@ struct native_result {
 
 /* The data area's contents before the patches: the same for every case. */
 void native_image(uint8_t image[NATIVE_DATA_SIZE]);
-/* Notes what has changed, and takes it back. */
-void native_collect(uint8_t *data, const uint8_t *image, struct native_result *r);
+/* Notes what has changed but for ignore, and takes it back. */
+void native_collect(uint8_t *data, const uint8_t *image, unsigned ignore, struct native_result *r);
 /* Puts a case's patches into the data. */
 void native_patch(uint8_t *data, const struct native_case *k);
 

@@ -112,14 +112,25 @@ void prover_stop(struct prover *p)
 
 /* ---- running ---- */
 
+struct found { /* a difference, kept while the batch is compared */
+    uint64_t unit;
+    unsigned n, exec;
+    const char *what;
+    struct native_result want, got;
+};
+
+static bool make_unit(struct prover *p, uint64_t unit, struct code *c, struct prover_coverage **coverage);
+static void make_case(const struct prover *p, uint64_t unit, unsigned n, const struct code *c, struct native_case *k);
+
 /* Without a native side for the mode the first executor is what the others are held against. */
 static bool is_native(const struct prover *p, const struct code *c)
 {
     return native_can(p->native, c->g.bits);
 }
 
-static bool differs(struct prover *p, const struct code *c, const struct native_case *k, unsigned exec,
-                    struct native_result *want, struct native_result *got)
+/* before: cases that the executor runs first. */
+static bool differs(struct prover *p, const struct code *c, const struct native_case *before, unsigned nbefore,
+                    const struct native_case *k, unsigned exec, struct native_result *want, struct native_result *got)
 {
     struct native_group *g = native_groups(p->native);
 
@@ -134,12 +145,16 @@ static bool differs(struct prover *p, const struct code *c, const struct native_
         emulated_run(p->emulated[0], k, want);
     }
     emulated_code(p->emulated[exec], &c->g);
+    for (unsigned n = 0; n < nbefore; n++) {
+        emulated_run(p->emulated[exec], &before[n], got);
+    }
     emulated_run(p->emulated[exec], k, got);
     return compare_results(c, k, want, got) != NULL;
 }
 
 /* Takes away instructions as long as there is a difference. */
-static void shrink(struct prover *p, struct code *c, const struct native_case *k, unsigned exec)
+static void shrink(struct prover *p, struct code *c, const struct native_case *before, unsigned nbefore,
+                   const struct native_case *k, unsigned exec)
 {
     static struct code less;
     struct native_result want, got;
@@ -149,7 +164,7 @@ static void shrink(struct prover *p, struct code *c, const struct native_case *k
         again = false;
         for (unsigned n = c->ninsns; n-- > 0;) {
             if (c->ninsns > 1 && n < c->ninsns && generate_without(c, n, &less) &&
-                differs(p, &less, k, exec, &want, &got)) {
+                differs(p, &less, before, nbefore, k, exec, &want, &got)) {
                 *c = less;
                 again = true;
             }
@@ -157,26 +172,37 @@ static void shrink(struct prover *p, struct code *c, const struct native_case *k
     }
 }
 
-static void report(struct prover *p, const struct code *found, const struct native_case *k, uint64_t unit, unsigned n,
-                   unsigned exec, const char *what)
+static void report(struct prover *p, const struct found *f)
 {
     static struct code c;
-    static struct native_case copy;
+    static struct native_case cases[PROVER_CASES];
     static struct native_result want, got;
+    struct prover_coverage *coverage;
+    unsigned nbefore = 0;
 
-    if (p->reports++ >= p->max_reports) {
+    if (p->reports++ >= p->max_reports || !make_unit(p, f->unit, &c, &coverage)) {
         return;
     }
-    c = *found;
-    copy = *k;
-    if (c.sequence) {
-        shrink(p, &c, &copy, exec);
+    for (unsigned n = 0; n < PROVER_CASES; n++) {
+        make_case(p, f->unit, n, &c, &cases[n]);
     }
-    bool same = !differs(p, &c, &copy, exec, &want, &got);
-    what = same ? what : compare_results(&c, &copy, &want, &got);
-    printf("# %u bits, %s: %s differs%s. Again: prover_test -s %llu -u %llu -k %u -a %s\n", c.g.bits, p->exec_name[exec],
-           what, same ? " (not when run alone)" : "", (unsigned long long)p->seed, (unsigned long long)unit, n, p->exec_name[exec]);
-    compare_report(&c, &copy, &want, &got, p->exec_name[exec]);
+    bool same = !differs(p, &c, NULL, 0, &cases[f->n], f->exec, &want, &got);
+    if (same && differs(p, &c, cases, f->n, &cases[f->n], f->exec, &want, &got)) {
+        same = false;
+        nbefore = f->n;
+    }
+    if (same) { /* it depends on what ran before */
+        want = f->want;
+        got = f->got;
+    } else if (c.sequence) {
+        shrink(p, &c, cases, nbefore, &cases[f->n], f->exec);
+        differs(p, &c, cases, nbefore, &cases[f->n], f->exec, &want, &got);
+    }
+    const char *what = same ? f->what : compare_results(&c, &cases[f->n], &want, &got);
+    printf("# %u bits, %s: %s differs%s. Again: prover_test -s %llu -u %llu -k %u -a %s\n", c.g.bits, p->exec_name[f->exec],
+           what, same ? " (not when run alone)" : nbefore ? " (only after the unit's other cases)" : "",
+           (unsigned long long)p->seed, (unsigned long long)f->unit, f->n, p->exec_name[f->exec]);
+    compare_report(&c, &cases[f->n], &want, &got, p->exec_name[f->exec]);
     fflush(stdout);
 }
 
@@ -190,11 +216,6 @@ static uint64_t form_of(const struct code *c)
     }
     return UINT64_C(1) << (memory | (i->vex && i->vex_l ? 2 : 0) | (unsigned)__builtin_ctz(i->opsize) << 2);
 }
-
-struct found { /* a difference, kept while the batch is compared */
-    unsigned unit, n, exec;
-    const char *what;
-};
 
 static void count(struct prover *p, unsigned u, const struct native_result *want)
 {
@@ -242,7 +263,7 @@ static void compare_unit(struct prover *p, unsigned u, const struct native_resul
             if (what && !bad[n]) {
                 bad[n] = true;
                 if (*nfound < UNITS && (!b->coverage[u] || b->coverage[u]->reported++ < REPORTS_OF_ROW)) {
-                    found[(*nfound)++] = (struct found){u, n, e, what};
+                    found[(*nfound)++] = (struct found){b->unit[u], n, e, what, *want, b->got};
                 }
                 p->total.differences++;
             }
@@ -253,8 +274,7 @@ static void compare_unit(struct prover *p, unsigned u, const struct native_resul
 void prover_flush(struct prover *p)
 {
     struct prover_batch *b = p->batch;
-    static struct found found[UNITS];
-    static struct native_case cases[UNITS];
+    static struct found found[UNITS]; /* large */
     unsigned nfound = 0;
 
     if (!b->count) {
@@ -264,12 +284,8 @@ void prover_flush(struct prover *p)
     for (unsigned u = 0; u < b->count; u++) {
         compare_unit(p, u, results, found, &nfound);
     }
-    for (unsigned n = 0; n < nfound; n++) { /* the batch is overwritten by the reports */
-        cases[n] = native_cases(p->native)[found[n].unit * PROVER_CASES + found[n].n];
-    }
-    for (unsigned n = 0; n < nfound; n++) {
-        report(p, &b->code[found[n].unit], &cases[n], b->unit[found[n].unit], found[n].n, found[n].exec,
-               found[n].what);
+    for (unsigned n = 0; n < nfound; n++) { /* overwrites the batch */
+        report(p, &found[n]);
     }
     b->count = 0;
 }
@@ -337,25 +353,32 @@ void prover_unit(struct prover *p, uint64_t unit)
 void prover_show(struct prover *p, uint64_t unit, unsigned n)
 {
     static struct code c;
-    static struct native_case k;
+    static struct native_case cases[PROVER_CASES];
     static struct native_result want, got;
     struct prover_coverage *coverage;
 
-    if (!make_unit(p, unit, &c, &coverage)) {
+    if (n >= PROVER_CASES || !make_unit(p, unit, &c, &coverage)) {
         printf("# nothing to show\n");
         return;
     }
-    make_case(p, unit, n, &c, &k);
+    for (unsigned m = 0; m <= n; m++) {
+        make_case(p, unit, m, &c, &cases[m]);
+    }
     for (unsigned e = 0; e < p->nexec; e++) {
-        bool bad = differs(p, &c, &k, e, &want, &got);
-        printf("# unit %llu case %u, %u bits, %s: %s\n", (unsigned long long)unit, n, c.g.bits, p->exec_name[e],
-               bad ? compare_results(&c, &k, &want, &got) : "the same");
-        compare_report(&c, &k, &want, &got, p->exec_name[e]);
+        unsigned nbefore = 0;
+        bool bad = differs(p, &c, NULL, 0, &cases[n], e, &want, &got);
+        if (!bad) {
+            nbefore = n;
+            bad = differs(p, &c, cases, nbefore, &cases[n], e, &want, &got);
+        }
+        printf("# unit %llu case %u, %u bits, %s: %s%s\n", (unsigned long long)unit, n, c.g.bits, p->exec_name[e],
+               bad ? compare_results(&c, &cases[n], &want, &got) : "the same", bad && nbefore ? " (after the other cases)" : "");
+        compare_report(&c, &cases[n], &want, &got, p->exec_name[e]);
         if (bad && c.sequence) {
-            shrink(p, &c, &k, e);
-            differs(p, &c, &k, e, &want, &got);
+            shrink(p, &c, cases, nbefore, &cases[n], e);
+            differs(p, &c, cases, nbefore, &cases[n], e, &want, &got);
             printf("# shrunk:\n");
-            compare_report(&c, &k, &want, &got, p->exec_name[e]);
+            compare_report(&c, &cases[n], &want, &got, p->exec_name[e]);
         }
     }
 }
