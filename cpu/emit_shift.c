@@ -225,20 +225,20 @@ static ir_reg repeated(struct translator *t, struct shift *s)
 
 static void body_rol(struct translator *t, struct shift *s)
 {
-    ir_reg flags = flags_all(t), result = ir_temp(t->ir);
+    ir_reg result = ir_temp(t->ir);
 
     shift_by(t, IR_ROTL, s->w, result, repeated(t, s), s->n);
     operand_store(t, s->i, 0, result);
-    rotate_flags(t, flags, result, 0, result, s->bits - 1, result, 0);
+    flags_overlay(t, CC_OVER_ROL, s->size, result);
 }
 
 static void body_ror(struct translator *t, struct shift *s)
 {
-    ir_reg flags = flags_all(t), result = ir_temp(t->ir);
+    ir_reg result = ir_temp(t->ir);
 
     shift_by(t, IR_ROTR, s->w, result, repeated(t, s), s->n);
     operand_store(t, s->i, 0, result);
-    rotate_flags(t, flags, result, s->bits - 1, result, s->bits - 1, result, s->bits - 2);
+    flags_overlay(t, CC_OVER_ROR, s->size, result);
 }
 
 static void emit_rol(struct translator *t, const struct x86_insn *i)
@@ -484,9 +484,7 @@ static void bit_test(struct translator *t, const struct x86_insn *i, enum bit_op
         }
     }
     ir_bin(ir, IR_SHR, w, cf, old, bit);
-    ir_reg flags = flags_all(t);
-    ir_deposit(ir, flags, flags, cf, 0, 1);
-    flags_set(t, CC_EFLAGS, flags, IR_NONE, IR_NONE);
+    flags_overlay(t, CC_OVER_CF, size, cf);
     if (!memory && op != BIT_TEST) {
         ir_reg changed = ir_temp(ir);
         ir_bin(ir, opcode[op], w, changed, old, mask);

@@ -27,8 +27,30 @@ static uint32_t result_flags(uint64_t r, unsigned bytes)
     return f;
 }
 
+/* What a rotate or a bit test, CC_OVER_*, changes in the flags f. */
+static uint32_t overlay(uint64_t kind, uint32_t f, uint64_t c)
+{
+    unsigned top = (8u << (kind >> CC_OVER_SIZE & 3)) - 1;
+    bool cf = c & 1, of = (c ^ c >> top) & 1;
+
+    switch (kind & CC_OVER) {
+    case CC_OVER_CF:
+        return (f & ~(uint32_t)FL_CF) | (cf ? FL_CF : 0);
+    case CC_OVER_ROR:
+        cf = c >> top & 1;
+        of = (c >> top ^ c >> (top - 1)) & 1;
+        break;
+    default:
+        break;
+    }
+    return (f & ~(uint32_t)(FL_CF | FL_OF)) | (cf ? FL_CF : 0) | (of ? FL_OF : 0);
+}
+
 uint32_t x86_cc_eval(uint64_t kind, uint64_t a, uint64_t b, uint64_t c)
 {
+    if (kind & CC_OVER) {
+        return overlay(kind, x86_cc_eval(kind & CC_KIND, a, b, 0), c);
+    }
     if (kind < CC_ADD8 || kind >= CC_COUNT) {
         return (uint32_t)a & FL_STATUS; /* CC_EFLAGS */
     }
@@ -110,7 +132,7 @@ const char *x86_cc_name(uint64_t kind)
                                                 CC_KINDS(CC_NAME)
 #undef CC_NAME
     };
-    return kind < CC_COUNT && names[kind] ? names[kind] : "?";
+    return (kind & CC_KIND) < CC_COUNT && names[kind & CC_KIND] ? names[kind & CC_KIND] : "?";
 }
 
 uint32_t x86_get_eflags(struct x86_cpu *c)

@@ -159,6 +159,8 @@ ir_reg stack_top(struct translator *t, unsigned size);
 /* -- flags -- */
 /* Records lazy flags: kind is CC_x for the operand size (cpu/flags.h). */
 void flags_set(struct translator *t, unsigned kind, ir_reg a, ir_reg b, ir_reg c);
+/* CF (and OF) change to what CC_OVER_x says of value, an operand of size bytes; the other flags stay. */
+void flags_overlay(struct translator *t, unsigned over, unsigned size, ir_reg value);
 ir_reg flags_all(struct translator *t);   /* the six status flags in EFLAGS positions */
 ir_reg flags_carry(struct translator *t); /* 0 or 1 */
 ir_reg flags_kept_carry(struct translator *t); /* the same, for what leaves CF as it is */

@@ -413,7 +413,7 @@ static struct cond mul_cond(struct translator *t, unsigned which, unsigned bytes
     }
 }
 
-static struct cond eflags_cond(struct translator *t, unsigned which)
+static struct cond eflags_cond(struct translator *t, unsigned which, ir_reg flags)
 {
     static const uint16_t bit[] = {
         [COND_O] = FL_OF,          [COND_B] = FL_CF, [COND_Z] = FL_ZF,
@@ -421,23 +421,46 @@ static struct cond eflags_cond(struct translator *t, unsigned which)
     };
 
     if (which < COND_L) {
-        return compare_imm(IR_TSTNE, 4, A, bit[which]);
+        return compare_imm(IR_TSTNE, 4, flags, bit[which]);
     }
     ir_reg x = ir_temp(t->ir); /* OF moved to SF's place */
-    ir_bini(t->ir, IR_SHR, W32, x, A, 4);
-    ir_bin(t->ir, IR_XOR, W32, x, x, A);
+    ir_bini(t->ir, IR_SHR, W32, x, flags, 4);
+    ir_bin(t->ir, IR_XOR, W32, x, x, flags);
     struct cond l = compare_imm(IR_TSTNE, 4, x, FL_SF);
-    return which == COND_L ? l : either(t, l, compare_imm(IR_TSTNE, 4, A, FL_ZF));
+    return which == COND_L ? l : either(t, l, compare_imm(IR_TSTNE, 4, flags, FL_ZF));
+}
+
+/* A rotate's or bit test's carry, and overflow where it changed that. */
+static bool overlay_cond(struct translator *t, unsigned kind, unsigned which, struct cond *x)
+{
+    unsigned bytes = 1u << (kind >> CC_OVER_SIZE & 3);
+
+    switch (which) {
+    case COND_Z:
+    case COND_S:
+    case COND_P:
+        return false; /* as it was */
+    case COND_B:
+        *x = (kind & CC_OVER) == CC_OVER_ROR ? is_negative(C, bytes) : is_odd(C);
+        return true;
+    default:
+        *x = eflags_cond(t, which, flags_all(t));
+        return true;
+    }
 }
 
 static struct cond condition(struct translator *t, unsigned cc)
 {
     unsigned kind = t->cc_kind, which = cc >> 1 & 7, bytes = 1u << (kind & 3);
     struct cond x;
+    bool found = (kind & CC_OVER) && overlay_cond(t, kind, which, &x);
 
     _Static_assert(CC_ADD8 % 4 == 0, "the low bits of a kind are its size");
-    if (kind == CC_EFLAGS) {
-        x = eflags_cond(t, which);
+    kind &= CC_KIND;
+    if (found) {
+        /* nothing more to do */
+    } else if (kind == CC_EFLAGS) {
+        x = eflags_cond(t, which, A);
     } else {
         switch (kind & ~3u) {
         case CC_ADD8:
@@ -505,7 +528,7 @@ ir_reg flags_all(struct translator *t)
 {
     ir_reg d = ir_temp(t->ir);
 
-    if (t->cc_kind == CC_EFLAGS) {
+    if (t->cc_kind == CC_EFLAGS) { /* and nothing over it */
         ir_bini(t->ir, IR_AND, W32, d, A, FL_STATUS);
     } else if (t->cc_kind == CC_UNKNOWN) {
         ir_call(t->ir, &h_flags, d, IR_NONE, IR_NONE, IR_NONE, 0);
@@ -513,6 +536,20 @@ ir_reg flags_all(struct translator *t)
         ir_call(t->ir, &h_flags_of, d, A, B, C, t->cc_kind);
     }
     return d;
+}
+
+void flags_overlay(struct translator *t, unsigned over, unsigned size, ir_reg value)
+{
+    unsigned kind = t->cc_kind, base = kind & CC_KIND, first = base & ~3u;
+    bool both = over != CC_OVER_CF; /* CF and OF: whatever was over the kind goes */
+    ir_reg a = A, b;
+
+    if (kind == CC_UNKNOWN || first == CC_ADC8 || first == CC_SBB8 || ((kind & CC_OVER) && !both)) {
+        a = flags_all(t);
+        base = CC_EFLAGS;
+    }
+    b = base == CC_EFLAGS || first == CC_LOGIC8 ? IR_NONE : B;
+    flags_set(t, base | over | (unsigned)__builtin_ctz(size) << CC_OVER_SIZE, a, b, value);
 }
 
 ir_reg flags_carry(struct translator *t)

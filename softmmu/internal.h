@@ -99,6 +99,7 @@ struct softmmu_cpu {
     struct ram_piece piece; /* of the last fill; good until everything is flushed */
     struct tlb_set set[TLB_SETS];
     unsigned current;
+    struct tlb_table *table[TLB_NCTX]; /* of the current set */
     uint64_t clock;
     unsigned view;
     struct watch *watch;
@@ -113,7 +114,7 @@ struct softmmu_cpu {
 
 static inline struct tlb_table *tlb_table(struct vcpu *v, unsigned ctx)
 {
-    return &v->mmu->set[v->mmu->current].table[ctx];
+    return v->mmu->table[ctx];
 }
 
 /* What is known of the page of va in ctx, filled for acc (raises). */

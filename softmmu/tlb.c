@@ -101,6 +101,7 @@ static void make_current(struct vcpu *v, unsigned n)
             table_create(&s->table[c]);
         }
         v->tlb[c] = s->table[c].entry;
+        v->mmu->table[c] = &s->table[c];
     }
 }
 

@@ -17,12 +17,21 @@
 /* Empties what is found by pc. */
 static void forget_pcs(struct vcpu *v, unsigned ctx)
 {
+    struct pc_log *log = &v->tcg_cpu->target_log[ctx];
+
     for (unsigned i = 0; i < RETURN_ENTRIES; i++) {
-        v->returns[ctx][i] = (struct pc_entry){NO_PC, NULL};
+        v->returns[ctx][i].pc = NO_PC;
     }
-    for (unsigned i = 0; i < TARGET_ENTRIES; i++) {
-        v->targets[ctx][i] = (struct pc_entry){NO_PC, NULL};
+    if (log->n <= TARGET_LOG) {
+        for (unsigned i = 0; i < log->n; i++) {
+            v->targets[ctx][log->index[i]].pc = NO_PC;
+        }
+    } else {
+        for (unsigned i = 0; i < TARGET_ENTRIES; i++) {
+            v->targets[ctx][i].pc = NO_PC;
+        }
     }
+    log->n = 0;
 }
 
 static void mapping_changed(struct tcg_cpu *tc)
@@ -55,11 +64,17 @@ static inline void check_pcs(struct vcpu *v, unsigned ctx)
 
 static inline void note_target(struct vcpu *v, const struct tb *tb)
 {
-    struct pc_entry *e = &v->targets[tb->ctx][target_hash(v->reg[TCG_REG_PC])];
+    unsigned index = target_hash(v->reg[TCG_REG_PC]);
+    struct pc_entry *e = &v->targets[tb->ctx][index];
+    struct pc_log *log = &v->tcg_cpu->target_log[tb->ctx];
 
     if (e->pc == v->reg[TCG_REG_PC] && e->code == tb->code) {
         return;
     }
+    if (log->n < TARGET_LOG) {
+        log->index[log->n] = (uint8_t)index;
+    }
+    log->n += log->n <= TARGET_LOG;
     e->pc = NO_PC;
     __atomic_store_n(&e->code, tb->code, __ATOMIC_SEQ_CST);
     e->pc = v->reg[TCG_REG_PC];

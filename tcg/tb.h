@@ -87,6 +87,12 @@ struct jump_entry {
 
 #define RETURN_STACK 16 /* of the interpreter */
 
+enum { TARGET_LOG = 24 };
+struct pc_log { /* which of v->targets are in use; more than TARGET_LOG: maybe all */
+    unsigned n;
+    uint8_t index[TARGET_LOG];
+};
+
 struct tcg_cpu {
     uint64_t pc_base;           /* linear address minus pc; see tcg/exec.c */
     unsigned ctx;               /* access context of the code being run */
@@ -105,6 +111,7 @@ struct tcg_cpu {
         uint64_t flags, base;
         bool stale;
     } pcs[TLB_NCTX];
+    struct pc_log target_log[TLB_NCTX];
     unsigned return_top; /* interpreter: its own stack of returns */
     struct pc_entry returns[RETURN_STACK];
     bool host_fp;          /* the host's MXCSR is the guest's */

@@ -112,6 +112,7 @@ bool tcg_attach(struct tcg *t, struct vcpu *v, struct error *err)
     v->exec = t->exec;
     for (unsigned ctx = 0; ctx < TLB_NCTX; ctx++) {
         tc->pcs[ctx].stale = true;
+        tc->target_log[ctx].n = TARGET_LOG + 1;
     }
     if (t->exec->attach) {
         t->exec->attach(v);
