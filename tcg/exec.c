@@ -18,17 +18,18 @@
 static void forget_pcs(struct vcpu *v, unsigned ctx)
 {
     struct pc_log *log = &v->tcg_cpu->target_log[ctx];
+    const struct pc_entry none = {NO_PC, v->tcg->nowhere};
 
     for (unsigned i = 0; i < RETURN_ENTRIES; i++) {
-        v->returns[ctx][i].pc = NO_PC;
+        v->returns[ctx][i] = none;
     }
     if (log->n <= TARGET_LOG) {
         for (unsigned i = 0; i < log->n; i++) {
-            v->targets[ctx][log->index[i]].pc = NO_PC;
+            v->targets[ctx][log->index[i]] = none;
         }
     } else {
         for (unsigned i = 0; i < TARGET_ENTRIES; i++) {
-            v->targets[ctx][i].pc = NO_PC;
+            v->targets[ctx][i] = none;
         }
     }
     log->n = 0;
@@ -79,7 +80,7 @@ static inline void note_target(struct vcpu *v, const struct tb *tb)
     __atomic_store_n(&e->code, tb->code, __ATOMIC_SEQ_CST);
     e->pc = v->reg[TCG_REG_PC];
     if (unlikely(atomic_load(&tb->dead))) { /* dropped just now: tb_drop may have looked before */
-        e->pc = NO_PC;
+        *e = (struct pc_entry){NO_PC, v->tcg->nowhere};
     }
 }
 

@@ -382,6 +382,7 @@ void tb_drop(struct tcg *t, struct tb *tb)
         struct pc_entry *e = tc->v->targets[tb->ctx];
         for (unsigned i = 0; t->exec->generates && i < TARGET_ENTRIES; i++) {
             if (__atomic_load_n(&e[i].code, __ATOMIC_RELAXED) == tb->code) {
+                __atomic_store_n(&e[i].code, t->nowhere, __ATOMIC_RELEASE);
                 __atomic_store_n(&e[i].pc, NO_PC, __ATOMIC_RELAXED);
             }
         }

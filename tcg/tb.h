@@ -145,6 +145,7 @@ struct tcg {
     struct machine *m;
     const struct executor *exec;
     void *backend; /* the executor's own */
+    const void *nowhere; /* its code that goes to the dispatcher with the pc: what empty entries lead to */
     struct tcg_host_ops host;
     struct tcg_options opt;
     unsigned max_insns;

@@ -182,7 +182,8 @@ const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys);
  * the call and at its return, so that there is no top to keep. targets: blocks by pc. */
 #define RETURN_ENTRIES 64
 #define TARGET_ENTRIES 256
-#define NO_PC          UINT64_C(0x8000000000000000) /* no guest pc */
+/* Of an empty entry, whose code is tcg.nowhere: should a guest jump there, its fault is that of the target. */
+#define NO_PC UINT64_MAX
 struct pc_entry {
     uint64_t pc;      /* NO_PC: empty */
     const void *code; /* returns: the executor's exit of the call that leads to pc; targets: the block */

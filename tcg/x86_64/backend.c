@@ -486,6 +486,7 @@ static bool x64_create(struct tcg *t, uint8_t *room, size_t size, struct error *
     if (!x->gen || !x64_make_thunks(t, x, room, size)) {
         return error_set(err, "out of memory for the code generator");
     }
+    t->nowhere = x->th.leave_none;
     return true;
 }
 
