@@ -71,11 +71,19 @@ static bool both_quiet_nans(uint32_t a, uint32_t b)
     return (a & 0x7fc00000) == 0x7fc00000 && (b & 0x7fc00000) == 0x7fc00000;
 }
 
+static bool quiet_double(const uint32_t *x)
+{
+    return (x[1] & 0x7ff80000) == 0x7ff80000;
+}
+
 static bool near_lanes(uint32_t rules, const void *a, const void *b, unsigned count)
 {
     const uint32_t *x = a, *y = b;
 
     for (unsigned n = 0; n < count; n++) {
+        if ((rules & RULE_NAN) && quiet_double(x + (n & ~1u)) && quiet_double(y + (n & ~1u))) {
+            continue;
+        }
         if (x[n] != y[n] && !((rules & RULE_APPROX) && near_single(x[n], y[n])) &&
             !((rules & RULE_NAN) && both_quiet_nans(x[n], y[n]))) {
             return false;
@@ -125,6 +133,13 @@ static const struct insn *faulting(const struct code *c, const struct native_res
         }
     }
     return NULL;
+}
+
+static uint32_t fault_rules(const struct code *c, const struct native_result *r)
+{
+    const struct insn *f = faulting(c, r);
+
+    return f ? rules_of(f->row) : 0;
 }
 
 static bool uses_mmx(const struct insn *f)
@@ -204,7 +219,7 @@ static uint32_t unlike_registers(const struct code *c)
 
 static bool same_memory(const struct code *c, const struct native_result *a, const struct native_result *b)
 {
-    return (c->rules & RULE_MEMORY) || (a->nchanges == b->nchanges && a->data_hash == b->data_hash);
+    return (c->rules & RULE_MEMORY) || (fault_rules(c, a) & RULE_FAULTMEMORY) || (a->nchanges == b->nchanges && a->data_hash == b->data_hash);
 }
 
 static const char *compare_fault(const struct code *c, const struct native_result *a, const struct native_result *b)
@@ -219,6 +234,9 @@ static const char *compare_fault(const struct code *c, const struct native_resul
     }
     if ((a->error ^ b->error) & error_mask(a)) {
         return "error code";
+    }
+    if (a->vector == EXC_PF && (fault_rules(c, a) & RULE_ANYADDRESS)) {
+        return NULL;
     }
     if (a->vector == EXC_PF && (c->rules & RULE_PAGE ? a->cr2 >> 12 != b->cr2 >> 12 : a->cr2 != b->cr2)) {
         return "address of the page fault";
@@ -248,13 +266,14 @@ static bool split_write(const struct native_result *a, const struct native_resul
 /* An x87 store whose unmasked exception keeps it from storing: whether its page fault comes all the same is not said. */
 static bool faults_after_all(const struct code *c, const struct native_result *a, const struct native_result *b)
 {
-    const struct insn *f = a->vector == EXC_PF ? faulting(c, a) : NULL;
+    const struct insn *f = a->vector == EXC_PF || a->vector == EXC_GP || a->vector == EXC_SS ? faulting(c, a) : NULL;
 
-    return f && (f->row->attr & AT_FPU) && (a->error & 2) && a->rip != b->rip && (b->fx.fsw & 0x80);
+    return f && (f->row->attr & AT_FPU) && (a->vector != EXC_PF || (a->error & 2)) && a->rip != b->rip &&
+           (b->fx.fsw & 0x80);
 }
 
-/* A repeated instruction with ECX that faults at its first element: Intel's processors have cleared the upper half of
- * RCX, AMD's have not. */
+/* A repeated instruction with 32-bit addresses that faults at its first element: Intel's processors have cleared the
+ * upper halves of RCX, RSI, RDI, AMD's have not. */
 static bool narrow_count(const struct code *c, const struct native_result *a)
 {
     const struct insn *f = faulting(c, a);
@@ -272,7 +291,7 @@ const char *compare_results(const struct code *c, const struct native_case *k, c
     if (a->vector < 0) {
         return NULL; /* nothing to compare with */
     }
-    if ((c->rules & RULE_ANYFAULT) && a->vector != EXC_BP && b->vector != EXC_BP && a->rip == b->rip) {
+    if ((fault_rules(c, a) & RULE_ANYFAULT) && a->vector != EXC_BP && b->vector != EXC_BP && a->rip == b->rip) {
         return NULL;
     }
     if ((c->rules & RULE_MAYFAULT) && a->vector == EXC_PF && b->vector == EXC_BP && a->rip < b->rip) {
@@ -289,7 +308,7 @@ const char *compare_results(const struct code *c, const struct native_case *k, c
         return what;
     }
     for (unsigned n = 0; n < (c->g.bits < 64 ? 8 : 16); n++) {
-        uint64_t of = n == X86_RCX && narrow_count(c, a) ? UINT32_MAX : mask;
+        uint64_t of = (n == X86_RCX || n == X86_RSI || n == X86_RDI) && narrow_count(c, a) ? UINT32_MAX : mask;
         if (((a->reg[n] ^ b->reg[n]) & of) && !(unlike >> n & 1)) {
             return "registers";
         }

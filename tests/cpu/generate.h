@@ -30,6 +30,8 @@ enum rule_what {
     RULE_FAULTVECTOR = 0x40000, /* after a fault the vector operands are undefined */
     RULE_IMAGE = 0x80000,    /* stores MXCSR_MASK, which is the processor's, at byte 28 */
     RULE_REMAINDER = 0x100000,   /* C0 to C3 are undefined when the result is no number */
+    RULE_FAULTMEMORY = 0x800000, /* a store that faults may have stored a part */
+    RULE_ANYADDRESS = 0x1000000, /* of several faulting operands any may be named */
     RULE_MASKED = 0x400000,      /* not with overflow and underflow unmasked */
     RULE_FAULTMXCSR = 0x200000,  /* after a fault the flags of MXCSR are not comparable */
 };
