@@ -278,7 +278,7 @@ static size_t finish(struct gen *g, uint8_t *buf, size_t size)
     map.entries = put_table(&p, end, g->map, g->nmap * sizeof(*g->map), &ok);
     map.meta = put_table(&p, end, g->meta, g->nmeta * sizeof(*g->meta), &ok);
     map.cc = put_table(&p, end, g->cc, g->ncc * sizeof(*g->cc), &ok);
-    map.body = (uint32_t)(g->body - g->start);
+    map.body = (uint32_t)(g->checked - g->start);
     g->tb->map = put_table(&p, end, &map, sizeof(map), &ok);
     g->tb->code = g->start + g->t->exec_delta;
     g->tb->code_at = (uint32_t)(g->start - (uint8_t *)g->tb);
@@ -330,6 +330,7 @@ static size_t x64_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uin
     if (tb->host2) {
         gen_second_page(g);
     }
+    g->checked = g->c.p;
     if (g->loops) {
         for (unsigned x = 0; x < 16; x++) {
             if (g->loop_vregs >> x & 1) {
