@@ -486,7 +486,7 @@ static bool checks_alignment(const struct arrange *a)
 {
     const struct x86_operand *m = memory_operand(a->i);
 
-    return !a->i->vsib && (!m || (m->size && m->size <= 8 && !(a->c->insn[0].row->attr & (AT_SSE | AT_AVX | AT_MMX))));
+    return !a->i->vsib && !(a->c->rules & RULE_ANYFAULT) && (!m || (m->size && m->size <= 8 && !(a->c->insn[0].row->attr & (AT_SSE | AT_AVX | AT_MMX))));
 }
 
 void generate_case(const struct code *c, struct random *r, struct native_case *k)

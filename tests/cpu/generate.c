@@ -459,6 +459,16 @@ bool generate_single(struct generator *g, unsigned n, struct random *r, struct c
     return false;
 }
 
+void generate_one(struct code *c, const struct encoding *e)
+{
+    take(&c->insn[0], e);
+    c->ninsns = 1;
+    c->sequence = false;
+    c->pointers = c->small = 0;
+    describe(&c->insn[0], NULL);
+    analyse(c);
+}
+
 /* ---- sequences ---- */
 
 struct plan {

@@ -86,6 +86,8 @@ void generate_sequence(struct generator *g, struct random *r, struct code *out);
 void generate_case(const struct code *c, struct random *r, struct native_case *k);
 /* Flags undefined after a single instruction with this state; false: its result is. */
 bool generate_undefined(const struct code *c, const struct native_case *k, uint32_t *flags);
+/* Makes the code that of one instruction, of which only the group is filled in. */
+void generate_one(struct code *c, const struct encoding *e);
 /* The same without instruction n; false: it cannot do without. */
 bool generate_without(const struct code *from, unsigned n, struct code *out);
 
