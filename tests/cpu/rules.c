@@ -90,6 +90,12 @@ const char *row_excluded(const struct x86_opcode *row, unsigned bits)
     if (row->mnemonic == MN_SYSRET && bits < 64) {
         return "Intel's and AMD's differ outside of 64-bit mode";
     }
+    if (row->map == 0 && row->opcode == 0x90 && row->mnemonic == MN_XCHG && bits < 64) {
+        return "needs REX.B";
+    }
+    if (row->map == 1 && row->opcode == 0x0d && row->mnemonic == MN_NOP && bits == 64) {
+        return "PREFETCH of a register: #UD with AMD's processors, not with Intel's";
+    }
     if (!host_has(row->feature)) {
         return "the host lacks it";
     }
