@@ -25,13 +25,14 @@ static void forget_pcs(struct vcpu *v, unsigned ctx)
     }
     if (log->n <= TARGET_LOG) {
         for (unsigned i = 0; i < log->n; i++) {
-            v->targets[ctx][log->index[i]] = none;
+            v->targets[ctx].pc[log->index[i]] = NO_PC;
         }
     } else {
         for (unsigned i = 0; i < TARGET_ENTRIES; i++) {
-            v->targets[ctx][i] = none;
+            v->targets[ctx].pc[i] = NO_PC;
         }
     }
+    v->targets[ctx].code[target_hash(NO_PC)] = v->tcg->nowhere;
     log->n = 0;
 }
 
@@ -63,24 +64,37 @@ static inline void check_pcs(struct vcpu *v, unsigned ctx)
     }
 }
 
-static inline void note_target(struct vcpu *v, const struct tb *tb)
+/* tb will be found under pc: tb_drop must know where to look. */
+static void note_pc(struct tb *tb, uint64_t pc)
 {
-    unsigned index = target_hash(v->reg[TCG_REG_PC]);
-    struct pc_entry *e = &v->targets[tb->ctx][index];
-    struct pc_log *log = &v->tcg_cpu->target_log[tb->ctx];
+    uint64_t none = NO_PC;
 
-    if (e->pc == v->reg[TCG_REG_PC] && e->code == tb->code) {
+    if (!atomic_compare_exchange_strong(&tb->target_pc, &none, pc) && none != pc) {
+        atomic_store(&tb->many_pcs, true);
+    }
+}
+
+static inline void note_target(struct vcpu *v, struct tb *tb)
+{
+    uint64_t pc = v->reg[TCG_REG_PC], *entry_pc;
+    unsigned index = target_hash(pc);
+    struct pc_log *log = &v->tcg_cpu->target_log[tb->ctx];
+    const void **code = &v->targets[tb->ctx].code[index];
+
+    entry_pc = &v->targets[tb->ctx].pc[index];
+    if ((*entry_pc == pc && *code == tb->code) || index == target_hash(NO_PC)) {
         return;
     }
     if (log->n < TARGET_LOG) {
-        log->index[log->n] = (uint8_t)index;
+        log->index[log->n] = (uint16_t)index;
     }
     log->n += log->n <= TARGET_LOG;
-    e->pc = NO_PC;
-    __atomic_store_n(&e->code, tb->code, __ATOMIC_SEQ_CST);
-    e->pc = v->reg[TCG_REG_PC];
+    note_pc(tb, pc);
+    *entry_pc = NO_PC;
+    __atomic_store_n(code, tb->code, __ATOMIC_SEQ_CST);
+    *entry_pc = pc;
     if (unlikely(atomic_load(&tb->dead))) { /* dropped just now: tb_drop may have looked before */
-        *e = (struct pc_entry){NO_PC, v->tcg->nowhere};
+        *entry_pc = NO_PC;
     }
 }
 
@@ -133,6 +147,7 @@ static struct tb *tb_place(const struct ir *ir, uint8_t *buf, size_t size, size_
         return NULL;
     }
     memset(tb, 0, need);
+    atomic_init(&tb->target_pc, NO_PC);
     tb->size = (uint16_t)ir->guest_size;
     tb->ninsns = (uint16_t)ir->ninsns;
     tb->ctx = (uint8_t)ir->ctx;

@@ -367,6 +367,24 @@ void tb_link(struct tcg *t, struct tb_exit *from, struct tb *to)
 
 /* ---- removal ---- */
 
+static void forget_target(struct vcpu *v, struct tb *tb)
+{
+    uint64_t pc = atomic_load(&tb->target_pc);
+    unsigned first = target_hash(pc), last = first + 1;
+
+    if (atomic_load(&tb->many_pcs)) {
+        first = 0;
+        last = TARGET_ENTRIES;
+    } else if (pc == NO_PC) {
+        return;
+    }
+    for (unsigned i = first; i < last; i++) {
+        if (__atomic_load_n(&v->targets[tb->ctx].code[i], __ATOMIC_RELAXED) == tb->code) {
+            __atomic_store_n(&v->targets[tb->ctx].pc[i], NO_PC, __ATOMIC_RELAXED);
+        }
+    }
+}
+
 void tb_drop(struct tcg *t, struct tb *tb)
 {
     _Atomic(struct tb *) *link = &t->hash[tb_hash(t, tb->host, tb->flags)];
@@ -379,13 +397,7 @@ void tb_drop(struct tcg *t, struct tb *tb)
         if (atomic_load_explicit(&j->host, memory_order_relaxed) == tb->host) {
             atomic_store_explicit(&j->host, NULL, memory_order_relaxed);
         }
-        struct pc_entry *e = tc->v->targets[tb->ctx];
-        for (unsigned i = 0; t->exec->generates && i < TARGET_ENTRIES; i++) {
-            if (__atomic_load_n(&e[i].code, __ATOMIC_RELAXED) == tb->code) {
-                __atomic_store_n(&e[i].code, t->nowhere, __ATOMIC_RELEASE);
-                __atomic_store_n(&e[i].pc, NO_PC, __ATOMIC_RELAXED);
-            }
-        }
+        forget_target(tc->v, tb);
     }
     if (t->exec->poison) {
         t->exec->poison(tb);

@@ -60,6 +60,8 @@ struct tb {
     uint8_t ctx, nexits;
     bool links; /* its exits lead to other blocks, not to the loop only */
     atomic_bool dead; /* invalidated */
+    atomic_bool many_pcs;             /* targets may have it under other pcs than ... */
+    atomic_uint_fast64_t target_pc; /* ... this one; NO_PC: it is not there */
     bool cached;      /* in the tables; else a throw-away block */
     const void *map;  /* executor's: fault map */
     _Atomic(struct tb *) hash_next;
@@ -87,10 +89,10 @@ struct jump_entry {
 
 #define RETURN_STACK 16 /* of the interpreter */
 
-enum { TARGET_LOG = 24 };
+enum { TARGET_LOG = 128 };
 struct pc_log { /* which of v->targets are in use; more than TARGET_LOG: maybe all */
     unsigned n;
-    uint8_t index[TARGET_LOG];
+    uint16_t index[TARGET_LOG];
 };
 
 struct tcg_cpu {

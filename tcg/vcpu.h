@@ -181,12 +181,13 @@ const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys);
  * returns: what calls expect to come back to. The entry is found by the stack pointer, which is the same at
  * the call and at its return, so that there is no top to keep. targets: blocks by pc. */
 #define RETURN_ENTRIES 64
-#define TARGET_ENTRIES 256
-/* Of an empty entry, whose code is tcg.nowhere: should a guest jump there, its fault is that of the target. */
+#define TARGET_ENTRIES 2048
+/* Of an empty entry. Should a guest go to that pc, it finds tcg.nowhere: in every empty entry of returns, and in the
+ * one entry of targets where it would be looked for, which is never used. */
 #define NO_PC UINT64_MAX
 struct pc_entry {
     uint64_t pc;      /* NO_PC: empty */
-    const void *code; /* returns: the executor's exit of the call that leads to pc; targets: the block */
+    const void *code; /* the executor's exit of the call that leads to pc */
 };
 
 struct vcpu {
@@ -219,7 +220,10 @@ struct vcpu {
     uint64_t walk_epoch; /* counts flushes: what a page walk remembers is good within one */
 
     struct pc_entry returns[TLB_NCTX][RETURN_ENTRIES];
-    struct pc_entry targets[TLB_NCTX][TARGET_ENTRIES];
+    struct {
+        uint64_t pc[TARGET_ENTRIES]; /* NO_PC: empty */
+        const void *code[TARGET_ENTRIES];
+    } targets[TLB_NCTX];
 };
 
 enum vcpu_step { VCPU_STEP = 1, VCPU_STEP_MASKED /* interrupts are held off */ };

@@ -310,22 +310,33 @@ static void gen_exit_tb(struct gen *g, const struct ir_op *op)
     }
 }
 
-/* index = offset in v->targets of the entry for the pc in reg */
+/* index = index in v->targets of the pc in reg */
 static void target_index(struct gen *g, unsigned index, unsigned reg)
 {
-    mov_rr(&g->c, 0, index, reg);
-    x_rr(&g->c, 0xc1, 5, index);
-    put8(&g->c, 8);
+    if (thunks(g)->bmi2) {
+        v_rr(&g->c, 0xf0 | X_0F3A | X_F2, index, 0, reg, false); /* rorx */
+        put8(&g->c, 8);
+    } else {
+        mov_rr(&g->c, 0, index, reg);
+        x_rr(&g->c, 0xc1, 5, index);
+        put8(&g->c, 8);
+    }
     alu_rr(&g->c, ALU_XOR, 0, index, reg);
     alu_ri(&g->c, ALU_AND, 0, index, TARGET_ENTRIES - 1);
-    x_rr(&g->c, 0xc1, 4, index);
-    put8(&g->c, 4);
 }
 
-static struct mem target_entry(const struct gen *g, unsigned index, size_t field)
+static struct mem target_pc(const struct gen *g, unsigned index)
 {
     size_t table = offsetof(struct vcpu, targets) + g->ir->ctx * sizeof(((struct vcpu *)0)->targets[0]);
-    return at_index(HOST_VCPU, index, 0, env_disp(table + field));
+    return at_index(HOST_VCPU, index, 3, env_disp(table));
+}
+
+static struct mem target_code(const struct gen *g, unsigned index)
+{
+    struct mem m = target_pc(g, index);
+
+    m.disp += (int32_t)sizeof(((struct vcpu *)0)->targets[0].pc);
+    return m;
 }
 
 static void set_pc(struct gen *g, unsigned t, unsigned wrap)
@@ -341,9 +352,9 @@ static void set_pc(struct gen *g, unsigned t, unsigned wrap)
 static void gen_targets(struct gen *g)
 {
     target_index(g, RAX, HOST_PC);
-    alu_rm(&g->c, ALU_CMP, 1, HOST_PC, target_entry(g, RAX, offsetof(struct pc_entry, pc)));
+    alu_rm(&g->c, ALU_CMP, 1, HOST_PC, target_pc(g, RAX));
     jump_to_if(g, CC_NE, thunks(g)->leave_none);
-    x_rm(&g->c, 0xff, 4, target_entry(g, RAX, offsetof(struct pc_entry, code)));
+    x_rm(&g->c, 0xff, 4, target_code(g, RAX));
 }
 
 static void gen_exit_ind(struct gen *g, const struct ir_op *op)
@@ -736,11 +747,11 @@ static bool gen_checked_exit(struct gen *g, const struct ir_op *op)
         return true;
     }
     target_index(g, index, t);
-    alu_rm(&g->c, ALU_CMP, 1, t, target_entry(g, index, offsetof(struct pc_entry, pc)));
+    alu_rm(&g->c, ALU_CMP, 1, t, target_pc(g, index));
     uint8_t *miss = jcc32(&g->c, CC_NE);
     set_pc(g, t, 0);
     poll(g);
-    x_rm(&g->c, 0xff, 4, target_entry(g, index, offsetof(struct pc_entry, code)));
+    x_rm(&g->c, 0xff, 4, target_code(g, index));
     patch32(&g->c, miss, g->c.p);
     for (unsigned m = HOST_POOL; m; m &= m - 1) {
         unsigned reg = (unsigned)__builtin_ctz(m);
