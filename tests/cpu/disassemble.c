@@ -9,14 +9,19 @@
 #include <capstone/capstone.h>
 #endif
 
-void disassemble(unsigned bits, const uint8_t *bytes, unsigned len, uint64_t address, char *text, size_t size)
+void disassemble(unsigned bits, const uint8_t *bytes, unsigned len, uint64_t address, char *text,
+                 size_t size)
 {
     text[0] = '\0';
 #ifdef HAVE_CAPSTONE
     csh handle;
     cs_insn *insn;
 
-    if (cs_open(CS_ARCH_X86, bits == 64 ? CS_MODE_64 : bits == 32 ? CS_MODE_32 : CS_MODE_16, &handle) != CS_ERR_OK) {
+    if (cs_open(CS_ARCH_X86,
+                bits == 64   ? CS_MODE_64
+                : bits == 32 ? CS_MODE_32
+                             : CS_MODE_16,
+                &handle) != CS_ERR_OK) {
         return;
     }
     if (cs_disasm(handle, bytes, len, address, 1, &insn)) {

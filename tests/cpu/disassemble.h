@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 /* "" when Capstone is not there or does not know it. */
-void disassemble(unsigned bits, const uint8_t *bytes, unsigned len, uint64_t address, char *text, size_t size);
+void disassemble(unsigned bits, const uint8_t *bytes, unsigned len, uint64_t address, char *text,
+                 size_t size);
 
 #endif

@@ -59,7 +59,8 @@ static bool refused(const struct x86_cpu *c)
 {
     unsigned vector = c->exc.vector;
 
-    return c->exc.software && !c->exc.int1 && vector != EXC_BP && vector != EXC_OF && vector != 0x80;
+    return c->exc.software && !c->exc.int1 && vector != EXC_BP && vector != EXC_OF &&
+           vector != 0x80;
 }
 
 static void deliver(struct vcpu *v)
@@ -124,8 +125,8 @@ static void map_area(struct emulated *e, unsigned table, uint64_t phys, unsigned
 
 static uint64_t descriptor(uint32_t base, uint32_t limit, uint64_t attr)
 {
-    return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | attr << 40 | (uint64_t)(limit & 0xf0000) << 32 |
-           (uint64_t)(base >> 24) << 56;
+    return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | attr << 40 |
+           (uint64_t)(limit & 0xf0000) << 32 | (uint64_t)(base >> 24) << 56;
 }
 
 static void put_descriptors(struct emulated *e)
@@ -233,7 +234,8 @@ static void set_mode(struct emulated *e, unsigned bits)
     c->gdtr = (struct x86_dtr){.base = GDT_AT, .limit = 127};
     c->ldtr = (struct x86_sysseg){0};
     if (!e->no_ldt) {
-        c->ldtr = (struct x86_sysseg){.sel = NATIVE_LDTR, .attr = SEGA_P | 2, .limit = 3 * 8 - 1, .base = GDT_AT + 0x800};
+        c->ldtr = (struct x86_sysseg){
+            .sel = NATIVE_LDTR, .attr = SEGA_P | 2, .limit = 3 * 8 - 1, .base = GDT_AT + 0x800};
     }
     c->tr.sel = NATIVE_TR;
     c->tr.attr = SEGA_P | 11; /* a busy TSS without I/O permissions */
@@ -278,7 +280,7 @@ static void put_fx(struct x86_cpu *c, const struct native_fx *fx)
     }
     c->fp_tag_empty = (uint8_t)~fx->ftw;
     c->fp_top = (uint8_t)top;
-    c->fp_sw = fx->fsw & (uint16_t)~(7 << 11);
+    c->fp_sw = fx->fsw & (uint16_t) ~(7 << 11);
     c->fp_cw = fx->fcw;
     c->fp_op = fx->fop;
     c->fp_ip = fx->fip;
@@ -322,18 +324,21 @@ void emulated_code(struct emulated *e, const struct native_group *g)
     }
     e->g = *g;
     if (g->bits == 16) {
-        e->c->ldtr = (struct x86_sysseg){.sel = NATIVE_LDTR, .attr = SEGA_P | 2, .limit = 3 * 8 - 1, .base = GDT_AT + 0x800};
+        e->c->ldtr = (struct x86_sysseg){
+            .sel = NATIVE_LDTR, .attr = SEGA_P | 2, .limit = 3 * 8 - 1, .base = GDT_AT + 0x800};
     }
     set_segments(e);
     memcpy(e->seg, e->c->seg, sizeof e->seg);
 }
 
-/* Temporaries of blocks before this one: always other ones, so that nobody comes to depend on them. */
+/* Temporaries of blocks before this one: always other ones, so that nobody comes to depend on them.
+ */
 static void spoil_temporaries(struct x86_cpu *c, const struct native_case *k)
 {
     unsigned fill = k->rflags & FL_PF ? 0 : 0xff;
 
-    memset(c->v.reg + TCG_REG_TEMP, (int)fill, (TCG_REG_LAST_TEMP + 1 - TCG_REG_TEMP) * sizeof c->v.reg[0]);
+    memset(c->v.reg + TCG_REG_TEMP, (int)fill,
+           (TCG_REG_LAST_TEMP + 1 - TCG_REG_TEMP) * sizeof c->v.reg[0]);
     memset(c->v.vec + TCG_VREG_TEMP, (int)fill, (TCG_NVREGS - TCG_VREG_TEMP) * sizeof c->v.vec[0]);
 }
 

@@ -1,5 +1,6 @@
-/* Runs the cases of tests/cpu/native.h in an emulated processor: user mode, 64-bit, compatibility or 16-bit
- * segments, with page tables that show the same areas at the same addresses and descriptors like Linux's. */
+/* Runs the cases of tests/cpu/native.h in an emulated processor: user mode, 64-bit, compatibility
+ * or 16-bit segments, with page tables that show the same areas at the same addresses and
+ * descriptors like Linux's. */
 #ifndef TESTS_CPU_EMULATED_H
 #define TESTS_CPU_EMULATED_H
 

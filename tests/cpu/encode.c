@@ -1,5 +1,5 @@
-/* Encodings by trial, see encode.h: the row's opcode with random prefixes, ModRM, SIB, displacement and immediate
- * until the decoder says that it is the row. */
+/* Encodings by trial, see encode.h: the row's opcode with random prefixes, ModRM, SIB, displacement
+ * and immediate until the decoder says that it is the row. */
 #include "tests/cpu/encode.h"
 
 #include <assert.h>
@@ -56,7 +56,9 @@ static void put_legacy_prefixes(struct draft *d)
     if (random_chance(d->r, 10)) {
         put(d, 0x66);
     }
-    d->mandatory = by_hint(d) ? d->hint->mandatory : random_chance(d->r, 30) ? mandatory[random_below(d->r, 4)] : 0;
+    d->mandatory = by_hint(d)                ? d->hint->mandatory
+                   : random_chance(d->r, 30) ? mandatory[random_below(d->r, 4)]
+                                             : 0;
     if (d->mandatory) {
         put(d, d->mandatory);
     }
@@ -83,7 +85,8 @@ static void put_opcode(struct draft *d)
 
     if (d->vex) {
         unsigned rxb = random_below(d->r, 2) << 2 | rex_xb(d);
-        d->vex_last = by_hint(d) ? (d->hint->vex_last & 0x87) | (d->hint->vex_last & 0x78) : (uint8_t)random_next(d->r);
+        d->vex_last = by_hint(d) ? (d->hint->vex_last & 0x87) | (d->hint->vex_last & 0x78)
+                                 : (uint8_t)random_next(d->r);
         if (d->hint->known && (d->hint->vex_last & 0x78) != 0x78) { /* vvvv is an operand */
             d->vex_last = (uint8_t)((d->vex_last & 0x87) | random_below(d->r, 16) << 3);
         } else if (!d->hint->known && random_chance(d->r, 50)) {
@@ -136,7 +139,9 @@ static int64_t small_displacement(struct draft *d)
 {
     int64_t x = (int64_t)random_below(d->r, 240) - 120;
 
-    return random_chance(d->r, 75) ? x & ~INT64_C(31) : random_chance(d->r, 50) ? x & ~INT64_C(7) : x;
+    return random_chance(d->r, 75)   ? x & ~INT64_C(31)
+           : random_chance(d->r, 50) ? x & ~INT64_C(7)
+                                     : x;
 }
 
 static void put_memory_of_base(struct draft *d, unsigned reg)
@@ -166,7 +171,9 @@ static void put_operands(struct draft *d)
     (void)opcode;
     modrm = d->memory ? modrm % 0xc0 : modrm | 0xc0;
     if (d->memory && d->how->kind == ADDRESS_ABSOLUTE) {
-        modrm = (modrm & 0x38) | (d->bits == 64 ? random_chance(d->r, 50) ? 4 : 5 : d->bits == 32 ? 5 : 6);
+        modrm = (modrm & 0x38) | (d->bits == 64   ? random_chance(d->r, 50) ? 4 : 5
+                                  : d->bits == 32 ? 5
+                                                  : 6);
     }
     if (d->row->modrm_reg >= 8) { /* the whole byte */
         modrm = 0xc0 | (unsigned)(d->row->modrm_reg - 8);
@@ -211,17 +218,24 @@ static unsigned disp_at(const struct encoding *e, unsigned modrm_at)
     return mod == 2 || (mod == 0 && rm == 5) ? at : 0;
 }
 
-bool encode_row(struct random *r, unsigned bits, const struct x86_opcode *row, const struct addressing *how,
-                struct encode_hint *hint, struct encoding *e)
+bool encode_row(struct random *r, unsigned bits, const struct x86_opcode *row,
+                const struct addressing *how, struct encode_hint *hint, struct encoding *e)
 {
     for (unsigned attempt = 0; attempt < 3000; attempt++) {
-        struct draft d = {.r = r, .e = e, .row = row, .how = how, .hint = hint, .bits = bits, .vex = row->map >= 9};
+        struct draft d = {.r = r,
+                          .e = e,
+                          .row = row,
+                          .how = how,
+                          .hint = hint,
+                          .bits = bits,
+                          .vex = row->map >= 9};
         e->len = 0;
         d.memory = random_chance(r, 60);
         put_legacy_prefixes(&d);
         put_opcode(&d);
         put_operands(&d);
-        if (x86_decode(e->bytes, 15, encode_mode(bits), &e->insn) != X86_DECODE_OK || e->insn.row != row) {
+        if (x86_decode(e->bytes, 15, encode_mode(bits), &e->insn) != X86_DECODE_OK ||
+            e->insn.row != row) {
             continue;
         }
         if (bits < 64 && e->insn.seg == SEG_CS && e->insn.op[0].kind == OP_MEM) {

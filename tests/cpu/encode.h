@@ -1,4 +1,5 @@
-/* Encodings of a row of the decoder's tables, found by trial, and what is declared not to be comparable of it. */
+/* Encodings of a row of the decoder's tables, found by trial, and what is declared not to be
+ * comparable of it. */
 #ifndef TESTS_CPU_ENCODE_H
 #define TESTS_CPU_ENCODE_H
 
@@ -26,8 +27,8 @@ struct encoding {
 
 enum x86_bits encode_mode(unsigned bits);
 /* false: none was found. */
-bool encode_row(struct random *r, unsigned bits, const struct x86_opcode *row, const struct addressing *how,
-                struct encode_hint *hint, struct encoding *e);
+bool encode_row(struct random *r, unsigned bits, const struct x86_opcode *row,
+                const struct addressing *how, struct encode_hint *hint, struct encoding *e);
 /* Decodes bytes that are known to be an instruction. */
 void encode_bytes(unsigned bits, const uint8_t *bytes, unsigned len, struct encoding *e);
 bool row_named(const struct x86_opcode *row, const char *name);

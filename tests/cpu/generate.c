@@ -1,8 +1,10 @@
-/* Singles and sequences, see generate.h: how code is put together. What states it runs in is in arrange.c.
+/* Singles and sequences, see generate.h: how code is put together. What states it runs in is in
+ * arrange.c.
  *
- * A sequence is a list of instructions of random rows, most of whose memory operands are off a few pointer registers
- * that it does not write, with forward jumps, at times a counted loop around a part, and a subroutine at the end.
- * No instruction of it reads a status flag that may be undefined then: those are taken out again. */
+ * A sequence is a list of instructions of random rows, most of whose memory operands are off a few
+ * pointer registers that it does not write, with forward jumps, at times a counted loop around a
+ * part, and a subroutine at the end. No instruction of it reads a status flag that may be undefined
+ * then: those are taken out again. */
 #include "tests/cpu/generate.h"
 
 #include <string.h>
@@ -37,9 +39,10 @@ static bool row_in(const struct x86_opcode *row, const char *const *names, unsig
     return false;
 }
 
-/* What the count of a shift makes of the table's entries (SDM volume 2, "SAL/SAR/SHL/SHR", "RCL/RCR/ROL/ROR",
- * "SHLD", "SHRD"): a count of 0 changes nothing; OF is defined for counts of 1 only; CF is undefined where SHL or
- * SHR shift by the operand size or more; the result of SHLD and SHRD is undefined for larger counts (false). */
+/* What the count of a shift makes of the table's entries (SDM volume 2, "SAL/SAR/SHL/SHR",
+ * "RCL/RCR/ROL/ROR", "SHLD", "SHRD"): a count of 0 changes nothing; OF is defined for counts of 1
+ * only; CF is undefined where SHL or SHR shift by the operand size or more; the result of SHLD and
+ * SHRD is undefined for larger counts (false). */
 static bool shift_flags(struct insn *f, const uint64_t *reg)
 {
     static const char *const rotate[] = {"rol", "ror", "rcl", "rcr"};
@@ -145,7 +148,8 @@ static bool lay_out(struct code *c)
         struct insn *f = &c->insn[n];
         unsigned end = f->at + f->len;
         if (f->target >= 0 && !row_named(f->row, "ret")) {
-            int rel = (int)((unsigned)f->target < c->ninsns ? c->insn[f->target].at : at) - (int)end;
+            int rel =
+                (int)((unsigned)f->target < c->ninsns ? c->insn[f->target].at : at) - (int)end;
             bool byte = f->i.map == 0 && f->i.opcode != 0xe8 && f->i.opcode != 0xe9;
             if (byte && (rel < -128 || rel > 127)) {
                 return false;
@@ -241,8 +245,8 @@ bool generate_without(const struct code *from, unsigned n, struct code *out)
     *out = *from;
     take_out(out, n);
     for (unsigned m = 0; m < out->ninsns; m++) { /* what jumped back must not do so for ever */
-        if (out->insn[m].target >= 0 && (unsigned)out->insn[m].target <= m && from->insn[n].structural &&
-            !row_named(out->insn[m].row, "ret")) {
+        if (out->insn[m].target >= 0 && (unsigned)out->insn[m].target <= m &&
+            from->insn[n].structural && !row_named(out->insn[m].row, "ret")) {
             return false;
         }
     }
@@ -251,8 +255,9 @@ bool generate_without(const struct code *from, unsigned n, struct code *out)
 
 /* ---- rows ---- */
 
-static const char *const loads_segments[] = {"pop_seg", "lds",  "les",  "lss",  "lfs", "lgs",
-                                             "callf",   "jmpf", "retf", "iret", "wrfsbase", "wrgsbase"};
+static const char *const loads_segments[] = {"pop_seg", "lds",  "les",      "lss",
+                                             "lfs",     "lgs",  "callf",    "jmpf",
+                                             "retf",    "iret", "wrfsbase", "wrgsbase"};
 
 static bool has_segment_operand(const struct x86_opcode *row)
 {
@@ -261,22 +266,26 @@ static bool has_segment_operand(const struct x86_opcode *row)
 
 static void needs(struct code *c, const struct insn *f)
 {
-    static const char *const state[] = {"fxsave", "fxrstor", "xsave", "xrstor", "xsaveopt", "xsavec"};
+    static const char *const state[] = {"fxsave", "fxrstor",  "xsave",
+                                        "xrstor", "xsaveopt", "xsavec"};
     static const char *const flags[] = {"popf", "iret"};
 
     c->g.full |= (f->row->attr & (AT_SSE | AT_MMX | AT_AVX | AT_FPU)) || row_in(f->row, state, 6);
-    c->g.traps |= row_in(f->row, flags, 2);
+    c->g.traps |= row_in(f->row, flags, 2) || f->i.rep || f->i.repne; /* those may read far, the code too */
     c->g.segments |= has_segment_operand(f->row) || row_in(f->row, loads_segments, 12);
 }
 
 static unsigned classify(const struct x86_opcode *row)
 {
     static const char *const alone[] = {
-        "popa", "leave", "enter", "popf", "int1", "int", "int3", "into", "bound", "iret", "ud0", "ud1", "ud2",
-        "fxsave", "fxrstor", "xsave", "xsavec", "xsaveopt", "xsaves", "xrstor", "xrstors", "loop", "loope", "loopne", "jcxz",
-        "fldenv", "fnstenv", "frstor", "fnsave", "ldmxcsr", "vldmxcsr", "arpl", "rsm", "clzero",
-        "lar", "lsl", "verr", "verw", "sldt", "str", "smsw", "push_seg", "mov_seg", "monitor", "mwait",
-        "in", "out", "ins", "outs", "cli", "sti", "clac", "stac", "xsetbv", "swapgs", "invlpg", "invpcid",
+        "popa",    "leave",    "enter",   "popf",    "int1",    "int",     "int3",     "into",
+        "bound",   "iret",     "ud0",     "ud1",     "ud2",     "fxsave",  "fxrstor",  "xsave",
+        "xsavec",  "xsaveopt", "xsaves",  "xrstor",  "xrstors", "loop",    "loope",    "loopne",
+        "jcxz",    "fldenv",   "fnstenv", "frstor",  "fnsave",  "ldmxcsr", "vldmxcsr", "arpl",
+        "rsm",     "clzero",   "lar",     "lsl",     "verr",    "verw",    "sldt",     "str",
+        "smsw",    "push_seg", "mov_seg", "monitor", "mwait",   "in",      "out",      "ins",
+        "outs",    "cli",      "sti",     "clac",    "stac",    "xsetbv",  "swapgs",   "invlpg",
+        "invpcid",
     };
 
     if ((rules_of(row) & RULE_ALONE) || (row->attr & AT_CPL0) || has_segment_operand(row) ||
@@ -289,7 +298,7 @@ static unsigned classify(const struct x86_opcode *row)
     if (row->attr & AT_JUMP) {
         return CLASS_NONE;
     }
-    return row->attr & AT_FPU                          ? CLASS_X87
+    return row->attr & AT_FPU                       ? CLASS_X87
            : row->attr & (AT_SSE | AT_MMX | AT_AVX) ? CLASS_VECTOR
                                                     : CLASS_INTEGER;
 }
@@ -302,7 +311,8 @@ void generator_add(struct generator *g, const struct x86_opcode *row)
     struct encoding e;
 
     /* Hints do not depend on what was generated before: a unit is the same whenever it is made. */
-    for (unsigned n = 0; n < 8 && !(hint->known && row->map >= 9 && (hint->vex_last & 0x78) != 0x78); n++) {
+    for (unsigned n = 0;
+         n < 8 && !(hint->known && row->map >= 9 && (hint->vex_last & 0x78) != 0x78); n++) {
         *hint = (struct encode_hint){0};
         encode_row(&r, g->bits, row, &how, hint, &e);
     }
@@ -337,7 +347,9 @@ static uint64_t segment_base(unsigned bits, unsigned seg)
     if (bits == 16) {
         return seg == SEG_CS ? NATIVE_CODE : NATIVE_DATA;
     }
-    return bits == 64 && seg == SEG_GS ? NATIVE_GS_BASE : bits == 64 && seg == SEG_FS ? NATIVE_FS_BASE : 0;
+    return bits == 64 && seg == SEG_GS   ? NATIVE_GS_BASE
+           : bits == 64 && seg == SEG_FS ? NATIVE_FS_BASE
+                                         : 0;
 }
 
 /* Memory operands without a register mean the address. */
@@ -349,7 +361,8 @@ static void fix_address(struct insn *f, const struct encoding *e, unsigned bits,
     for (unsigned n = 0; n < i->nops; n++) {
         moffs |= i->op[n].kind == OP_MOFFS;
     }
-    if (!e->disp_at || !(moffs || i->base == X86_RIPREG || (i->base == X86_NOREG && (i->index == X86_NOREG || i->vsib)))) {
+    if (!e->disp_at || !(moffs || i->base == X86_RIPREG ||
+                         (i->base == X86_NOREG && (i->index == X86_NOREG || i->vsib)))) {
         return;
     }
     f->disp_at = (uint8_t)e->disp_at;
@@ -366,7 +379,8 @@ static bool is_relative(const struct x86_insn *i)
 static void aim_branch(struct random *r, struct code *c, struct insn *f)
 {
     const struct x86_insn *i = &f->i;
-    unsigned size = i->opcode == 0xe8 || i->opcode == 0xe9 || i->map == 1 ? (i->opsize == 2 ? 2 : 4) : 1;
+    unsigned size =
+        i->opcode == 0xe8 || i->opcode == 0xe9 || i->map == 1 ? (i->opsize == 2 ? 2 : 4) : 1;
     unsigned next = c->g.at + f->len;
     int rel;
 
@@ -374,10 +388,12 @@ static void aim_branch(struct random *r, struct code *c, struct insn *f)
         return;
     }
     if (size == 1) {
-        rel = random_chance(r, 60) ? (int)(NATIVE_AFTER + random_below(r, 100)) : -(int)(f->len + 1 + random_below(r, 60));
+        rel = random_chance(r, 60) ? (int)(NATIVE_AFTER + random_below(r, 100))
+                                   : -(int)(f->len + 1 + random_below(r, 60));
         rel = random_chance(r, 5) ? 0 : rel;
     } else if (random_chance(r, 85)) {
-        rel = (int)(random_chance(r, 50) ? c->g.at + f->len + NATIVE_AFTER + random_below(r, 100) : c->g.at - 1 - random_below(r, 60)) -
+        rel = (int)(random_chance(r, 50) ? c->g.at + f->len + NATIVE_AFTER + random_below(r, 100)
+                                         : c->g.at - 1 - random_below(r, 60)) -
               (int)next;
     } else {
         rel = (int)(NATIVE_CODE_SIZE + random_below(r, 0x1000)) - (int)next;
@@ -401,15 +417,21 @@ static uint64_t fixed_address(struct random *r, unsigned size)
     return a;
 }
 
-/* What Intel's and AMD's processors do differently in 64-bit mode: Intel's ignore 66 before near branches, AMD's do
- * not (APM volume 3, 1.2.7); Intel's have far pointers m16:64, AMD's ignore REX.W there (LGS, JMP far, CALL far);
- * F3 REX.B 90 is XCHG R8 with AMD. INT 80H calls the kernel. */
+/* What Intel's and AMD's processors do differently in 64-bit mode: Intel's ignore 66 before near
+ * branches, AMD's do not (APM volume 3, 1.2.7); Intel's have far pointers m16:64, AMD's ignore
+ * REX.W there (LGS, JMP far, CALL far); F3 REX.B 90 is XCHG R8 with AMD. INT 80H calls the kernel.
+ */
 static bool vendor_specific(const struct insn *f, unsigned bits)
 {
     const struct x86_insn *i = &f->i;
 
     if (row_named(f->row, "int") && (i->imm & 0xff) == 0x80) {
         return true;
+    }
+    if ((row_named(f->row, "loope") || row_named(f->row, "loopne")) &&
+        memchr(f->bytes, i->repne ? 0xf2 : 0xf3, f->len - 2u)) {
+        return true; /* F2 and F3 are reserved there (SDM volume 2, 2.1.1); AMD's processors take
+                        them for something */
     }
     if (bits < 64) {
         return false;
@@ -422,7 +444,8 @@ static bool vendor_specific(const struct insn *f, unsigned bits)
     }
     return (i->opsize_prefix && (f->row->attr & AT_JUMP) && (f->row->attr & AT_F64)) ||
            (row_named(f->row, "pause") && (i->rex & 1)) ||
-           (row_named(f->row, "nop") && i->opcode == 0x0d); /* PREFETCH of a register: #UD with AMD */
+           (row_named(f->row, "nop") &&
+            i->opcode == 0x0d); /* PREFETCH of a register: #UD with AMD */
 }
 
 bool generate_single(struct generator *g, unsigned n, struct random *r, struct code *out)
@@ -433,7 +456,8 @@ bool generate_single(struct generator *g, unsigned n, struct random *r, struct c
 
     memset(&out->g, 0, sizeof out->g);
     out->g.bits = (uint8_t)g->bits;
-    out->g.at = random_chance(r, 10) ? (uint16_t)(0x1000 - 1 - random_below(r, 14)) : (uint16_t)(0x80 + random_below(r, 0x1d00));
+    out->g.at = random_chance(r, 10) ? (uint16_t)(0x1000 - 1 - random_below(r, 14))
+                                     : (uint16_t)(0x80 + random_below(r, 0x1d00));
     out->sequence = false;
     out->pointers = out->small = 0;
     for (unsigned attempt = 0; attempt < 20; attempt++) {
@@ -449,7 +473,8 @@ bool generate_single(struct generator *g, unsigned n, struct random *r, struct c
         fix_address(f, &e, g->bits, m ? fixed_address(r, m->size) : 0);
         aim_branch(r, out, f);
         out->ninsns = 1;
-        out->g.full = random_chance(r, 5); /* all of the state, though it is an integer instruction */
+        out->g.full =
+            random_chance(r, 5); /* all of the state, though it is an integer instruction */
         out->g.traps = random_chance(r, 5);
         needs(out, f);
         describe(f, NULL);
@@ -478,7 +503,8 @@ struct plan {
     uint16_t reserved; /* registers that are not written */
     unsigned wanted, weight[5];
     bool loop, sub;
-    bool status; /* instructions may read the x87 status, and none may leave it undefined; else the other way round */
+    bool status; /* instructions may read the x87 status, and none may leave it undefined; else the
+                    other way round */
 };
 
 static bool reads_only(const struct x86_opcode *row)
@@ -502,7 +528,8 @@ static bool spoils(const struct plan *p, const struct x86_insn *i)
         return true; /* see suit_string() */
     }
     if (p->loop && (row_named(i->row, "pcmpestri") || row_named(i->row, "pcmpistri") ||
-                    row_named(i->row, "vpcmpestri") || row_named(i->row, "vpcmpistri") || i->rep || i->repne)) {
+                    row_named(i->row, "vpcmpestri") || row_named(i->row, "vpcmpistri") || i->rep ||
+                    i->repne)) {
         return true;
     }
     return false;
@@ -512,7 +539,8 @@ static bool against_status(const struct plan *p, const struct x86_opcode *row)
 {
     static const char *const reads[] = {"fnstsw"};
 
-    return (rules_of(row) & RULE_REMAINDER) || (p->status ? (rules_of(row) & (RULE_C1 | RULE_CC)) != 0 : row_in(row, reads, 1));
+    return (rules_of(row) & RULE_REMAINDER) ||
+           (p->status ? (rules_of(row) & (RULE_C1 | RULE_CC)) != 0 : row_in(row, reads, 1));
 }
 
 static unsigned pick_bit(struct random *r, unsigned mask)
@@ -528,7 +556,9 @@ static unsigned pick_bit(struct random *r, unsigned mask)
 static void choose_registers(struct plan *p)
 {
     unsigned bits = p->g->bits, count = 1 + random_below(p->r, 3);
-    unsigned candidates = bits == 64 ? 0xff28 | 1 << X86_RDI | 1 << X86_RSI : bits == 32 ? 0xe8 : 0xe8;
+    unsigned candidates = bits == 64   ? 0xff28 | 1 << X86_RDI | 1 << X86_RSI
+                          : bits == 32 ? 0xe8
+                                       : 0xe8;
 
     p->c->pointers = p->c->small = 0;
     for (unsigned n = 0; n < count; n++) {
@@ -586,10 +616,10 @@ static void append_random(struct plan *p)
     struct addressing how = choose_addressing(p);
     struct encoding e;
 
-    for (class = CLASS_INTEGER; class < CLASS_BRANCH && left >= p->weight[class]; class++) {
+    for (class = CLASS_INTEGER; class < CLASS_BRANCH && left >= p->weight[class]; class ++) {
         left -= p->weight[class];
     }
-    for (unsigned attempt = 0; ; attempt++) {
+    for (unsigned attempt = 0;; attempt++) {
         n = random_below(p->r, p->g->nrows);
         if (p->g->usable[n] == class) {
             break;
@@ -598,23 +628,26 @@ static void append_random(struct plan *p)
             return;
         }
     }
-    if (!encode_row(p->r, p->g->bits, p->g->rows[n], &how,
-                    &p->g->hints[n], &e)) {
+    if (!encode_row(p->r, p->g->bits, p->g->rows[n], &how, &p->g->hints[n], &e)) {
         return;
     }
     struct insn probe = {.row = e.insn.row, .i = e.insn};
     const struct x86_operand *m = memory_operand(&e.insn);
-    if (spoils(p, &e.insn) || against_status(p, e.insn.row) || vendor_specific(&probe, p->g->bits) || !describe(&probe, NULL) ||
+    if (spoils(p, &e.insn) || against_status(p, e.insn.row) ||
+        vendor_specific(&probe, p->g->bits) || !describe(&probe, NULL) ||
         (m && e.insn.seg_override && random_chance(p->r, 70))) {
         return;
     }
-    if (m && how.kind == ADDRESS_ABSOLUTE && !e.insn.vsib && (e.insn.base != X86_NOREG && e.insn.base != X86_RIPREG)) {
+    if (m && how.kind == ADDRESS_ABSOLUTE && !e.insn.vsib &&
+        (e.insn.base != X86_NOREG && e.insn.base != X86_RIPREG)) {
         return;
     }
     struct insn *f = append(p, &e);
     describe(f, NULL);
     if (m && how.kind == ADDRESS_ABSOLUTE) {
-        fix_address(f, &e, p->g->bits, NATIVE_DATA + 0x800 + (random_below(p->r, 8) << 5) + (random_chance(p->r, 20) ? random_below(p->r, 32) : 0));
+        fix_address(f, &e, p->g->bits,
+                    NATIVE_DATA + 0x800 + (random_below(p->r, 8) << 5) +
+                        (random_chance(p->r, 20) ? random_below(p->r, 32) : 0));
     }
     if (class == CLASS_BRANCH) {
         f->target = (int16_t)(p->c->ninsns + random_below(p->r, 6)); /* bounded at the end */
@@ -625,7 +658,9 @@ static void append_some(struct plan *p, unsigned count)
 {
     unsigned end = p->c->ninsns + count;
 
-    for (unsigned attempt = 0; attempt < 20 * count && p->c->ninsns < end && p->c->ninsns < GENERATE_MAX_INSNS - 12; attempt++) {
+    for (unsigned attempt = 0;
+         attempt < 20 * count && p->c->ninsns < end && p->c->ninsns < GENERATE_MAX_INSNS - 12;
+         attempt++) {
         append_random(p);
     }
 }
@@ -639,7 +674,8 @@ static void begin_loop(struct plan *p)
 
 static void end_loop(struct plan *p, unsigned start)
 {
-    static const uint8_t loop[] = {0xe2, 0}, sub[] = {0x83, 0xe9, 1}, jnz[] = {0x75, 0}, jnz_near[] = {0x0f, 0x85, 0, 0, 0, 0};
+    static const uint8_t loop[] = {0xe2, 0}, sub[] = {0x83, 0xe9, 1}, jnz[] = {0x75, 0},
+                         jnz_near[] = {0x0f, 0x85, 0, 0, 0, 0};
     static const uint8_t dec[] = {0xff, 0xc9};
 
     if (random_chance(p->r, 30)) {
@@ -674,7 +710,8 @@ static void choose_weights(struct plan *p)
 /* The jump back behind a count that goes down. */
 static bool ends_loop(const struct code *c, unsigned n)
 {
-    return n && n < c->ninsns && c->insn[n].structural && c->insn[n - 1].structural && row_named(c->insn[n].row, "jcc");
+    return n && n < c->ninsns && c->insn[n].structural && c->insn[n - 1].structural &&
+           row_named(c->insn[n].row, "jcc");
 }
 
 static bool build(struct plan *p)
@@ -684,7 +721,8 @@ static bool build(struct plan *p)
 
     memset(&c->g, 0, sizeof c->g);
     c->g.bits = (uint8_t)p->g->bits;
-    c->g.at = random_chance(p->r, 10) ? (uint16_t)(0x1000 - 1 - random_below(p->r, 100)) : (uint16_t)(0x80 + random_below(p->r, 0x1c00));
+    c->g.at = random_chance(p->r, 10) ? (uint16_t)(0x1000 - 1 - random_below(p->r, 100))
+                                      : (uint16_t)(0x80 + random_below(p->r, 0x1c00));
     c->ninsns = 0;
     c->sequence = true;
     choose_registers(p);
@@ -712,7 +750,8 @@ static bool build(struct plan *p)
         append_bytes(p, (const uint8_t[]){0xc3}, 1, (int)call + 1);
         c->insn[end].target = (int16_t)c->ninsns;
     }
-    for (unsigned n = 0; n < c->ninsns; n++) { /* jumps stay in their part, and not into a loop's middle */
+    for (unsigned n = 0; n < c->ninsns;
+         n++) { /* jumps stay in their part, and not into a loop's middle */
         struct insn *f = &c->insn[n];
         int limit = n < end ? (int)end : (int)c->ninsns - 1;
         if (f->structural || f->target < 0) {

@@ -1,5 +1,5 @@
-/* Code and states for the prover: one instruction of a table row, or a sequence with jumps, loops and calls, and
- * registers and memory that make it interesting. Everything follows from a seed. */
+/* Code and states for the prover: one instruction of a table row, or a sequence with jumps, loops
+ * and calls, and registers and memory that make it interesting. Everything follows from a seed. */
 #ifndef TESTS_CPU_GENERATE_H
 #define TESTS_CPU_GENERATE_H
 
@@ -14,21 +14,23 @@ enum rule_what {
     RULE_ECX = 4,
     RULE_EDX = 8,
     RULE_EBX = 0x10,
-    RULE_OP0 = 0x20,         /* the first operand's */
-    RULE_CARRY = 0x40,       /* CF */
-    RULE_MEMORY = 0x80,      /* memory contents */
-    RULE_APPROX = 0x100,     /* single-precision numbers, almost equal */
-    RULE_ULP = 0x200,        /* ST(0), ST(1) almost equal; C1 and PE, which tell of the rounding, not at all */
-    RULE_PAGE = 0x400,       /* of a page fault's address only the page is compared */
-    RULE_MAYFAULT = 0x800,   /* the page fault itself is the processor's choice */
-    RULE_ANYFAULT = 0x1000,  /* one fault is as good as another */
+    RULE_OP0 = 0x20,     /* the first operand's */
+    RULE_CARRY = 0x40,   /* CF */
+    RULE_MEMORY = 0x80,  /* memory contents */
+    RULE_APPROX = 0x100, /* single-precision numbers, almost equal */
+    RULE_ULP =
+        0x200, /* ST(0), ST(1) almost equal; C1 and PE, which tell of the rounding, not at all */
+    RULE_PAGE = 0x400,        /* of a page fault's address only the page is compared */
+    RULE_MAYFAULT = 0x800,    /* the page fault itself is the processor's choice */
+    RULE_ANYFAULT = 0x1000,   /* one fault is as good as another */
     RULE_FAULTFLAGS = 0x2000, /* status flags after a fault are not comparable */
-    RULE_NAN = 0x4000,       /* one quiet NaN is as good as another */
-    RULE_MAYALIGN = 0x8000,  /* the fault of an operand that is not aligned is the processor's choice */
-    RULE_C1 = 0x10000,       /* C1 of the x87 status is undefined */
-    RULE_CC = 0x20000,       /* C0 to C3 are */
-    RULE_FAULTVECTOR = 0x40000, /* after a fault the vector operands are undefined */
-    RULE_IMAGE = 0x80000,    /* stores MXCSR_MASK, which is the processor's, at byte 28 */
+    RULE_NAN = 0x4000,        /* one quiet NaN is as good as another */
+    RULE_MAYALIGN =
+        0x8000,        /* the fault of an operand that is not aligned is the processor's choice */
+    RULE_C1 = 0x10000, /* C1 of the x87 status is undefined */
+    RULE_CC = 0x20000, /* C0 to C3 are */
+    RULE_FAULTVECTOR = 0x40000,  /* after a fault the vector operands are undefined */
+    RULE_IMAGE = 0x80000,        /* stores MXCSR_MASK, which is the processor's, at byte 28 */
     RULE_REMAINDER = 0x100000,   /* C0 to C3 are undefined when the result is no number */
     RULE_FAULTMEMORY = 0x800000, /* a store that faults may have stored a part */
     RULE_ANYADDRESS = 0x1000000, /* of several faulting operands any may be named */
@@ -36,7 +38,7 @@ enum rule_what {
     RULE_FAULTMXCSR = 0x200000,  /* after a fault the flags of MXCSR are not comparable */
 };
 enum { /* those that are tested alone only: what follows could not be compared */
-    RULE_ALONE = 0x3ff | RULE_NAN | RULE_IMAGE | RULE_MAYALIGN | RULE_MASKED
+       RULE_ALONE = 0x3ff | RULE_NAN | RULE_IMAGE | RULE_MAYALIGN | RULE_MASKED
 };
 
 struct insn {
@@ -57,17 +59,17 @@ struct code {
     unsigned ninsns;
     struct insn insn[GENERATE_MAX_INSNS];
     bool sequence;
-    uint32_t undefined;        /* status flags that mean nothing at the end */
-    uint32_t ever;             /* ... somewhere */
-    uint16_t pointers, small;  /* registers of a sequence with addresses; with small numbers */
-    uint32_t rules;            /* of all instructions */
+    uint32_t undefined;       /* status flags that mean nothing at the end */
+    uint32_t ever;            /* ... somewhere */
+    uint16_t pointers, small; /* registers of a sequence with addresses; with small numbers */
+    uint32_t rules;           /* of all instructions */
 };
 
 struct generator {
     unsigned bits;
     const struct x86_opcode *rows[GENERATE_MAX_ROWS]; /* of this mode */
     unsigned nrows;
-    unsigned char usable[GENERATE_MAX_ROWS];          /* in sequences: class, see generate.c */
+    unsigned char usable[GENERATE_MAX_ROWS]; /* in sequences: class, see generate.c */
     struct encode_hint hints[GENERATE_MAX_ROWS];
 };
 

@@ -1,13 +1,15 @@
-/* The native side of the prover, see native.h. Linux on x86-64 only; elsewhere native_start() says so.
+/* The native side of the prover, see native.h. Linux on x86-64 only; elsewhere native_start() says
+ * so.
  *
- * Parent and child share one memfd: the code area, the data area, the groups, cases and results. The child maps
- * the two areas at their fixed addresses (code executable, never writable there) and once more writable for
- * itself. It enters a case with all registers loaded and is left either by the jump behind the code to
- * native_exit, which stores the state, or by the signal of an exception, whose frame holds it; returning from
- * the handler goes on in the child's loop. Compatibility mode is entered by IRET to Linux's 32-bit segment.
+ * Parent and child share one memfd: the code area, the data area, the groups, cases and results.
+ * The child maps the two areas at their fixed addresses (code executable, never writable there) and
+ * once more writable for itself. It enters a case with all registers loaded and is left either by
+ * the jump behind the code to native_exit, which stores the state, or by the signal of an
+ * exception, whose frame holds it; returning from the handler goes on in the child's loop.
+ * Compatibility mode is entered by IRET to Linux's 32-bit segment.
  *
- * The loop uses neither FS nor the C library, since FS points into the data area. A seccomp filter kills the child
- * on any system call but the few that the loop needs. */
+ * The loop uses neither FS nor the C library, since FS points into the data area. A seccomp filter
+ * kills the child on any system call but the few that the loop needs. */
 #include "tests/cpu/native.h"
 
 #include <string.h>
@@ -104,9 +106,9 @@ struct control {
     struct native_result *r; /* of the running case; NULL: none runs */
     uint64_t ticks;          /* alarms seen by the running case */
     uint64_t room;
-    uint64_t out[16];        /* 0x100 */
-    uint64_t out_rflags;     /* 0x180 */
-    uint64_t out_sel[6];     /* 0x188 */
+    uint64_t out[16];    /* 0x100 */
+    uint64_t out_rflags; /* 0x180 */
+    uint64_t out_sel[6]; /* 0x188 */
 };
 _Static_assert(offsetof(struct control, xstate) == 0xe4, "native_enter knows");
 _Static_assert(offsetof(struct control, out) == 0x100, "native_exit knows");
@@ -116,7 +118,7 @@ struct shared {
     uint8_t code[NATIVE_CODE_SIZE];
     uint8_t data[NATIVE_DATA_SIZE];
     volatile unsigned ngroups, group, done; /* done: cases of that group */
-    volatile bool cannot[3]; /* 64, 32, 16 bits */
+    volatile bool cannot[3];                /* 64, 32, 16 bits */
     struct native_group groups[NATIVE_BATCH];
     struct native_case cases[NATIVE_BATCH];
     struct native_result results[NATIVE_BATCH];
@@ -151,7 +153,7 @@ __asm__(".text\n"
         "3:  mov $0x5a3c7f00, %rsp\n"
         "    cmpq $0, 0x5a3c70d0\n"
         "    je 4f\n"
-        "    pushq $0x202; popfq\n" /* IRET refuses NT */
+        "    pushq $0x202; popfq\n"                                  /* IRET refuses NT */
         "    pushq 0x5a3c70a8; pushq 0x5a3c7020; pushq 0x5a3c7080\n" /* SS:RSP, RFLAGS */
         "    pushq 0x5a3c70a0; pushq 0x5a3c7088\n"                   /* CS:RIP */
         "    call 5f\n"
@@ -196,7 +198,10 @@ static long call(long nr, long a, long b, long c)
 {
     long r;
 
-    __asm__ volatile("syscall" : "=a"(r) : "a"(nr), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(r)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c)
+                     : "rcx", "r11", "memory");
     return r;
 }
 
@@ -235,8 +240,8 @@ static void take_state(struct native_result *r, const ucontext_t *u)
     r->sel[5] = (uint16_t)gs;
 }
 
-/* From the signal frame's FXSAVE image, followed by Linux's description of what the kernel has put behind it: the
- * XSAVE header at 512 and the upper halves at 576. */
+/* From the signal frame's FXSAVE image, followed by Linux's description of what the kernel has put
+ * behind it: the XSAVE header at 512 and the upper halves at 576. */
 static void take_fx(struct native_result *r, const ucontext_t *u)
 {
     const struct native_fx *fx = (const struct native_fx *)u->uc_mcontext.fpregs;
@@ -283,8 +288,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     g[REG_RSP] = (greg_t)c->host_rsp;
     g[REG_RIP] = (greg_t)c->resume;
     g[REG_EFL] = 0x202;
-    g[REG_CSGSFS] =
-        (greg_t)(((uint64_t)g[REG_CSGSFS] & 0x0000ffffffff0000) | NATIVE_CS64 | (uint64_t)NATIVE_DS << 48);
+    g[REG_CSGSFS] = (greg_t)(((uint64_t)g[REG_CSGSFS] & 0x0000ffffffff0000) | NATIVE_CS64 |
+                             (uint64_t)NATIVE_DS << 48);
 }
 
 static void confine(void)
@@ -362,7 +367,8 @@ static bool jumps_out(const struct native_group *g)
 
 static void put_code(struct shared *s, const struct native_group *g)
 {
-    static const uint8_t out[7] = {0xff, 0x24, 0x25, 0xd8, 0x70, 0x3c, 0x5a}; /* jmp *control.exit */
+    static const uint8_t out[7] = {0xff, 0x24, 0x25, 0xd8,
+                                   0x70, 0x3c, 0x5a}; /* jmp *control.exit */
 
     memcpy(s->code + g->at, g->code, g->len);
     if (jumps_out(g)) {
@@ -374,7 +380,8 @@ static void remove_code(struct shared *s, const struct native_group *g)
 {
     unsigned len = g->len + NATIVE_AFTER;
 
-    memset(s->code + g->at, 0xcc, g->at + len <= NATIVE_CODE_SIZE ? len : NATIVE_CODE_SIZE - (unsigned)g->at);
+    memset(s->code + g->at, 0xcc,
+           g->at + len <= NATIVE_CODE_SIZE ? len : NATIVE_CODE_SIZE - (unsigned)g->at);
 }
 
 static void enter_group(struct control *c, const struct native_group *g)

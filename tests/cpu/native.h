@@ -1,16 +1,18 @@
-/* Runs instructions on the host's own processor, in a child process that can touch nothing but a few pages of
- * its own: the oracle for the prover (tests/cpu/prover.c).
+/* Runs instructions on the host's own processor, in a child process that can touch nothing but a
+ * few pages of its own: the oracle for the prover (tests/cpu/prover.c).
  *
  * What the code sees, natively and in the emulated processor alike (tests/cpu/emulated.h):
  *   NATIVE_CODE  two executable pages filled with INT3, the code somewhere in them
  *   NATIVE_DATA  two writable pages and a read-only one; the pages around both areas are not there
- * In 16-bit mode the segments start at the areas (CS at NATIVE_CODE, the others at NATIVE_DATA), so that rip and
- * rSP are offsets. ES has a limit of its own, inside the area. In 64-bit mode FS and GS have bases in the data
- * area. Code ends with the first exception, normally the #BP of the INT3 after it.
+ * In 16-bit mode the segments start at the areas (CS at NATIVE_CODE, the others at NATIVE_DATA), so
+ * that rip and rSP are offsets. ES has a limit of its own, inside the area. In 64-bit mode FS and
+ * GS have bases in the data area. Code ends with the first exception, normally the #BP of the INT3
+ * after it.
  *
- * Code and states are apart: a group is code with any number of states to run it in, a batch is many groups,
- * which the child runs in one go. In 64-bit mode the code's end is no exception but a jump to a stub that stores
- * the state, which takes a tenth of the time; bytes after the code are not to be looked at. */
+ * Code and states are apart: a group is code with any number of states to run it in, a batch is
+ * many groups, which the child runs in one go. In 64-bit mode the code's end is no exception but a
+ * jump to a stub that stores the state, which takes a tenth of the time; bytes after the code are
+ * not to be looked at. */
 #ifndef TESTS_CPU_NATIVE_H
 #define TESTS_CPU_NATIVE_H
 
@@ -19,7 +21,7 @@
 #include <stdint.h>
 
 enum {
-    NATIVE_CODE = 0x10000000,
+    NATIVE_CODE = 0x13600000, /* no half or double of the data area's addresses; 2 MiB aligned */
     NATIVE_CODE_SIZE = 0x2000,
     NATIVE_DATA = 0x20000000,
     NATIVE_DATA_SIZE = 0x3000,
@@ -47,7 +49,8 @@ enum {
 /* Ends that are no exception. */
 enum { NATIVE_TIMEOUT = -1, NATIVE_SYSCALL = -2, NATIVE_DIED = -3 };
 
-/* x87 and vector state as XSAVE stores it: the FXSAVE image of 64-bit mode, header, upper halves. */
+/* x87 and vector state as XSAVE stores it: the FXSAVE image of 64-bit mode, header, upper halves.
+ */
 struct native_fx {
     uint16_t fcw, fsw;
     uint8_t ftw, room; /* ftw: bit n: physical register n is in use */
@@ -82,11 +85,11 @@ struct native_case {
 
 struct native_group {
     uint8_t code[NATIVE_MAX_CODE];
-    uint16_t len, at; /* at: offset of the first byte in the code area */
-    uint8_t bits;     /* 64, 32 (compatibility mode) or 16 (segments above) */
-    bool full;        /* x87 and vector state is loaded and compared */
-    bool traps;       /* TF may be set at the end: it must be an INT3 */
-    bool segments;    /* may load segment registers */
+    uint16_t len, at;      /* at: offset of the first byte in the code area */
+    uint8_t bits;          /* 64, 32 (compatibility mode) or 16 (segments above) */
+    bool full;             /* x87 and vector state is loaded and compared */
+    bool traps;            /* TF may be set at the end: it must be an INT3 */
+    bool segments;         /* may load segment registers */
     uint32_t first, count; /* cases */
 };
 
@@ -96,14 +99,14 @@ struct native_result {
     uint64_t rip, rflags; /* rip: of the faulting instruction, or after the INT3 */
     int32_t vector;       /* or NATIVE_TIMEOUT ... */
     uint32_t error;
-    uint64_t cr2; /* of a page fault */
+    uint64_t cr2;    /* of a page fault */
     uint16_t sel[6]; /* ES, CS, SS, DS, FS, GS */
     uint16_t room;
-    uint16_t nchanges;         /* changed words of the data area */
-    uint64_t data_hash;        /* of them all */
+    uint16_t nchanges;  /* changed words of the data area */
+    uint64_t data_hash; /* of them all */
     struct native_change {
-        uint64_t at, value; /* at: offset of 8 bytes */
-    } change[NATIVE_CHANGES];  /* the first ones */
+        uint64_t at, value;   /* at: offset of 8 bytes */
+    } change[NATIVE_CHANGES]; /* the first ones */
 };
 
 /* The data area's contents before the patches: the same for every case. */

@@ -119,8 +119,10 @@ struct found { /* a difference, kept while the batch is compared */
     struct native_result want, got;
 };
 
-static bool make_unit(struct prover *p, uint64_t unit, struct code *c, struct prover_coverage **coverage);
-static void make_case(const struct prover *p, uint64_t unit, unsigned n, const struct code *c, struct native_case *k);
+static bool make_unit(struct prover *p, uint64_t unit, struct code *c,
+                      struct prover_coverage **coverage);
+static void make_case(const struct prover *p, uint64_t unit, unsigned n, const struct code *c,
+                      struct native_case *k);
 
 /* Without a native side for the mode the first executor is what the others are held against. */
 static bool is_native(const struct prover *p, const struct code *c)
@@ -129,8 +131,9 @@ static bool is_native(const struct prover *p, const struct code *c)
 }
 
 /* before: cases that the executor runs first. */
-static bool differs(struct prover *p, const struct code *c, const struct native_case *before, unsigned nbefore,
-                    const struct native_case *k, unsigned exec, struct native_result *want, struct native_result *got)
+static bool differs(struct prover *p, const struct code *c, const struct native_case *before,
+                    unsigned nbefore, const struct native_case *k, unsigned exec,
+                    struct native_result *want, struct native_result *got)
 {
     struct native_group *g = native_groups(p->native);
 
@@ -153,8 +156,8 @@ static bool differs(struct prover *p, const struct code *c, const struct native_
 }
 
 /* Takes away instructions as long as there is a difference. */
-static void shrink(struct prover *p, struct code *c, const struct native_case *before, unsigned nbefore,
-                   const struct native_case *k, unsigned exec)
+static void shrink(struct prover *p, struct code *c, const struct native_case *before,
+                   unsigned nbefore, const struct native_case *k, unsigned exec)
 {
     static struct code less;
     struct native_result want, got;
@@ -199,8 +202,11 @@ static void report(struct prover *p, const struct found *f)
         differs(p, &c, cases, nbefore, &cases[f->n], f->exec, &want, &got);
     }
     const char *what = same ? f->what : compare_results(&c, &cases[f->n], &want, &got);
-    printf("# %u bits, %s: %s differs%s. Again: prover_test -s %llu -u %llu -k %u -a %s\n", c.g.bits, p->exec_name[f->exec],
-           what, same ? " (not when run alone)" : nbefore ? " (only after the unit's other cases)" : "",
+    printf("# %u bits, %s: %s differs%s. Again: prover_test -s %llu -u %llu -k %u -a %s\n",
+           c.g.bits, p->exec_name[f->exec], what,
+           same      ? " (not when run alone)"
+           : nbefore ? " (only after the unit's other cases)"
+                     : "",
            (unsigned long long)p->seed, (unsigned long long)f->unit, f->n, p->exec_name[f->exec]);
     compare_report(&c, &cases[f->n], &want, &got, p->exec_name[f->exec]);
     fflush(stdout);
@@ -214,7 +220,8 @@ static uint64_t form_of(const struct code *c)
     for (unsigned n = 0; n < i->nops; n++) {
         memory |= i->op[n].kind == OP_MEM;
     }
-    return UINT64_C(1) << (memory | (i->vex && i->vex_l ? 2 : 0) | (unsigned)__builtin_ctz(i->opsize) << 2);
+    return UINT64_C(1) << (memory | (i->vex && i->vex_l ? 2 : 0) |
+                           (unsigned)__builtin_ctz(i->opsize) << 2);
 }
 
 static void count(struct prover *p, unsigned u, const struct native_result *want)
@@ -237,8 +244,8 @@ static void count(struct prover *p, unsigned u, const struct native_result *want
     }
 }
 
-static void compare_unit(struct prover *p, unsigned u, const struct native_result *results, struct found *found,
-                         unsigned *nfound)
+static void compare_unit(struct prover *p, unsigned u, const struct native_result *results,
+                         struct found *found, unsigned *nfound)
 {
     struct prover_batch *b = p->batch;
     const struct code *c = &b->code[u];
@@ -248,7 +255,8 @@ static void compare_unit(struct prover *p, unsigned u, const struct native_resul
         emulated_code(p->emulated[e], &c->g);
         for (unsigned n = 0; n < PROVER_CASES; n++) {
             const struct native_case *k = &native_cases(p->native)[u * PROVER_CASES + n];
-            const struct native_result *want = native ? &results[u * PROVER_CASES + n] : &b->reference[n];
+            const struct native_result *want =
+                native ? &results[u * PROVER_CASES + n] : &b->reference[n];
             if (e == 0) {
                 if (!native) {
                     emulated_run(p->emulated[0], k, &b->reference[n]);
@@ -262,7 +270,8 @@ static void compare_unit(struct prover *p, unsigned u, const struct native_resul
             const char *what = compare_results(c, k, want, &b->got);
             if (what && !bad[n]) {
                 bad[n] = true;
-                if (*nfound < UNITS && (!b->coverage[u] || b->coverage[u]->reported++ < REPORTS_OF_ROW)) {
+                if (*nfound < UNITS &&
+                    (!b->coverage[u] || b->coverage[u]->reported++ < REPORTS_OF_ROW)) {
                     found[(*nfound)++] = (struct found){b->unit[u], n, e, what, *want, b->got};
                 }
                 p->total.differences++;
@@ -293,7 +302,8 @@ void prover_flush(struct prover *p)
 /* ---- units ---- */
 
 /* The unit's code; coverage: of its row, NULL for a sequence. */
-static bool make_unit(struct prover *p, uint64_t unit, struct code *c, struct prover_coverage **coverage)
+static bool make_unit(struct prover *p, uint64_t unit, struct code *c,
+                      struct prover_coverage **coverage)
 {
     struct random r = random_seeded(p->seed, unit, 0);
     unsigned at = (unsigned)(unit % p->round), m = 0;
@@ -322,7 +332,8 @@ static bool make_unit(struct prover *p, uint64_t unit, struct code *c, struct pr
     return true;
 }
 
-static void make_case(const struct prover *p, uint64_t unit, unsigned n, const struct code *c, struct native_case *k)
+static void make_case(const struct prover *p, uint64_t unit, unsigned n, const struct code *c,
+                      struct native_case *k)
 {
     struct random r = random_seeded(p->seed, unit, 1 + n);
 
@@ -371,8 +382,9 @@ void prover_show(struct prover *p, uint64_t unit, unsigned n)
             nbefore = n;
             bad = differs(p, &c, cases, nbefore, &cases[n], e, &want, &got);
         }
-        printf("# unit %llu case %u, %u bits, %s: %s%s\n", (unsigned long long)unit, n, c.g.bits, p->exec_name[e],
-               bad ? compare_results(&c, &cases[n], &want, &got) : "the same", bad && nbefore ? " (after the other cases)" : "");
+        printf("# unit %llu case %u, %u bits, %s: %s%s\n", (unsigned long long)unit, n, c.g.bits,
+               p->exec_name[e], bad ? compare_results(&c, &cases[n], &want, &got) : "the same",
+               bad && nbefore ? " (after the other cases)" : "");
         compare_report(&c, &cases[n], &want, &got, p->exec_name[e]);
         if (bad && c.sequence) {
             shrink(p, &c, cases, nbefore, &cases[n], e);

@@ -1,5 +1,5 @@
-/* The prover's engine: runs units, each one piece of code with several states, natively and in emulated
- * processors, and compares. Which code a unit is follows from its number and the seed. */
+/* The prover's engine: runs units, each one piece of code with several states, natively and in
+ * emulated processors, and compares. Which code a unit is follows from its number and the seed. */
 #ifndef TESTS_CPU_PROVER_H
 #define TESTS_CPU_PROVER_H
 
@@ -19,8 +19,8 @@ struct prover_total {
 
 struct prover {
     uint64_t seed;
-    const char *name;    /* only this mnemonic; NULL: all */
-    unsigned bits;       /* only this mode; 0: all */
+    const char *name; /* only this mnemonic; NULL: all */
+    unsigned bits;    /* only this mode; 0: all */
     bool only_sequences;
     unsigned max_reports, reports;
     struct native *native;
@@ -29,8 +29,9 @@ struct prover {
     const char *exec_name[PROVER_EXECUTORS];
     struct generator *gen[PROVER_MODES]; /* 64, 32, 16 bits; NULL: the host cannot */
     struct prover_coverage *coverage[PROVER_MODES];
-    unsigned unit_of_mode[PROVER_MODES + 1]; /* first unit of a mode's rows in a round; last: sequences */
-    unsigned round; /* units of one round: each row once, and sequences */
+    unsigned unit_of_mode[PROVER_MODES +
+                          1]; /* first unit of a mode's rows in a round; last: sequences */
+    unsigned round;           /* units of one round: each row once, and sequences */
     struct prover_total total;
     struct prover_batch *batch;
 };

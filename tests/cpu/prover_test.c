@@ -1,12 +1,13 @@
-/* Every row of the decoder's tables against the host's own processor, in each executor: random encodings and
- * sequences of them with random states, whose results must agree in all that is defined. docs/prover.md tells more.
+/* Every row of the decoder's tables against the host's own processor, in each executor: random
+ * encodings and sequences of them with random states, whose results must agree in all that is
+ * defined. docs/prover.md tells more.
  *
  *   prover_test [-n cases] [-s seed] [-m mnemonic] [-b 16|32|64] [-q] [-a executor] [-r reports]
  *               [-p part/parts] [-S state file]
  *   prover_test -s seed -u unit -k case [-a executor]     one case again, printed
  *
- * -q: sequences only. -p: of several processes that share a campaign. -S: where it stands, every few seconds; a
- * campaign that was broken off goes on from there. */
+ * -q: sequences only. -p: of several processes that share a campaign. -S: where it stands, every
+ * few seconds; a campaign that was broken off goes on from there. */
 #include "tests/cpu/prover.h"
 
 #include <stdio.h>
@@ -47,8 +48,11 @@ static uint64_t load_state(const struct options *o, struct prover_total *t)
     if (!f) {
         return 0;
     }
-    if (fscanf(f, "seed %llu unit %llu cases %llu faults %llu skipped %llu sequences %llu differences %llu", &seed, &unit,
-               &v[0], &v[1], &v[2], &v[3], &v[4]) == 7 && seed == o->seed) {
+    if (fscanf(f,
+               "seed %llu unit %llu cases %llu faults %llu skipped %llu sequences %llu differences "
+               "%llu",
+               &seed, &unit, &v[0], &v[1], &v[2], &v[3], &v[4]) == 7 &&
+        seed == o->seed) {
         *t = (struct prover_total){v[0], v[1], v[2], v[3], v[4]};
         start = unit;
     }
@@ -66,10 +70,12 @@ static void save_state(const struct options *o, uint64_t unit, const struct prov
     if (!f) {
         return;
     }
-    fprintf(f, "seed %llu unit %llu cases %llu faults %llu skipped %llu sequences %llu differences %llu\n",
-            (unsigned long long)o->seed, (unsigned long long)unit, (unsigned long long)t->cases,
-            (unsigned long long)t->faults, (unsigned long long)t->skipped, (unsigned long long)t->sequences,
-            (unsigned long long)t->differences);
+    fprintf(
+        f,
+        "seed %llu unit %llu cases %llu faults %llu skipped %llu sequences %llu differences %llu\n",
+        (unsigned long long)o->seed, (unsigned long long)unit, (unsigned long long)t->cases,
+        (unsigned long long)t->faults, (unsigned long long)t->skipped,
+        (unsigned long long)t->sequences, (unsigned long long)t->differences);
     if (fclose(f) == 0) {
         rename(name, o->state);
     }
@@ -77,14 +83,18 @@ static void save_state(const struct options *o, uint64_t unit, const struct prov
 
 static void progress(const struct prover_total *t, uint64_t cases, double rate)
 {
-    fprintf(stderr, "%.1f %% of %llu cases, %llu with a fault, %llu in sequences, %llu skipped, %llu differ, %.0f cases/s\n",
-            100.0 * (double)t->cases / (double)cases, (unsigned long long)cases, (unsigned long long)t->faults,
-            (unsigned long long)t->sequences, (unsigned long long)t->skipped, (unsigned long long)t->differences, rate);
+    fprintf(stderr,
+            "%.1f %% of %llu cases, %llu with a fault, %llu in sequences, %llu skipped, %llu "
+            "differ, %.0f cases/s\n",
+            100.0 * (double)t->cases / (double)cases, (unsigned long long)cases,
+            (unsigned long long)t->faults, (unsigned long long)t->sequences,
+            (unsigned long long)t->skipped, (unsigned long long)t->differences, rate);
 }
 
 static void run(struct prover *p, const struct options *o)
 {
-    uint64_t units = o->cases / PROVER_CASES, unit = load_state(o, &p->total), first = p->total.cases;
+    uint64_t units = o->cases / PROVER_CASES, unit = load_state(o, &p->total),
+             first = p->total.cases;
     double start = now(), last = start;
 
     for (unit += unit % o->parts == o->part ? 0 : o->part; unit < units; unit += o->parts) {
@@ -103,10 +113,13 @@ static void run(struct prover *p, const struct options *o)
         save_state(o, unit, &p->total);
         progress(&p->total, o->cases / o->parts, (double)(p->total.cases - first) / took);
     }
-    tap_ok(!p->total.differences, "seed %llu: %llu cases in %s%s (%llu in sequences, %llu with a fault, %llu skipped), %llu differ",
-           (unsigned long long)o->seed, (unsigned long long)p->total.cases, p->exec_name[0], p->nexec > 1 ? " and tcg" : "",
-           (unsigned long long)p->total.sequences, (unsigned long long)p->total.faults,
-           (unsigned long long)p->total.skipped, (unsigned long long)p->total.differences);
+    tap_ok(!p->total.differences,
+           "seed %llu: %llu cases in %s%s (%llu in sequences, %llu with a fault, %llu skipped), "
+           "%llu differ",
+           (unsigned long long)o->seed, (unsigned long long)p->total.cases, p->exec_name[0],
+           p->nexec > 1 ? " and tcg" : "", (unsigned long long)p->total.sequences,
+           (unsigned long long)p->total.faults, (unsigned long long)p->total.skipped,
+           (unsigned long long)p->total.differences);
     printf("# %.0f cases/s, %.1f s\n", (double)(p->total.cases - first) / took, took);
 }
 
@@ -157,16 +170,19 @@ static void print_coverage(const struct prover *p)
             }
             if (!v->cases) {
                 printf("# not exercised: %s, %u bits, map %u opcode %02x /%d\n",
-                       x86_mnemonic_name((enum x86_mnemonic)p->gen[m]->rows[n]->mnemonic), p->gen[m]->bits,
-                       p->gen[m]->rows[n]->map, p->gen[m]->rows[n]->opcode, p->gen[m]->rows[n]->modrm_reg);
+                       x86_mnemonic_name((enum x86_mnemonic)p->gen[m]->rows[n]->mnemonic),
+                       p->gen[m]->bits, p->gen[m]->rows[n]->map, p->gen[m]->rows[n]->opcode,
+                       p->gen[m]->rows[n]->modrm_reg);
             }
         }
         if (p->gen[m]) {
             printf("# %u-bit mode: %u rows\n", p->gen[m]->bits, p->gen[m]->nrows);
         }
     }
-    printf("# coverage: %u of %u rows x modes in %u forms (operand size, vector length, register or memory); operand sizes 16, "
-           "32, 64 bits in %u, %u, %u\n", covered, rows, forms, sizes[1], sizes[2], sizes[3]);
+    printf("# coverage: %u of %u rows x modes in %u forms (operand size, vector length, register "
+           "or memory); operand sizes 16, "
+           "32, 64 bits in %u, %u, %u\n",
+           covered, rows, forms, sizes[1], sizes[2], sizes[3]);
     print_excluded(p);
     tap_ok(covered == rows, "every row that user mode can run and this host has was exercised");
 }

@@ -7,7 +7,8 @@
 
 struct random random_seeded(uint64_t seed, uint64_t a, uint64_t b)
 {
-    uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + a * UINT64_C(0xbf58476d1ce4e5b9) + b * UINT64_C(0x94d049bb133111eb);
+    uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + a * UINT64_C(0xbf58476d1ce4e5b9) +
+                 b * UINT64_C(0x94d049bb133111eb);
 
     x ^= x >> 30;
     x *= UINT64_C(0xbf58476d1ce4e5b9);
@@ -86,7 +87,8 @@ static uint32_t random_single(struct random *r)
         x = edge[random_below(r, sizeof edge / sizeof edge[0])];
         break;
     case 2: /* of a size to meet others */
-        x = (0x3f800000 + (random_below(r, 24) << 23) - (12 << 23)) | (uint32_t)(random_next(r) & 0x7fffff);
+        x = (0x3f800000 + (random_below(r, 24) << 23) - (12 << 23)) |
+            (uint32_t)(random_next(r) & 0x7fffff);
         break;
     case 3: /* few significant digits */
         x = (0x3f800000 + (random_below(r, 48) << 23) - (24 << 23)) | random_below(r, 8) << 20;
@@ -143,7 +145,8 @@ static uint64_t random_double(struct random *r)
         x = ((UINT64_C(1023 - 12) + random_below(r, 24)) << 52) | random_next(r) >> 12;
         break;
     case 3:
-        x = ((UINT64_C(1023 - 24) + random_below(r, 48)) << 52) | (uint64_t)random_below(r, 8) << 49;
+        x = ((UINT64_C(1023 - 24) + random_below(r, 48)) << 52) | (uint64_t)random_below(r, 8)
+                                                                      << 49;
         break;
     default:
         x = random_next(r);
@@ -217,7 +220,8 @@ void random_extended(struct random *r, uint64_t *mant, uint16_t *se)
         e = k & 8 ? 1 + (k >> 24 & 0x7f) : 0x7ffe - (k >> 24 & 0x7f);
         break;
     case 6: /* around the range of single and double */
-        e = (unsigned)(0x3fff + (k & 32 ? 1024 : 128) * (k & 64 ? 1 : -1) + (int)(k >> 24 & 63) - 60);
+        e = (unsigned)(0x3fff + (k & 32 ? 1024 : 128) * (k & 64 ? 1 : -1) + (int)(k >> 24 & 63) -
+                       60);
         break;
     case 7:
         e = (unsigned)(k >> 24) & 0x7fff;

@@ -1,5 +1,5 @@
-/* Random numbers and operands of every kind that are worth a try: edges of integers, floating-point numbers with
- * NaNs, denormals and infinities, x87 pseudo-formats. */
+/* Random numbers and operands of every kind that are worth a try: edges of integers, floating-point
+ * numbers with NaNs, denormals and infinities, x87 pseudo-formats. */
 #ifndef TESTS_CPU_VALUES_H
 #define TESTS_CPU_VALUES_H
 

@@ -1,13 +1,13 @@
-/* Replays recorded vectors, tests/cpu/vectors/x86-64.zst: instructions of every row with states and what a real
- * processor made of them, so that hosts which are not x86 hold the same proof.
+/* Replays recorded vectors, tests/cpu/vectors/x86-64.zst: instructions of every row with states and
+ * what a real processor made of them, so that hosts which are not x86 hold the same proof.
  *
  *   vectors_test [-f file] [-r reports]
  *   vectors_test -w file [-n cases of a row]     records them on this host ("make vectors")
  *
- * The file is a zstd frame of 64-bit little-endian words: a magic one; then groups, each a word of lengths and flags,
- * the code, and its cases. A case is two lists of words, the state before and what has changed of it, each as a
- * bitmap and the words that are not zero. To be small a state has numbers only in the registers that the instruction
- * names, and in the first eight. */
+ * The file is a zstd frame of 64-bit little-endian words: a magic one; then groups, each a word of
+ * lengths and flags, the code, and its cases. A case is two lists of words, the state before and
+ * what has changed of it, each as a bitmap and the words that are not zero. To be small a state has
+ * numbers only in the registers that the instruction names, and in the first eight. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,7 +126,8 @@ static bool words_case(const uint64_t w[CASE_WORDS], struct native_case *k)
     for (unsigned n = 0; n < k->npatches; n++) {
         k->patch[n].at = (uint16_t)w[18 + 5 * n];
         k->patch[n].len = (uint8_t)(w[18 + 5 * n] >> 32);
-        if (k->patch[n].len > sizeof k->patch[n].bytes || k->patch[n].at + k->patch[n].len > NATIVE_DATA_SIZE) {
+        if (k->patch[n].len > sizeof k->patch[n].bytes ||
+            k->patch[n].at + k->patch[n].len > NATIVE_DATA_SIZE) {
             return false;
         }
         memcpy(k->patch[n].bytes, &w[19 + 5 * n], k->patch[n].len);
@@ -184,8 +185,9 @@ static void difference(uint64_t *result, const uint64_t *state)
 
 static void put_group(struct stream *s, const struct code *c, unsigned count)
 {
-    put64(s, c->g.len | (uint64_t)c->g.at << 16 | (uint64_t)c->g.bits << 32 | (uint64_t)c->g.full << 40 |
-                 (uint64_t)c->g.traps << 41 | (uint64_t)c->g.segments << 42 | (uint64_t)count << 48);
+    put64(s, c->g.len | (uint64_t)c->g.at << 16 | (uint64_t)c->g.bits << 32 |
+                 (uint64_t)c->g.full << 40 | (uint64_t)c->g.traps << 41 |
+                 (uint64_t)c->g.segments << 42 | (uint64_t)count << 48);
     for (unsigned n = 0; n < c->g.len; n += 8) {
         uint64_t x;
         memcpy(&x, c->g.code + n, 8);
@@ -207,8 +209,8 @@ static bool get_group(struct stream *s, struct code *c, unsigned *count)
     c->g.traps = head >> 41 & 1;
     c->g.segments = head >> 42 & 1;
     *count = (unsigned)(head >> 48);
-    if (s->bad || !c->g.len || c->g.len > 15 || c->g.at + c->g.len > NATIVE_CODE_SIZE || *count > MAX_GROUP_CASES ||
-        (c->g.bits != 64 && c->g.bits != 32 && c->g.bits != 16)) {
+    if (s->bad || !c->g.len || c->g.len > 15 || c->g.at + c->g.len > NATIVE_CODE_SIZE ||
+        *count > MAX_GROUP_CASES || (c->g.bits != 64 && c->g.bits != 32 && c->g.bits != 16)) {
         return false;
     }
     for (unsigned n = 0; n < c->g.len; n += 8) {
@@ -217,7 +219,8 @@ static bool get_group(struct stream *s, struct code *c, unsigned *count)
     }
     memset(&e, 0, sizeof e);
     memcpy(e.bytes, c->g.code, c->g.len);
-    if (x86_decode(e.bytes, 15, encode_mode(c->g.bits), &e.insn) != X86_DECODE_OK || e.insn.len != c->g.len) {
+    if (x86_decode(e.bytes, 15, encode_mode(c->g.bits), &e.insn) != X86_DECODE_OK ||
+        e.insn.len != c->g.len) {
         return false;
     }
     e.len = c->g.len;
@@ -319,7 +322,8 @@ static int replay(const char *name, unsigned max_reports)
     }
     tap_ok(ok, "every group is well formed");
     tap_ok(!p.missing, "every recorded instruction is there (%lu are not)", p.missing);
-    tap_ok(!p.differences, "%lu cases of %lu encodings in %u executors, %lu differ", p.cases, p.groups, p.nexec, p.differences);
+    tap_ok(!p.differences, "%lu cases of %lu encodings in %u executors, %lu differ", p.cases,
+           p.groups, p.nexec, p.differences);
     for (unsigned e = 0; e < p.nexec; e++) {
         emulated_stop(p.emulated[e]);
     }
@@ -378,7 +382,8 @@ static bool write_file(const char *name, const struct stream *s)
 }
 
 /* Two encodings of the row. */
-static unsigned record_row(struct native *native, struct generator *g, unsigned row, unsigned cases, struct stream *s)
+static unsigned record_row(struct native *native, struct generator *g, unsigned row, unsigned cases,
+                           struct stream *s)
 {
     static struct code c;
     unsigned kept[MAX_GROUP_CASES], nkept, total = 0;
