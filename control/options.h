@@ -19,7 +19,7 @@ struct options {
         *rtc, *display, *monitor, *memory, *smp, *pidfile, *dfilter, *symbols, *gdb;
     struct opt_list drives;   /* text of -drive, with -hda.. and -cdrom rewritten to it */
     struct opt_list devices, serials, chardevs, debugcons, globals, qmps, mons, netdevs, nics;
-    bool nographic, nodefaults, no_reboot, no_shutdown, paused, snapshot, one_insn;
+    bool nographic, nodefaults, no_reboot, no_shutdown, paused, snapshot, one_insn, perfmap, jitdump;
     const char *help; /* NULL, or "version", "help", "machine", "cpu", "device", "accel", "d", ... */
     const char *help_arg;
 };

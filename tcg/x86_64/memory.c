@@ -473,18 +473,20 @@ static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag
     tlb_offset(g, l.t, l.i);
     struct mem entry_tag = at_index(HOST_TLB, l.i, 0, tag);
     struct mem addend = at_index(HOST_TLB, l.i, 0, ADDEND);
-    /* All registers are taken before the first way out of line: it must find values where the last one does. */
-    unsigned diff = atomic ? NO_REG : x64_alloc(g);
     if (atomic) { /* few registers are left: t is the difference for a while */
         alu_rm(&g->c, ALU_XOR, 1, l.t, entry_tag);
     }
+    /* Before the first branch to the code out of line: what an allocation spills must be in memory there. */
+    unsigned diff = atomic ? NO_REG : x64_alloc(g);
     if (((op->aux & MO_ALIGN) || atomic) && size > 1) {
         unsigned t = l.t;
         if (before % size) {
-            t = x64_alloc(g);
+            t = atomic ? x64_alloc(g) : diff;
             lea(&g->c, 0, t, at(l.t, (int32_t)before));
-            g->now.held[t] = IR_NONE;
-            g->locked &= (uint16_t) ~(1u << t);
+            if (atomic) {
+                g->now.held[t] = IR_NONE;
+                g->locked &= (uint16_t) ~(1u << t);
+            }
         }
         x_rr(&g->c, 0xf6 | X_RMBYTE, 0, t);
         put8(&g->c, size - 1);

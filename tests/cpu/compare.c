@@ -280,7 +280,8 @@ static bool split_write(const struct native_result *a, const struct native_resul
 }
 
 /* An access over the end of the canonical addresses: #GP, but here the last page below, which no
- * system maps, is missed first. And what addresses of the kernel's half raise is the hypervisor's to say. */
+ * system maps, is missed first. And what addresses of the kernel's half raise is the hypervisor's
+ * to say. */
 static bool beyond_canonical(const struct native_result *a, const struct native_result *b)
 {
     return (a->vector == EXC_GP || a->vector == EXC_SS) && b->vector == EXC_PF &&
@@ -297,7 +298,8 @@ static bool faults_after_all(const struct code *c, const struct native_result *a
         a->vector == EXC_PF || a->vector == EXC_GP || a->vector == EXC_SS ? faulting(c, a) : NULL;
 
     return f && (f->row->attr & AT_FPU) && (a->vector != EXC_PF || (a->error & 2)) &&
-           (a->vector != b->vector || a->rip != b->rip) && (b->fx.fsw & 0x80);
+           (a->vector != b->vector || a->rip != b->rip || a->reg[X86_RCX] != b->reg[X86_RCX]) &&
+           (b->fx.fsw & 0x80);
 }
 
 /* A repeated instruction with 32-bit addresses that has no element or faults at its first one:
@@ -328,7 +330,7 @@ const char *compare_results(const struct code *c, const struct native_case *k,
         a->rip == b->rip) {
         return NULL;
     }
-    if (a->vector == EXC_PF && (fault_rules(c, a) & RULE_MAYFAULT) && a->rip != b->rip) {
+    if (a->vector != EXC_BP && (fault_rules(c, a) & RULE_MAYFAULT) && a->rip != b->rip) {
         return NULL;
     }
     if ((c->rules & RULE_MAYALIGN) && a->vector != EXC_GP && b->vector == EXC_GP) {

@@ -271,7 +271,8 @@ static void needs(struct code *c, const struct insn *f)
     static const char *const flags[] = {"popf", "iret"};
 
     c->g.full |= (f->row->attr & (AT_SSE | AT_MMX | AT_AVX | AT_FPU)) || row_in(f->row, state, 6);
-    c->g.traps |= row_in(f->row, flags, 2) || f->i.rep || f->i.repne; /* those may read far, the code too */
+    c->g.traps |=
+        row_in(f->row, flags, 2) || f->i.rep || f->i.repne; /* those may read far, the code too */
     c->g.segments |= has_segment_operand(f->row) || row_in(f->row, loads_segments, 12);
 }
 
@@ -425,7 +426,7 @@ static bool vendor_specific(const struct insn *f, unsigned bits)
 {
     const struct x86_insn *i = &f->i;
 
-    if (row_named(f->row, "int") && (i->imm & 0xff) == 0x80) {
+    if (row_named(f->row, "int") && ((i->imm & 0xff) == 0x80 || (i->imm & 0xf0) == 0x10)) {
         return true;
     }
     if ((row_named(f->row, "loope") || row_named(f->row, "loopne")) &&
@@ -530,6 +531,10 @@ static bool spoils(const struct plan *p, const struct x86_insn *i)
     if (p->loop && (row_named(i->row, "pcmpestri") || row_named(i->row, "pcmpistri") ||
                     row_named(i->row, "vpcmpestri") || row_named(i->row, "vpcmpistri") || i->rep ||
                     i->repne)) {
+        return true;
+    }
+    if (p->loop &&
+        (rules_of(i->row) & RULE_MAYFAULT)) { /* it may be a later round that faults here */
         return true;
     }
     return false;
