@@ -299,7 +299,7 @@ static bool faults_after_all(const struct code *c, const struct native_result *a
 
     return f && (f->row->attr & AT_FPU) && (a->vector != EXC_PF || (a->error & 2)) &&
            (a->vector != b->vector || a->rip != b->rip || a->reg[X86_RCX] != b->reg[X86_RCX]) &&
-           (b->fx.fsw & 0x80);
+           ((b->fx.fsw & 0x80) || (~a->fx.fcw & 0x3f));
 }
 
 /* A repeated instruction with 32-bit addresses that has no element or faults at its first one:

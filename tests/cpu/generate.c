@@ -437,6 +437,9 @@ static bool vendor_specific(const struct insn *f, unsigned bits)
     if (bits < 64) {
         return false;
     }
+    if (row_named(f->row, "movsxd") && i->opsize == 2) {
+        return true; /* AMD's processors read 4 bytes */
+    }
     for (unsigned n = 0; n < i->nops; n++) {
         if (i->opsize == 8 && (!strcmp(x86_operand_form(f->row->operand[n]), "Mp") ||
                                !strcmp(x86_operand_form(f->row->operand[n]), "Ep"))) {
