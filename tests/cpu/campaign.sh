@@ -13,7 +13,7 @@ pids=
 trap stop INT TERM
 n=0
 while [ "$n" -lt "$jobs" ]; do
-    nice -n 5 tests/cpu/prover_test -n "$cases" -s "${SEED:-1}" -p "$n/$jobs" -S "prover/state.$n" >>"prover/log.$n" 2>&1 &
+    nice -n 5 tests/cpu/prover_test -r 1000 -n "$cases" -s "${SEED:-1}" -p "$n/$jobs" -S "prover/state.$n" >>"prover/log.$n" 2>&1 &
     pids="$pids $!"
     n=$((n + 1))
 done

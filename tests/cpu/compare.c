@@ -117,7 +117,7 @@ static bool near_extended(const struct native_st *a, const struct native_st *b)
 static bool same_stack(const struct code *c, const struct native_fx *a, const struct native_fx *b,
                        bool physical)
 {
-    unsigned shift = physical ? (unsigned)(a->fsw - b->fsw) >> 11 & 7 : 0; /* of TOP */
+    unsigned shift = physical ? ((a->fsw >> 11) - (b->fsw >> 11)) & 7u : 0; /* of TOP */
 
     for (unsigned n = 0; n < 8; n++) {
         const struct native_st *x = &a->st[n], *y = &b->st[(n + shift) & 7];
