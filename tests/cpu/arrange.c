@@ -472,6 +472,7 @@ static void arrange_single(struct arrange *a)
     }
     suit_string(a);
     suit(a, address);
+    address = effective(a); /* the mask of XSAVE may be in its address */
     if ((a->c->rules & RULE_IMAGE) && address - NATIVE_DATA < NATIVE_DATA_SIZE - 32) {
         a->k->ignore = (uint32_t)(address - NATIVE_DATA + 28);
     }
