@@ -488,7 +488,8 @@ static void arrange_sequence(struct arrange *a)
     uint64_t base = a->bits == 16 ? 0 : NATIVE_DATA, *reg = a->k->reg;
     bool odd = random_chance(a->r, 15);
 
-    reg[X86_RSP] = base + 0x1000 + random_below(a->r, 0x80) * 8;
+    reg[X86_RSP] = base + 0x1d00 +
+                   random_below(a->r, 0x20) * 8; /* away from the data: it holds return addresses */
     reg[X86_RSI] = base + 0x300 + random_below(a->r, 0x100);
     reg[X86_RDI] = base + 0x300 + random_below(a->r, 0x100);
     if (random_chance(a->r, 50)) {
@@ -502,7 +503,7 @@ static void arrange_sequence(struct arrange *a)
         if (!(a->c->pointers >> n & 1)) {
             continue;
         }
-        reg[n] = base + 0x400 + (random_below(a->r, 0x1800) & ~31u);
+        reg[n] = base + 0x400 + (random_below(a->r, 0x1700) & ~31u);
         if (odd && random_chance(a->r, 50)) {
             static const uint64_t where[] = {0x1000, 0x2000, 0x3000, 0, 0x1000, 0x2000};
             reg[n] = base + where[random_below(a->r, 6)] + random_below(a->r, 128) - 64;
