@@ -4,7 +4,6 @@
  * Processors are the threads of process 1, numbered from 1. Left out: signals given to the program
  * (there is none), file I/O, tracepoints, reverse execution, breakpoint commands. */
 #include "control/gdb_session.h"
-#include "control/gdb_agent.h"
 #include "softmmu/debug.h"
 #include "softmmu/machine.h"
 #include "softmmu/tlb.h"
@@ -70,171 +69,6 @@ bool gdb_get_thread(struct gdb_session *s, const char **p, const char *end, int 
     }
     *cpu = n ? (int)n - 1 : -2;
     return true;
-}
-
-/* ---- stops ---- */
-
-static void put_expedited(struct gdb_session *s, unsigned cpu)
-{
-    enum gdb_arch arch = (enum gdb_arch)s->arch;
-    unsigned pc = gdb_reg_pc(arch);
-    /* The stack and frame pointers, and the pc: enough for a debugger to decide where it is. */
-    unsigned regs[] = {arch == GDB_ARCH_X86_64 ? 6 : 4, arch == GDB_ARCH_X86_64 ? 7 : 5, pc};
-    uint8_t buf[GDB_REG_MAX];
-
-    for (unsigned i = 0; i < 3; i++) {
-        gdb_reg_read(arch, gdb_cpu(s, cpu), regs[i], buf);
-        gdb_printf(&s->reply, "%02x:", regs[i]);
-        gdb_put_hex(&s->reply, buf, gdb_reg_size(arch, gdb_cpu(s, cpu), regs[i]));
-        gdb_put(&s->reply, ";", 1);
-    }
-}
-
-/* Puts the stop of one processor into s->reply. */
-static void put_stop(struct gdb_session *s, unsigned cpu, bool as_pause)
-{
-    struct debug_stop stop = debug_last_stop(s->machine, cpu, NULL);
-    bool trap = stop.kind == DEBUG_STOP_STEP || stop.kind == DEBUG_STOP_BREAK ||
-                stop.kind == DEBUG_STOP_WATCH;
-
-    /* A pause asked for by vCont;t is signal 0, one by Ctrl-C or the monitor SIGINT. */
-    gdb_printf(&s->reply, "T%02xthread:", trap ? 5 : as_pause && s->nonstop ? 0 : 2);
-    gdb_put_thread(s, cpu);
-    gdb_put(&s->reply, ";", 1);
-    if (stop.kind == DEBUG_STOP_WATCH) {
-        unsigned both = 1u << ACCESS_READ | 1u << ACCESS_WRITE;
-        gdb_printf(&s->reply, "%swatch:%llx;",
-                   stop.acc_mask == both                  ? "a"
-                   : stop.acc_mask == (1u << ACCESS_READ) ? "r"
-                                                          : "",
-                   (unsigned long long)stop.addr);
-    } else if (stop.kind == DEBUG_STOP_BREAK && (stop.hardware ? s->hwbreak : s->swbreak)) {
-        gdb_printf(&s->reply, "%cwbreak:;", stop.hardware ? 'h' : 's');
-    }
-    put_expedited(s, cpu);
-}
-
-/* The processor to report in all-stop mode: one that stopped by itself before one that was stopped.
- */
-static unsigned stopped_cpu(struct gdb_session *s)
-{
-    unsigned best = s->cpu, rank = 0;
-
-    for (unsigned i = 0; i < s->machine->nvcpus; i++) {
-        static const unsigned ranks[] = {[DEBUG_STOP_WATCH] = 3,
-                                         [DEBUG_STOP_BREAK] = 2,
-                                         [DEBUG_STOP_STEP] = 1,
-                                         [DEBUG_STOP_PAUSE] = 0};
-        unsigned r = ranks[debug_last_stop(s->machine, i, NULL).kind];
-        if (r > rank) {
-            best = i;
-            rank = r;
-        }
-    }
-    return best;
-}
-
-static void report_stop(struct gdb_session *s)
-{
-    bool fresh;
-
-    s->waiting = false;
-    s->cpu = s->cont_cpu = stopped_cpu(s);
-    debug_last_stop(s->machine, s->cpu, &fresh); /* is told now */
-    put_stop(s, s->cpu, false);
-}
-
-/* Non-stop: the next processor whose stop was not told. */
-static bool next_fresh(struct gdb_session *s)
-{
-    for (unsigned i = 0; i < s->machine->nvcpus; i++) {
-        bool fresh = false;
-        if (debug_is_stopped(s->machine, i)) {
-            debug_last_stop(s->machine, i, &fresh);
-        }
-        if (fresh) {
-            put_stop(s, i, true);
-            return true;
-        }
-    }
-    return false;
-}
-
-static void notify(struct gdb_session *s)
-{
-    if (s->notified) {
-        return;
-    }
-    s->reply.len = 0;
-    gdb_put(&s->reply, "Stop:", 5);
-    if (next_fresh(s)) {
-        s->notified = true;
-        gdb_send(s, '%', &s->reply);
-    }
-    s->reply.len = 0;
-}
-
-/* From the run control. */
-static void on_stopped(void *opaque)
-{
-    struct gdb_session *s = opaque;
-
-    if (s->nonstop) {
-        notify(s);
-    } else if (s->waiting) {
-        s->reply.len = 0;
-        report_stop(s);
-        gdb_send(s, '$', &s->reply);
-    }
-}
-
-/* ---- conditions of breakpoints: on the processor's own thread ---- */
-
-struct condition {
-    struct gdb_session *s;
-    struct vcpu *v;
-};
-
-static bool condition_reg(void *opaque, unsigned n, uint64_t *value)
-{
-    struct condition *c = opaque;
-    enum gdb_arch arch = (enum gdb_arch)c->s->arch;
-    unsigned size = gdb_reg_size(arch, x86_cpu(c->v), n);
-    uint8_t buf[GDB_REG_MAX] = {0};
-
-    if (!size || size > 8) {
-        return false;
-    }
-    gdb_reg_read(arch, x86_cpu(c->v), n, buf);
-    *value = 0;
-    for (unsigned i = size; i--;) {
-        *value = *value << 8 | buf[i];
-    }
-    return true;
-}
-
-static bool condition_mem(void *opaque, uint64_t addr, void *buf, size_t len)
-{
-    struct condition *c = opaque;
-
-    return vcpu_read_virtual(c->v, addr, buf, len);
-}
-
-/* code: expressions, each after its length in four bytes. What cannot be evaluated stops. */
-static bool on_condition(void *opaque, struct vcpu *v, const struct debug_condition *cond)
-{
-    struct condition c = {opaque, v};
-    struct gdb_agent_ops ops = {&c, condition_reg, condition_mem};
-
-    for (uint32_t at = 0, n; at + sizeof(n) <= cond->len; at += n) {
-        uint64_t result = 1;
-        memcpy(&n, cond->code + at, sizeof(n));
-        at += sizeof(n);
-        if (!gdb_agent_eval(cond->code + at, n, &ops, &result) || result) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* ---- registers ---- */
@@ -553,7 +387,7 @@ static void resume(struct gdb_session *s, const struct debug_action *act)
             debug_last_stop(s->machine, i, &fresh);
             if (fresh) {
                 s->cpu = s->cont_cpu = i;
-                put_stop(s, i, false);
+                gdb_put_stop(s, i, false);
                 return;
             }
         }
@@ -706,7 +540,7 @@ static void cmd_vcont(struct gdb_session *s, const char *p, const char *end)
                 debug_resume_one(s->machine, i, &act[i]);
             }
         }
-        notify(s);
+        gdb_notify(s);
         s->no_ack_next = true; /* the answer is out */
     }
 }
@@ -719,7 +553,7 @@ static void cmd_why(struct gdb_session *s, const char *p, const char *end)
         if (s->machine->state == RUN_RUNNING) {
             debug_halt(s->machine);
         }
-        report_stop(s);
+        gdb_report_stop(s);
         return;
     }
     for (unsigned i = 0; i < s->machine->nvcpus; i++) {
@@ -727,9 +561,11 @@ static void cmd_why(struct gdb_session *s, const char *p, const char *end)
             debug_mark_fresh(s->machine, i);
         }
     }
-    s->notified = true;
-    if (!next_fresh(s)) {
-        s->notified = false;
+    if (gdb_next_fresh(s)) {
+        /* The others are told of by a notification: two stops in the answers to this packet and
+         * vStopped make GDB 13 abort. */
+        s->tell_others = true;
+    } else {
         gdb_ok(s);
     }
 }
@@ -738,7 +574,7 @@ static void cmd_stopped(struct gdb_session *s, const char *p, const char *end)
 {
     (void)p;
     (void)end;
-    if (!next_fresh(s)) {
+    if (s->tell_others || !gdb_next_fresh(s)) {
         s->notified = false;
         gdb_ok(s);
     }
@@ -752,10 +588,10 @@ static void interrupt(struct gdb_session *s)
                 debug_halt_one(s->machine, i);
             }
         }
-        notify(s);
+        gdb_notify(s);
     } else if (s->waiting) {
         debug_halt(s->machine);
-        on_stopped(s);
+        gdb_on_stopped(s);
     }
 }
 
@@ -894,7 +730,7 @@ static void packet(struct gdb_session *s)
 
     if (!s->started) {
         /* Somebody is really there: whatever just connects and goes does not stop the machine. */
-        struct debug_client client = {s, on_stopped, on_condition};
+        struct debug_client client = {s, gdb_on_stopped, gdb_on_condition};
         s->started = true;
         debug_attach(s->machine, &client);
         debug_halt(s->machine);
@@ -924,6 +760,10 @@ static void packet(struct gdb_session *s)
         return; /* the answer comes when it stops */
     }
     gdb_send(s, '$', &s->reply);
+    if (s->tell_others && !gdb_skip(&text, end, '?') && !gdb_skip_text(&text, end, "vStopped")) {
+        s->tell_others = false;
+        gdb_notify(s);
+    }
 }
 
 void gdb_session_receive(struct gdb_session *s, const uint8_t *data, size_t len)

@@ -4,12 +4,14 @@
  * `monitor TEXT` goes to the human monitor; `monitor gdb ...` sets the stub itself. */
 #include "control/gdb_session.h"
 #include "control/monitor.h"
+#include "cpu/x86.h"
 #include "softmmu/debug.h"
 #include "softmmu/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { E_ARGS = 0x16, E_FAULT = 0x0e, E_NOMEM = 0x0c };
 
@@ -76,6 +78,7 @@ static char *xfer_memory_map(struct gdb_session *s, const char *annex)
 {
     bool paging = gdb_cpu(s, s->cpu)->cr0 & CR0_PG;
     uint64_t at = 0, start, end;
+    enum memory_kind kind;
     char *text = NULL;
     size_t len;
     FILE *out = *annex ? NULL : open_memstream(&text, &len);
@@ -87,14 +90,17 @@ static char *xfer_memory_map(struct gdb_session *s, const char *annex)
         "<?xml version=\"1.0\"?>\n<!DOCTYPE memory-map PUBLIC \"+//IDN gnu.org//DTD GDB Memory Map "
         "V1.0//EN\" \"http://sourceware.org/gdb/gdb-memory-map.dtd\">\n<memory-map>\n",
         out);
-    for (start = 0; !paging && memory_next_rom(s->machine->memory, &start, &end);
-         start = at = end) {
+    for (start = 0; !paging && memory_next(s->machine->memory, &start, &end, &kind); start = end) {
+        if (kind != MEMORY_ROM) {
+            continue;
+        }
         if (start > at) {
             fprintf(out, "<memory type=\"ram\" start=\"%#llx\" length=\"%#llx\"/>\n",
                     (unsigned long long)at, (unsigned long long)(start - at));
         }
         fprintf(out, "<memory type=\"rom\" start=\"%#llx\" length=\"%#llx\"/>\n",
                 (unsigned long long)start, (unsigned long long)(end - start));
+        at = end;
     }
     if (!at) { /* all 2^64 bytes do not fit into a length */
         at = UINT64_C(1) << 63;
@@ -302,6 +308,69 @@ static bool on_off(const char *text, bool *value)
     return *value || !strcmp(text, "off");
 }
 
+static void list_caught(struct gdb_session *s, FILE *out)
+{
+    uint64_t caught = debug_caught(s->machine);
+
+    for (unsigned i = 0; i < X86_NAMED_EXCEPTIONS; i++) {
+        if (caught >> i & 1) {
+            fprintf(out, " %s", x86_exception_names[i]);
+        }
+    }
+    fputs(caught & DEBUG_CATCH_TRIPLE ? " triple\n" : caught ? "\n" : " none\n", out);
+}
+
+/* "#PF" or "pf" or 14; ~0u: not known. #DB comes after its instruction, #DF and NMI are not an
+ * instruction's: they cannot be caught. */
+static unsigned vector_of(const char *word)
+{
+    static const uint8_t never[] = {EXC_DB, EXC_NMI, EXC_DF, EXC_MC};
+    char *end;
+    unsigned long n = strtoul(word, &end, 10);
+
+    if (!strcmp(word, "triple")) {
+        return DEBUG_TRIPLE;
+    }
+    if (end == word || *end) {
+        word += *word == '#';
+        for (n = 0; n < X86_NAMED_EXCEPTIONS; n++) {
+            if (x86_exception_names[n][0] == '#' && !strcasecmp(x86_exception_names[n] + 1, word)) {
+                break;
+            }
+        }
+    }
+    if (n >= X86_NAMED_EXCEPTIONS || !x86_exception_names[n][0] || memchr(never, (int)n, sizeof(never))) {
+        return ~0u;
+    }
+    return (unsigned)n;
+}
+
+static void catch_exceptions(struct gdb_session *s, const char *list, FILE *out)
+{
+    char copy[256], *save = NULL;
+    uint64_t caught = DEBUG_CATCH_TRIPLE;
+
+    snprintf(copy, sizeof(copy), "%s", list);
+    for (char *w = strtok_r(copy, " ,", &save); w; w = strtok_r(NULL, " ,", &save)) {
+        unsigned n = vector_of(w);
+        if (!strcmp(w, "all")) {
+            for (unsigned i = 0; i < X86_NAMED_EXCEPTIONS; i++) {
+                caught |= vector_of(x86_exception_names[i]) == i ? UINT64_C(1) << i : 0;
+            }
+        } else if (!strcmp(w, "none")) {
+            caught = 0;
+        } else if (n <= DEBUG_TRIPLE) {
+            caught |= UINT64_C(1) << n;
+        } else {
+            fprintf(out, "'%s' cannot be caught\n", w);
+            return;
+        }
+    }
+    debug_catch(s->machine, caught);
+    fputs("what stops:", out);
+    list_caught(s, out);
+}
+
 static void own_command(struct gdb_session *s, const char *line, FILE *out)
 {
     bool on;
@@ -310,6 +379,8 @@ static void own_command(struct gdb_session *s, const char *line, FILE *out)
     if (!strncmp(line, "physical ", 9) && on_off(line + 9, &on)) {
         s->physical = on;
         fprintf(out, "addresses of memory are %s\n", on ? "physical" : "virtual");
+    } else if (!strncmp(line, "catch ", 6)) {
+        catch_exceptions(s, line + 6, out);
     } else if (!strncmp(line, "step-interrupts ", 16) && on_off(line + 16, &on)) {
         debug_mask_events(s->machine, !on);
         fprintf(out, "interrupts are %s while stepping\n", on ? "taken" : "held off");
@@ -317,8 +388,10 @@ static void own_command(struct gdb_session *s, const char *line, FILE *out)
         fprintf(out,
                 "gdb physical on|off         addresses of memory are physical\n"
                 "gdb step-interrupts on|off  single steps take interrupts\n"
-                "now: physical %s, layout of registers %s\n",
+                "gdb catch LIST|all|none     exceptions that stop: #PF, #GP, ...; a triple fault too, but for none\n"
+                "now: physical %s, layout of registers %s, catch",
                 s->physical ? "on" : "off", gdb_arch_names[s->arch]);
+        list_caught(s, out);
     }
 }
 
@@ -468,6 +541,31 @@ static void q_process_info(struct gdb_session *s, const char *p, const char *end
     put_triple(s);
 }
 
+/* LLDB looks for a place that is not used, and shows regions. */
+static void q_region(struct gdb_session *s, const char *p, const char *end)
+{
+    struct monitor_mapping f;
+    uint64_t addr;
+
+    if (!gdb_skip(&p, end, ':')) {
+        gdb_ok(s); /* is it known? */
+        return;
+    }
+    if (!gdb_hex_number(&p, end, &addr) || p != end) {
+        gdb_error(s, E_ARGS);
+        return;
+    }
+    f = monitor_find_mapping(s->machine, s->cpu, addr);
+    /* An end of 2^64 would be 0 for LLDB, which then never comes to the end of memory. */
+    uint64_t size = f.last - f.start + (f.last != UINT64_MAX);
+    gdb_printf(&s->reply, "start:%llx;size:%llx;", (unsigned long long)f.start,
+               (unsigned long long)size);
+    if (f.mapped) {
+        gdb_printf(&s->reply, "permissions:r%s%s;", f.writable ? "w" : "",
+                   f.executable ? "x" : "");
+    }
+}
+
 static const struct query {
     const char *name;
     void (*run)(struct gdb_session *s, const char *p, const char *end);
@@ -481,6 +579,7 @@ static const struct query {
     {"qAttached", q_attached},
     {"qCRC", q_crc},
     {"qSearch", q_search},
+    {"qMemoryRegionInfo", q_region},
     {"qRcmd", q_rcmd},
     {"QStartNoAckMode", q_no_ack},
     {"QNonStop", q_non_stop},

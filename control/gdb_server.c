@@ -357,7 +357,6 @@ struct gdb_server *gdb_server_create(struct machine *m, struct mainloop *loop, c
     for (unsigned i = 0; i < MAX_REFUSED; i++) {
         g->refused[i].fd = -1;
     }
-    debug_create(m);
     if (!opt_foreach(spec, "where", spec_pair, g, err)) {
         gdb_server_destroy(g, 0);
         return NULL;
@@ -387,7 +386,6 @@ void gdb_server_destroy(struct gdb_server *g, int status)
         iowatch_remove(g->listen_watch[i]);
         close(g->listen_fd[i]);
     }
-    debug_destroy(g->machine);
     machine_unlock(g->machine);
     if (g->path) {
         unlink(g->path);

@@ -25,7 +25,8 @@ struct gdb_session {
     bool swbreak, hwbreak; /* the debugger knows these stop reasons */
     bool multiprocess, nonstop, waiting /* all-stop: a stop reply is owed */;
     bool physical; /* memory packets mean physical addresses */
-    bool notified; /* non-stop: a %Stop is unanswered */
+    bool notified;    /* non-stop: a %Stop is unanswered */
+    bool tell_others; /* non-stop: after the next packet */
     bool no_ack_next;
     unsigned arch, cpu, cont_cpu, thread_index; /* arch: layout announced */
     bool cont_all;
@@ -42,6 +43,18 @@ void gdb_session_exit(struct gdb_session *s, int status);
 /* gdb_query.c: q and Q packets, "v" ones that ask; args is behind the matched name. False: unknown.
  */
 bool gdb_query(struct gdb_session *s, const char *text, const char *end);
+
+/* gdb_stop.c */
+/* Puts the stop of one processor into s->reply; as_pause: one that was asked for is signal 0. */
+void gdb_put_stop(struct gdb_session *s, unsigned cpu, bool as_pause);
+void gdb_report_stop(struct gdb_session *s); /* all-stop: of the one that matters most */
+bool gdb_next_fresh(struct gdb_session *s);  /* non-stop: of the next whose stop was not told */
+void gdb_notify(struct gdb_session *s);      /* %Stop, if there is one to tell */
+/* For struct debug_client. */
+struct debug_condition;
+struct vcpu;
+void gdb_on_stopped(void *opaque);
+bool gdb_on_condition(void *opaque, struct vcpu *v, const struct debug_condition *cond);
 
 /* gdb_commands.c, for gdb_query.c */
 void gdb_error(struct gdb_session *s, unsigned code);

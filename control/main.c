@@ -3,6 +3,7 @@
 #include "control/qmp.h"
 #include "control/setup.h"
 #include "cpu/cpuid.h"
+#include "host/chardev.h"
 #include "host/mainloop.h"
 
 #include <errno.h>
@@ -55,6 +56,8 @@ static int help(const struct options *o)
             return help_device(o->help_arg);
         }
         print_and_free(device_types_help());
+    } else if (!strcmp(o->help, "devices-doc")) {
+        print_and_free(device_doc());
     } else if (!strcmp(o->help, "accel")) {
         print_and_free(tcg_accel_help());
     } else if (!strcmp(o->help, "d")) {
@@ -63,10 +66,12 @@ static int help(const struct options *o)
         print_and_free(log_trace_help());
     } else if (!strcmp(o->help, "qmp")) {
         print_and_free(qmp_doc());
+    } else if (!strcmp(o->help, "netdev") || !strcmp(o->help, "nic")) {
+        print_and_free(setup_netdev_help());
+    } else if (!strcmp(o->help, "object")) {
+        print_and_free(setup_object_help());
     } else if (!strcmp(o->help, "chardev")) {
-        puts("stdio\nfile,path=PATH\npipe,path=PATH\npty\nnull\n"
-             "socket,path=PATH[,server=on,wait=off]\nsocket,host=HOST,port=PORT[,server=on,wait=off]\n"
-             "socket,fd=N[,server=on,wait=off]");
+        print_and_free(chardev_help());
     } else {
         print_and_free(options_help());
     }

@@ -23,6 +23,14 @@ char *monitor_run(struct monitor_context *ctx, const char *line);
 /* The same for a user without choices. */
 char *monitor_execute(struct machine *m, const char *line);
 
+/* What is mapped at va (or what gap is there), as far as it goes with the same rights. Processors
+ * stopped. */
+struct monitor_mapping {
+    uint64_t start, last;
+    bool mapped, writable, executable;
+};
+struct monitor_mapping monitor_find_mapping(struct machine *m, unsigned cpu, uint64_t va);
+
 enum { MONITOR_WORD = 64 };
 /* What a line that is being typed may go on with: the number of possibilities, what all of them add
  * (common, MONITOR_WORD bytes), and their names in one line (free it). */

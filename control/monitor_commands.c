@@ -5,6 +5,7 @@
 #include "control/setup.h"
 #include "hw/virtio/virtio_balloon.h"
 #include "host/nearest.h"
+#include "softmmu/debug.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +75,7 @@ static bool read_args(struct monitor_call *c, const char *members, json_t *args,
         if (!*p) {
             return m.optional || error_set(err, "the argument '%s' is missing", m.name);
         }
-        if (!strcmp(m.type, "str")) {
+        if (strcmp(m.type, "int") && strcmp(m.type, "size")) { /* text, or one of an enumeration */
             value = read_word(&p);
         } else {
             if (!read_number(c, &p, &v, err)) {
@@ -181,10 +182,25 @@ static void cmd_quit(struct monitor_call *c)
     run_qmp(c, find_qmp("quit"));
 }
 
+/* Steps the chosen processor and shows where each step led. */
 static void cmd_step(struct monitor_call *c)
 {
-    fputs("step: there is no single step in the monitor of this version (GDB's 'stepi' does it)\n",
-          c->out);
+    enum { MOST = 10000 };
+    struct error err = {0};
+    char *end = NULL;
+    unsigned long n = *c->arg ? strtoul(c->arg, &end, 0) : 1;
+
+    if ((end && (end == c->arg || *end)) || n < 1 || n > MOST) {
+        fprintf(c->out, "step: a number from 1 to %d\n", MOST);
+        return;
+    }
+    while (n--) {
+        if (!debug_step(c->machine, c->ctx->cpu, &err)) {
+            fprintf(c->out, "step: %s\n", err.msg);
+            return;
+        }
+        monitor_place(c);
+    }
 }
 
 static void cmd_cpu(struct monitor_call *c)
@@ -197,6 +213,16 @@ static void cmd_cpu(struct monitor_call *c)
     } else {
         c->ctx->cpu = (unsigned)n;
     }
+}
+
+const struct log *monitor_symbols(const struct monitor_call *c)
+{
+    struct program *p = control_program(c->machine);
+
+    if (p) {
+        setup_kernel_symbols(p);
+    }
+    return c->machine->log;
 }
 
 static void cmd_balloon(struct monitor_call *c)
@@ -229,6 +255,11 @@ static void cmd_log(struct monitor_call *c)
 
 /* clang-format off */
 const struct monitor_row monitor_rows[] = {
+    {"hostfwd_add", "[ID] TCP|UDP:[HOST]:PORT-[GUEST]:PORT", "forward a port of the host to the guest", monitor_hostfwd_add, false},
+    {"hostfwd_remove", "[ID] TCP|UDP:[HOST]:PORT", "forward it no longer", monitor_hostfwd_remove, false},
+    {"set_link", "NAME on|off", "plug or unplug the cable of a card or network", monitor_set_link, false},
+    {"netdev_add", "KIND,id=ID[,...]", "add a network", monitor_netdev_add, false},
+    {"ringbuf_read", "ID SIZE", "read from a ring buffer character device", monitor_ringbuf_read, false},
     {"help", "[COMMAND]", "this list", cmd_help, false},
     {"?", "[COMMAND]", "the same", cmd_help, false},
     {"info", "[WHAT]", "show something; without WHAT: the list", cmd_info, false},
@@ -241,7 +272,7 @@ const struct monitor_row monitor_rows[] = {
     {"sendkey", "KEYS", "press keys, like ctrl-alt-delete", monitor_sendkey, false},
     {"log", "[LIST|none]", "what to log, as -d; without LIST: what there is", cmd_log, false},
     {"balloon", "MIB", "how much memory the guest should keep", cmd_balloon, false},
-    {"step", "", "not in this version", cmd_step, false},
+    {"step", "[N]", "let the processor run N instructions (1), the others none", cmd_step, false},
     {"c", "", "the same as cont", cmd_cont, false},
     {"q", "", "the same as quit", cmd_quit, false},
     {NULL, NULL, NULL, NULL, false},
@@ -258,11 +289,27 @@ static size_t count_rows(const struct monitor_row *rows)
     return n;
 }
 
+/* What people will look for and this version has not. */
+static const struct {
+    const char *name, *why;
+} absent[] = {
+    {"screendump", "this version has no display"},
+    {"savevm", "this version has no snapshots"},
+    {"loadvm", "this version has no snapshots"},
+    {"gpa2hva", "guest memory has no address to give away: pmemsave writes it to a file"},
+};
+
 static void unknown(struct monitor_call *c, const struct monitor_row *rows, bool with_qmp,
                     const char *what, const char *word)
 {
     const char *near = nearest_name(word, &rows[0].name, count_rows(rows), sizeof(rows[0]));
 
+    for (size_t i = 0; with_qmp && i < sizeof(absent) / sizeof(absent[0]); i++) {
+        if (!strcmp(word, absent[i].name)) {
+            fprintf(c->out, "%s: %s\n", word, absent[i].why);
+            return;
+        }
+    }
     for (const struct qmp_command *q = qmp_commands; with_qmp && q->name; q++) {
         if (q->hmp && (!near || nearest_distance(word, q->hmp) < nearest_distance(word, near)) &&
             nearest_name(word, &q->hmp, 1, sizeof(*q))) {
@@ -282,7 +329,8 @@ static void run_line(struct monitor_call *c, const struct monitor_row *rows, boo
 
     snprintf(word, sizeof(word), "%.*s", (int)(len < 63 ? len : 63), line);
     line += len;
-    if (*line == '/') {
+    if (line[strspn(line, " \t")] == '/') { /* x/4i and x /4i */
+        line += strspn(line, " \t");
         n = strcspn(++line, " \t");
         snprintf(fmt, sizeof(fmt), "%.*s", (int)(n < 31 ? n : 31), line);
         line += n;

@@ -4,6 +4,7 @@
 #include "control/monitor_internal.h"
 #include "control/setup.h"
 #include "host/block.h"
+#include "host/log.h"
 #include "host/net.h"
 #include "hw/pci/pci.h"
 #include "hw/virtio/virtio_balloon.h"
@@ -15,7 +16,8 @@
 
 static void info_status(struct monitor_call *c)
 {
-    static const char *const text[] = {"paused", "running", "paused (shutdown)"};
+    static const char *const text[] = {"paused", "running", "paused (shutdown)", "paused (guest-panicked)",
+                                       "paused (watchdog)"};
 
     fprintf(c->out, "VM status: %s\n", text[c->machine->state]);
 }
@@ -58,12 +60,19 @@ static void info_jit(struct monitor_call *c)
 
 static void info_cpus(struct monitor_call *c)
 {
+    const struct log *log = monitor_symbols(c);
+
     for (unsigned i = 0; i < c->machine->nvcpus; i++) {
         struct x86_cpu *cpu = x86_cpu(c->machine->vcpus[i]);
-        fprintf(c->out, "%c CPU #%u: %s thread_id=%d\n", i == c->ctx->cpu ? '*' : ' ', i,
-                cpu->shutdown ? "shut down"
-                : cpu->halted ? "halted"
-                              : "running",
+        uint64_t pc = cpu->v.ops->linear_pc(&cpu->v);
+        char name[128];
+        fprintf(c->out, "%c CPU #%u: %s pc=%#" PRIx64 "%s thread_id=%d\n",
+                i == c->ctx->cpu ? '*' : ' ', i,
+                cpu->shutdown    ? "shut down"
+                : cpu->wait_sipi ? "waits to be started"
+                : cpu->halted    ? "halted"
+                                 : "running",
+                pc, log_symbol(log, pc, name, sizeof(name)),
                 vcpu_thread_id(c->machine->vcpus[i]));
     }
 }
@@ -195,31 +204,6 @@ static void info_blockstats(struct monitor_call *c)
     }
 }
 
-static void info_network(struct monitor_call *c)
-{
-    struct pci_bus *root = c->machine->devices ? pci_root(c->machine) : NULL;
-    struct program *prog = control_program(c->machine);
-    unsigned n = 0;
-
-    for (unsigned i = 0; prog && i < prog->nnetdevs; i++) {
-        char *text = netdev_describe(prog->netdevs[i]);
-        fprintf(c->out, "%s:\n%s", netdev_id(prog->netdevs[i]), text ? text : "");
-        free(text);
-        n++;
-    }
-    for (unsigned i = 0; root && i < 256; i++) {
-        struct pci_device *p = pci_find(root, (uint8_t)i);
-        if (p && p->config[0x0b] == 2) {
-            fprintf(c->out, "%s%s%s\n", p->dev.type->name, p->dev.id ? " " : "",
-                    p->dev.id ? p->dev.id : "");
-            n++;
-        }
-    }
-    if (!n) {
-        fputs("no network devices\n", c->out);
-    }
-}
-
 static void info_roms(struct monitor_call *c)
 {
     char *text = memory_describe(c->machine->memory), *save = NULL;
@@ -236,51 +220,9 @@ static void info_roms(struct monitor_call *c)
     free(text);
 }
 
-static void print_seg(FILE *out, const char *name, uint16_t sel, uint64_t base, uint32_t limit,
-                      uint16_t attr)
-{
-    fprintf(out, "%-4s=%04x %016llx %08x %04x\n", name, sel, (unsigned long long)base, limit, attr);
-}
-
-static void info_registers(struct monitor_call *call)
-{
-    struct machine *m = call->machine;
-    FILE *out = call->out;
-    bool all = !strcmp(call->arg, "-a");
-    static const char *const names[16] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
-                                          "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15"};
-    static const char *const segs[6] = {"ES", "CS", "SS", "DS", "FS", "GS"};
-
-    for (unsigned n = 0; n < m->nvcpus; n++) {
-        struct x86_cpu *c = x86_cpu(m->vcpus[n]);
-        if (!all && n != call->ctx->cpu) {
-            continue;
-        }
-        fprintf(out, "CPU #%u\n", n);
-        for (unsigned i = 0; i < 16; i++) {
-            fprintf(out, "%s=%016llx%c", names[i], (unsigned long long)c->v.reg[i],
-                    i % 4 == 3 ? '\n' : ' ');
-        }
-        fprintf(out, "RIP=%016llx RFL=%08x CPL=%u HLT=%d SMM=%d\n",
-                (unsigned long long)c->v.reg[X86_RIP], x86_get_eflags(c), c->cpl, c->halted,
-                c->in_smm);
-        for (unsigned i = 0; i < 6; i++) {
-            print_seg(out, segs[i], c->seg[i].sel, c->v.reg[X86_ES_BASE + i], c->seg[i].limit,
-                      c->seg[i].attr);
-        }
-        print_seg(out, "LDT", c->ldtr.sel, c->ldtr.base, c->ldtr.limit, c->ldtr.attr);
-        print_seg(out, "TR", c->tr.sel, c->tr.base, c->tr.limit, c->tr.attr);
-        fprintf(out, "GDT = %016llx %04x\nIDT = %016llx %04x\n", (unsigned long long)c->gdtr.base,
-                c->gdtr.limit, (unsigned long long)c->idtr.base, c->idtr.limit);
-        fprintf(out, "CR0=%08llx CR2=%016llx CR3=%016llx CR4=%08llx EFER=%016llx\n",
-                (unsigned long long)c->cr0, (unsigned long long)c->cr2, (unsigned long long)c->cr3,
-                (unsigned long long)c->cr4, (unsigned long long)c->efer);
-    }
-}
-
 /* clang-format off */
 const struct monitor_row monitor_info_rows[] = {
-    {"registers", "[-a]", "registers of the processor (-a: of all)", info_registers, true},
+    {"registers", "[-a]", "registers of the processor (-a: of all)", monitor_info_registers, true},
     {"mem", "", "what the page tables map, by rights", monitor_info_mem, true},
     {"tlb", "", "what the page tables map, page by page", monitor_info_tlb, true},
     {"mtree", "", "map of memory and I/O ports", info_mtree, false},
@@ -291,10 +233,12 @@ const struct monitor_row monitor_info_rows[] = {
     {"irq", "", "external interrupts taken", info_irq, false},
     {"block", "", "disk images", info_block, false},
     {"blockstats", "", "what was read and written", info_blockstats, false},
-    {"network", "", "network devices", info_network, false},
+    {"network", "", "networks and the cards on them", monitor_info_network, false},
+    {"usernet", "", "connections of user networking", monitor_info_usernet, false},
+    {"chardev", "", "character devices", monitor_info_chardev, false},
     {"balloon", "", "memory the guest keeps", info_balloon, false},
     {"jit", "", "statistics of the translator", info_jit, false},
-    {"cpus", "", "processors and their states", info_cpus, false},
+    {"cpus", "", "processors and their states", info_cpus, true},
     {"status", "", "running or paused", info_status, false},
     {"version", "", "version of the program", info_version, false},
     {"roms", "", "read-only memory", info_roms, false},

@@ -1,8 +1,11 @@
-/* The monitor looks at memory: expressions, dumps, disassembly, page tables. Nothing here changes
- * the guest's state; device registers are not read by virtual address. */
+/* The monitor looks at memory: expressions (with names of the kernel's symbols), dumps,
+ * disassembly. Nothing here changes the guest's state; device registers are not read
+ * by virtual address. */
 #include "control/disas.h"
 #include "control/monitor_internal.h"
 #include "cpu/system.h"
+#include "host/log.h"
+#include "host/symbols.h"
 #include "softmmu/tlb.h"
 
 #include <ctype.h>
@@ -75,6 +78,25 @@ static void blanks(struct reader *r)
     r->p += strspn(r->p, " \t");
 }
 
+/* A name of the guest's kernel is its address. */
+static bool symbol(struct reader *r, uint64_t *v)
+{
+    const struct log *log = monitor_symbols(r->call);
+    char name[256];
+    size_t n = 0;
+
+    while (n < sizeof(name) - 1 &&
+           (isalnum((unsigned char)r->p[n]) || r->p[n] == '_' || r->p[n] == '.')) {
+        name[n] = r->p[n];
+        n++;
+    }
+    name[n] = 0;
+    r->p += n;
+    return (log && log->symbols && symbols_address(log->symbols, name, v)) ||
+           error_set(r->err, "there is no symbol '%.100s'%s", name,
+                     log && log->symbols ? "" : ": -symbols FILE names them");
+}
+
 static bool sum(struct reader *r, uint64_t *v);
 
 static bool term(struct reader *r, uint64_t *v)
@@ -113,6 +135,10 @@ static bool term(struct reader *r, uint64_t *v)
     } else if (isdigit((unsigned char)*r->p)) {
         *v = strtoull(r->p, &end, 0);
         r->p = end;
+    } else if (isalpha((unsigned char)*r->p) || *r->p == '_') {
+        if (!symbol(r, v)) {
+            return false;
+        }
     } else {
         return error_set(
             r->err,
@@ -321,7 +347,9 @@ static void disassemble(const struct memory_view *m, uint64_t addr, uint64_t cou
 {
     struct x86_cpu *cpu = monitor_cpu(m->call);
     unsigned bits = cpu && cpu->v.ops->code_bits ? cpu->v.ops->code_bits(cpu->v.tb_flags) : 16;
+    const struct log *log = monitor_symbols(m->call);
     FILE *out = m->call->out;
+    char name[128];
 
     while (count--) {
         uint8_t code[15];
@@ -330,7 +358,8 @@ static void disassemble(const struct memory_view *m, uint64_t addr, uint64_t cou
         while (have < sizeof(code) && fetch(m, addr + have, code + have, 1)) {
             have++;
         }
-        fprintf(out, "0x%08" PRIx64 ":  ", addr);
+        log_symbol(m->physical ? NULL : log, addr, name, sizeof(name));
+        fprintf(out, "0x%08" PRIx64 "%s:  ", addr, name);
         if (!have) {
             fputs("Cannot access memory\n", out);
             break;
@@ -360,6 +389,14 @@ static void examine(struct monitor_call *c, bool physical)
     } else {
         dump(&m, addr, &f);
     }
+}
+
+void monitor_place(struct monitor_call *c)
+{
+    struct memory_view m = {c, false};
+    struct x86_cpu *cpu = monitor_cpu(c);
+
+    disassemble(&m, cpu->v.ops->linear_pc(&cpu->v), 1);
 }
 
 void monitor_x(struct monitor_call *c)
@@ -401,153 +438,4 @@ void monitor_gva2gpa(struct monitor_call *c)
             fputs("Unmapped\n", c->out);
         }
     }
-}
-
-/* ---- page tables as a whole ---- */
-
-enum {
-    PAGE_P = 1,
-    PAGE_W = 2,
-    PAGE_U = 4,
-    PAGE_PWT = 8,
-    PAGE_PCD = 16,
-    PAGE_A = 32,
-    PAGE_D = 64,
-    PAGE_PS = 128,
-    PAGE_G = 256
-};
-#define PAGE_NX      UINT64_C(0x8000000000000000)
-#define PAGE_ADDRESS UINT64_C(0x000ffffffffff000)
-enum { MAX_ENTRIES = 4 << 20, MAX_LINES = 100000 };
-
-struct tables {
-    struct monitor_call *call;
-    unsigned entry_size, index_bits; /* 8 and 9, or 4 and 10 */
-    unsigned long entries, lines;
-    void (*page)(struct tables *t, uint64_t va, uint64_t size, uint64_t phys, uint64_t flags);
-    uint64_t start, end, flags; /* info mem: the run so far */
-    bool sign;                  /* addresses above the middle are negative */
-    unsigned width;
-};
-
-/* rights: W, U and not NX must be set on every level. */
-static void walk_table(struct tables *t, uint64_t table, uint64_t va, unsigned level,
-                       uint64_t rights)
-{
-    unsigned shift = 12 + t->index_bits * (level - 1),
-             n = level == 3 && t->width == 32 ? 4 : 1u << t->index_bits;
-    struct memory *mem = t->call->machine->memory;
-    bool pae_top = level == 3 && t->width == 32;
-    uint8_t raw[4096];
-
-    if (!memory_read(mem, table, raw, (uint64_t)n * t->entry_size)) {
-        return;
-    }
-    for (unsigned i = 0; i < n && t->entries < MAX_ENTRIES && t->lines < MAX_LINES; i++) {
-        uint64_t e = 0, here = va | (uint64_t)i << shift;
-        for (unsigned k = 0; k < t->entry_size; k++) {
-            e |= (uint64_t)raw[i * t->entry_size + k] << 8 * k;
-        }
-        t->entries++;
-        if (!(e & PAGE_P)) {
-            continue;
-        }
-        if (t->sign && here >> (t->width - 1) & 1) {
-            here |= ~UINT64_C(0) << (t->width - 1);
-        }
-        uint64_t r =
-            pae_top ? rights : (rights & (e | ~(uint64_t)(PAGE_W | PAGE_U))) | (e & PAGE_NX);
-        bool leaf = level == 1 || (!pae_top && level <= 3 && (e & PAGE_PS));
-        if (leaf) {
-            uint64_t phys = e & PAGE_ADDRESS & ~((UINT64_C(1) << shift) - 1);
-            if (t->entry_size == 4) {
-                phys = level == 2 ? (e & 0xffc00000) | (e & 0x1fe000) << 19 : e & 0xfffff000;
-            }
-            t->page(t, here, UINT64_C(1) << shift, phys,
-                    (e & ~(uint64_t)(PAGE_W | PAGE_U | PAGE_NX)) | r);
-        } else {
-            walk_table(t, t->entry_size == 4 ? e & 0xfffff000 : e & PAGE_ADDRESS, here, level - 1,
-                       r);
-        }
-    }
-}
-
-static void walk_all(struct monitor_call *c, struct tables *t)
-{
-    struct x86_cpu *cpu = monitor_cpu(c);
-
-    t->call = c;
-    if (!cpu || !x86_paging(cpu)) {
-        fputs("PG disabled\n", c->out);
-        return;
-    }
-    bool lma = cpu->efer & EFER_LMA, pae = cpu->cr4 & CR4_PAE;
-    unsigned levels = lma ? (cpu->cr4 & CR4_LA57 ? 5 : 4) : pae ? 3 : 2;
-    t->entry_size = pae ? 8 : 4;
-    t->index_bits = pae ? 9 : 10;
-    t->width = lma ? 12 + 9 * levels : 32;
-    t->sign = lma;
-    walk_table(t,
-               cpu->cr3 & (lma   ? PAGE_ADDRESS
-                           : pae ? 0xffffffe0
-                                 : 0xfffff000),
-               0, levels, PAGE_W | PAGE_U);
-    if (t->entries >= MAX_ENTRIES || t->lines >= MAX_LINES) {
-        fputs("(the rest is left out: the tables are too large)\n", c->out);
-    }
-}
-
-static void list_page(struct tables *t, uint64_t va, uint64_t size, uint64_t phys, uint64_t flags)
-{
-    static const struct {
-        uint64_t bit;
-        char letter;
-    } letters[] = {{PAGE_NX, 'X'},  {PAGE_G, 'G'},   {PAGE_PS, 'P'}, {PAGE_D, 'D'}, {PAGE_A, 'A'},
-                   {PAGE_PCD, 'C'}, {PAGE_PWT, 'T'}, {PAGE_U, 'U'},  {PAGE_W, 'W'}};
-    FILE *out = t->call->out;
-
-    fprintf(out, "%016" PRIx64 ": %016" PRIx64 " ", va, phys);
-    for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
-        bool set = letters[i].bit == PAGE_PS ? size > 4096 : (flags & letters[i].bit) != 0;
-        fputc(set ? letters[i].letter : '-', out);
-    }
-    fputs("\n", out);
-    t->lines++;
-}
-
-void monitor_info_tlb(struct monitor_call *c)
-{
-    struct tables t = {.page = list_page};
-
-    walk_all(c, &t);
-}
-
-static void end_run(struct tables *t)
-{
-    if (t->end != t->start) {
-        fprintf(t->call->out, "%016" PRIx64 "-%016" PRIx64 " %016" PRIx64 " %cr%c%c\n", t->start,
-                t->end, t->end - t->start, t->flags & PAGE_U ? 'u' : '-',
-                t->flags & PAGE_W ? 'w' : '-', t->flags & PAGE_NX ? '-' : 'x');
-        t->lines++;
-    }
-}
-
-static void add_page(struct tables *t, uint64_t va, uint64_t size, uint64_t phys, uint64_t flags)
-{
-    (void)phys;
-    flags &= PAGE_U | PAGE_W | PAGE_NX;
-    if (va != t->end || flags != t->flags || t->start == t->end) {
-        end_run(t);
-        t->start = va;
-        t->flags = flags;
-    }
-    t->end = va + size;
-}
-
-void monitor_info_mem(struct monitor_call *c)
-{
-    struct tables t = {.page = add_page};
-
-    walk_all(c, &t);
-    end_run(&t);
 }

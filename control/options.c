@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, TEXT, LIST, DRIVE, CDROM, HELP, IGNORE, GDB };
+enum kind { FLAG, TEXT, LIST, DRIVE, CDROM, HELP, IGNORE, GDB, WATCHDOG };
 
 struct row {
     const char *name;
@@ -35,7 +35,7 @@ static const struct row rows[] = {
     {"kernel", TEXT, AT(kernel), "FILE", "boot this bzImage or multiboot kernel"},
     {"initrd", TEXT, AT(initrd), "FILE", "with this initial RAM disk (multiboot: module)"},
     {"append", TEXT, AT(append), "TEXT", "and this kernel command line"},
-    {"boot", TEXT, AT(boot), "ORDER | order=,menu=on|off", "boot order: c disk, d CD-ROM"},
+    {"boot", TEXT, AT(boot), "ORDER | order=,once=,menu=on|off,splash-time=MS", "boot order: a floppy, c disk, d CD-ROM, n network"},
     {"drive", LIST, AT(drives), "file=F[,if=ide|virtio|none,index=N,media=disk|cdrom,format=raw,readonly=on,snapshot=on,id=ID]",
      "a disk or CD-ROM"},
     {"hda", DRIVE, 0, "FILE", "first IDE disk (also -hdb, -hdc, -hdd)"},
@@ -48,20 +48,25 @@ static const struct row rows[] = {
     {"global", LIST, AT(globals), "DEVICE.PROP=VALUE", "default of a device property"},
     {"nographic", FLAG, AT(nographic), NULL, "serial console and monitor on the terminal, Ctrl-A h for help"},
     {"display", TEXT, AT(display), "none", "there is no graphical display in this version"},
-    {"serial", LIST, AT(serials), "DEV", "serial port: stdio, mon:stdio, pty, file:PATH, pipe:PATH, null, none, chardev:ID"},
+    {"serial", LIST, AT(serials), "DEV", "serial port: stdio, mon:stdio, pty, file:PATH, pipe:PATH, unix:PATH, tcp:HOST:PORT, telnet:..., null, none, chardev:ID"},
+    {"parallel", LIST, AT(parallels), "DEV", "parallel port, the same kinds"},
     {"monitor", TEXT, AT(monitor), "DEV", "monitor on stdio, pty, unix:PATH,server=on, tcp:HOST:PORT,server=on, null or none"},
     {"qmp", LIST, AT(qmps), "DEV", "QMP for management tools: unix:PATH,server=on,wait=off, tcp:[HOST]:PORT,..., stdio"},
     {"mon", LIST, AT(mons), "chardev=ID[,mode=readline|control]", "monitor (control: QMP) on a -chardev"},
-    {"chardev", LIST, AT(chardevs), "KIND,id=ID[,path=PATH,mux=on]",
-     "character device: stdio, file, pipe, pty, null, socket (path= | host=,port= | fd=; server=on,wait=off)"},
+    {"chardev", LIST, AT(chardevs), "KIND,id=ID[,mux=on,logfile=FILE,...]",
+     "character device: stdio, file, pipe, pty, null, socket, ringbuf ('help' tells their properties)"},
+    {"object", LIST, AT(objects), "KIND,id=ID[,...]", "filter-dump (packet capture), rng-random ('help' lists them)"},
     {"debugcon", LIST, AT(debugcons), "DEV", "debug console on port 0xe9"},
-    {"rtc", TEXT, AT(rtc), "base=utc|localtime", "clock of the machine"},
+    {"rtc", TEXT, AT(rtc), "base=utc|localtime|DATE,clock=host|rt|vm,driftfix=slew|none", "clock of the machine"},
     {"S", FLAG, AT(paused), NULL, "do not start the processors ('c' in the monitor does)"},
     {"gdb", TEXT, AT(gdb), "tcp:[HOST]:PORT | unix:PATH | stdio | none[,arch=auto|i8086|i386|x86-64]",
      "wait for a debugger there (GDB's remote protocol)"},
     {"s", GDB, 0, NULL, "the same as -gdb tcp::1234"},
     {"no-reboot", FLAG, AT(no_reboot), NULL, "end instead of resetting"},
     {"no-shutdown", FLAG, AT(no_shutdown), NULL, "stop instead of ending when the guest powers off"},
+    {"action", LIST, AT(actions), "EVENT=ACTION[,...]",
+     "reboot=reset|shutdown, shutdown=poweroff|pause, panic=pause|shutdown|exit-failure|none, watchdog=reset|shutdown|poweroff|pause|debug|none|inject-nmi"},
+    {"watchdog-action", WATCHDOG, 0, "ACTION", "the same as -action watchdog=ACTION"},
     {"nodefaults", FLAG, AT(nodefaults), NULL, "no devices but those asked for"},
     {"d", TEXT, AT(log), "LIST", "log these things ('help' lists them)"},
     {"D", TEXT, AT(log_file), "FILE", "log to this file instead of the standard error"},
@@ -75,9 +80,9 @@ static const struct row rows[] = {
     {"no-user-config", IGNORE, 0, NULL, NULL}, /* there are no configuration files */
     {"vga", TEXT, AT(help_arg), "none", NULL}, /* checked below: only none exists */
     {"net", TEXT, AT(help_arg), "none", NULL},
-    {"netdev", LIST, AT(netdevs), "user,id=ID[,hostfwd=tcp::PORT-:PORT,net=,restrict=on...]",
-     "a network for -device virtio-net-pci,netdev=ID"},
-    {"nic", LIST, AT(nics), "user[,model=CARD,mac=MAC,hostfwd=...] | none", "a network and its card in one"},
+    {"netdev", LIST, AT(netdevs), "user|tap|socket|stream|dgram|hubport,id=ID[,...]",
+     "a network for -device virtio-net-pci,netdev=ID ('help' tells their properties)"},
+    {"nic", LIST, AT(nics), "KIND[,model=CARD,mac=MAC,...] | none", "a network and its card in one"},
 };
 enum { NROWS = sizeof(rows) / sizeof(rows[0]) };
 
@@ -153,12 +158,16 @@ static bool is_help(const char *value)
 static bool ask_help(struct options *o, const struct row *r, const char *value)
 {
     static const char *const with_help[] = {"machine", "M", "accel", "cpu", "device", "d", "chardev",
-                                            "qmp"};
+                                            "qmp", "netdev", "object", "nic"};
 
     for (size_t i = 0; i < sizeof(with_help) / sizeof(with_help[0]); i++) {
         size_t n = strlen(value);
         bool prop_help = !strcmp(r->name, "device") && n > 5 &&
                          (!strcmp(value + n - 5, ",help") || !strcmp(value + n - 2, ",?"));
+        if (!strcmp(r->name, "device") && !strcmp(value, "help=markdown")) {
+            o->help = "devices-doc";
+            return true;
+        }
         if (!strcmp(r->name, "d") && !strcmp(value, "trace:help")) {
             o->help = "trace";
             return true;
@@ -187,7 +196,7 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
         if (!strcmp(r->name, "vga") || !strcmp(r->name, "net")) {
             return !strcmp(value, "none") ||
                    error_set(err, "-%s %s: only 'none' exists in this version%s", r->name, value,
-                         r->name[0] == 'n' ? " (see -nic and -netdev)" : "");
+                         r->name[0] == 'n' ? " (write '-nic user' or '-nic user,model=virtio' instead)" : "");
         }
         *(const char **)field = value;
         return true;
@@ -199,6 +208,8 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
     case CDROM:
         return list_add(&o->drives, r->name,
                         format("file=%s,if=ide,index=%zu,media=cdrom", double_commas(value), r->offset), err);
+    case WATCHDOG:
+        return list_add(&o->actions, r->name, format("watchdog=%s", double_commas(value)), err);
     case GDB:
         o->gdb = "tcp::1234";
         return true;

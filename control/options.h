@@ -18,7 +18,8 @@ struct options {
     const char *name, *machine, *accel, *cpu, *bios, *kernel, *initrd, *append, *log, *log_file, *boot,
         *rtc, *display, *monitor, *memory, *smp, *pidfile, *dfilter, *symbols, *gdb;
     struct opt_list drives;   /* text of -drive, with -hda.. and -cdrom rewritten to it */
-    struct opt_list devices, serials, chardevs, debugcons, globals, qmps, mons, netdevs, nics;
+    struct opt_list actions, objects, devices, parallels, serials, chardevs, debugcons, globals;
+    struct opt_list qmps, mons, netdevs, nics;
     bool nographic, nodefaults, no_reboot, no_shutdown, paused, snapshot, one_insn, perfmap, jitdump;
     const char *help; /* NULL, or "version", "help", "machine", "cpu", "device", "accel", "d", ... */
     const char *help_arg;

@@ -2,6 +2,7 @@
  * QEMU's machine protocol as its clients know them. Left out: out-of-band execution, file
  * descriptor passing. */
 #include "control/qmp.h"
+#include "hw/virtio/virtio_balloon.h"
 #include "host/chardev.h"
 #include "host/mainloop.h"
 #include "host/socket.h"
@@ -429,24 +430,48 @@ bool qmp_serve_chardev(struct qmp *q, struct chardev *c, struct error *err)
 
 static void on_event(void *opaque, enum machine_event ev, enum machine_cause cause)
 {
-    static const char *const names[] = {"STOP", "RESUME", "RESET", "SHUTDOWN", "POWERDOWN"};
+    static const char *const names[] = {"STOP",           "RESUME",         "RESET",
+                                        "SHUTDOWN",       "POWERDOWN",      "GUEST_PANICKED",
+                                        "GUEST_CRASHLOADED", "WATCHDOG"};
     static const char *const reasons[][2] = {
         {"guest-reset", "guest-shutdown"},
         {"host-qmp-quit", "host-qmp-quit"},
         {"host-signal", "host-signal"},
         {"host-qmp-system-reset", "host-qmp-system-reset"},
+        {"guest-panic", "guest-panic"},
     };
     struct qmp *q = opaque;
     json_t *data = NULL;
 
     if (ev == EVENT_RESET || ev == EVENT_SHUTDOWN) {
         data = json_object();
-        json_object_set_new(data, "guest", json_boolean(cause == CAUSE_GUEST));
+        json_object_set_new(data, "guest", json_boolean(cause == CAUSE_GUEST || cause == CAUSE_PANIC));
         json_object_set_new(data, "reason", json_string(reasons[cause][ev == EVENT_SHUTDOWN]));
+    }
+    if (ev == EVENT_PANICKED) {
+        static const char *const actions[] = {"pause", "poweroff", "poweroff", "run"};
+        data = json_object();
+        json_object_set_new(data, "action", json_string(actions[q->machine->panic_action]));
+    } else if (ev == EVENT_CRASH_LOADED) {
+        data = json_object();
+        json_object_set_new(data, "action", json_string("run"));
+    } else if (ev == EVENT_WATCHDOG) {
+        data = json_object();
+        json_object_set_new(data, "action", json_string(qmp_watchdog_actions[q->machine->watchdog_action]));
     }
     machine_lock(q->machine);
     qmp_emit(q, names[ev], data);
     machine_unlock(q->machine);
+}
+
+static void balloon_changed(struct machine *m)
+{
+    json_t *data = json_object();
+    uint64_t bytes;
+
+    balloon_actual(m, &bytes);
+    json_object_set_new(data, "actual", json_integer((json_int_t)bytes));
+    qmp_emit(m->event_opaque, "BALLOON_CHANGE", data);
 }
 
 struct qmp *qmp_create(struct program *p, struct machine *m, struct mainloop *loop)
@@ -461,6 +486,7 @@ struct qmp *qmp_create(struct program *p, struct machine *m, struct mainloop *lo
     q->loop = loop;
     m->event = on_event;
     m->event_opaque = q;
+    m->balloon_changed = balloon_changed;
     return q;
 }
 
@@ -470,6 +496,7 @@ void qmp_destroy(struct qmp *q)
         return;
     }
     q->machine->event = NULL;
+    q->machine->balloon_changed = NULL;
     while (q->sessions) {
         qmp_session_destroy(q->sessions);
     }

@@ -10,6 +10,7 @@
 #include "softmmu/machine.h"
 
 struct chardev;
+struct device;
 struct mainloop;
 struct program;
 struct qmp;
@@ -29,7 +30,7 @@ struct qmp_call {
     struct error err;
 };
 
-/* A list of members is a text: "name:type name?:type" (? may be left out). A type is str, int,
+/* A list of members is a text: "name:type name?:type" (? may be left out; " ..." at the end: any others). A type is str, int,
  * size, number, bool, any, the name of a row of qmp_types, or one of these in [] for an array of
  * it. */
 struct qmp_command {
@@ -86,6 +87,26 @@ struct qmp_member {
     bool optional;
 };
 bool qmp_next_member(const char **text, struct qmp_member *m);
+
+/* ---- qmp_actions.c ---- */
+extern const char *const qmp_watchdog_actions[], *const qmp_panic_actions[]; /* by enum; ended by NULL */
+bool qmp_set_action(struct qmp_call *c);
+bool qmp_watchdog_set_action(struct qmp_call *c);
+/* "panic=pause", ... of -action. */
+bool actions_pair(void *machine, const char *key, const char *value, struct error *err);
+
+/* ---- qmp_net.c, qmp_char.c ---- */
+bool qmp_netdev_add(struct qmp_call *c);
+bool qmp_netdev_del(struct qmp_call *c);
+bool qmp_set_link(struct qmp_call *c);
+bool qmp_query_rx_filter(struct qmp_call *c);
+bool qmp_ringbuf_write(struct qmp_call *c);
+bool qmp_ringbuf_read(struct qmp_call *c);
+bool qmp_balloon(struct qmp_call *c);
+bool qmp_query_balloon(struct qmp_call *c);
+bool qmp_qom_set(struct qmp_call *c);
+/* "guest-stats" of a balloon; NULL: no such property. */
+json_t *qmp_balloon_property(struct device *d, const char *name);
 
 /* ---- qmp_commands.c ---- */
 bool qmp_fail(struct qmp_call *c, const char *class, const char *fmt, ...)

@@ -3,7 +3,6 @@
 #include "control/control.h"
 #include "control/monitor.h"
 #include "control/qmp.h"
-#include "cpu/x86.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,7 +65,7 @@ static bool run_stop(struct qmp_call *c)
 
 static bool run_cont(struct qmp_call *c)
 {
-    if (c->machine->state == RUN_SHUTDOWN) {
+    if (c->machine->state == RUN_SHUTDOWN || c->machine->state == RUN_PANICKED) {
         return qmp_fail(c, NULL, "Resetting the Virtual Machine is required");
     }
     control_request(c->machine, REQUEST_CONT, CAUSE_GUEST, "cont from a monitor");
@@ -100,8 +99,8 @@ static bool run_wakeup(struct qmp_call *c)
 
 static bool run_nmi(struct qmp_call *c)
 {
-    for (unsigned i = 0; i < c->machine->nvcpus; i++) {
-        vcpu_request(c->machine->vcpus[i], X86_REQ_NMI);
+    if (c->machine->inject_nmi) {
+        c->machine->inject_nmi(c->machine);
     }
     return true;
 }
@@ -175,6 +174,23 @@ const struct qmp_command qmp_commands[] = {
     {"system_powerdown", "", NULL, run_powerdown, "Presses the power button", "system_powerdown"},
     {"system_wakeup", "", NULL, run_wakeup, "Wakes a sleeping machine", "system_wakeup"},
     {"inject-nmi", "", NULL, run_nmi, "Sends a non-maskable interrupt to the processors", "nmi"},
+    {"set-action", "reboot?:RebootAction shutdown?:ShutdownAction panic?:PanicAction watchdog?:WatchdogAction", NULL,
+     qmp_set_action, "What happens when the guest resets, switches off, panics, or the watchdog expires", NULL},
+    {"watchdog-set-action", "action:WatchdogAction", NULL, qmp_watchdog_set_action,
+     "What happens when the watchdog expires", "watchdog_action"},
+    {"netdev_add", "type:NetClientDriver id:str ...", NULL, qmp_netdev_add,
+     "Adds a network; its other members are the properties of -netdev", NULL},
+    {"netdev_del", "id:str", NULL, qmp_netdev_del, "Removes a network that no card uses", "netdev_del"},
+    {"set_link", "name:str up:bool", NULL, qmp_set_link, "Plugs or unplugs the cable of a card or network", NULL},
+    {"query-rx-filter", "name?:str", "[RxFilterInfo]", qmp_query_rx_filter, "The receive filters of virtio cards", NULL},
+    {"ringbuf-write", "device:str data:str format?:DataFormat", NULL, qmp_ringbuf_write,
+     "Writes to a ring buffer character device", "ringbuf_write"},
+    {"ringbuf-read", "device:str size:int format?:DataFormat", "str", qmp_ringbuf_read,
+     "Reads from a ring buffer character device", NULL},
+    {"balloon", "value:int", NULL, qmp_balloon, "How many bytes of memory the guest should keep", NULL},
+    {"query-balloon", "", "BalloonInfo", qmp_query_balloon, "How much memory the guest keeps", NULL},
+    {"qom-set", "path:str property:str value:any", NULL, qmp_qom_set,
+     "Changes a property of a device: the balloon's guest-stats-polling-interval", NULL},
     {"human-monitor-command", "command-line:str cpu-index?:int", "str", run_hmp,
      "Runs a command line of the human monitor and returns what it prints", NULL},
     {"memsave", "val:int size:size filename:str cpu-index?:int", NULL, run_memsave,
@@ -190,7 +206,7 @@ const struct qmp_type qmp_types[] = {
     {"QMPCapability", QMP_ENUM, "oob"},
     {"VersionTriple", QMP_OBJECT, "major:int minor:int micro:int"},
     {"VersionInfo", QMP_OBJECT, "qemu:VersionTriple package:str"},
-    {"RunState", QMP_ENUM, "prelaunch paused running shutdown"},
+    {"RunState", QMP_ENUM, "prelaunch paused running shutdown guest-panicked watchdog"},
     {"StatusInfo", QMP_OBJECT, "running:bool status:RunState"},
     {"CpuInstanceProperties", QMP_OBJECT, "socket-id?:int core-id?:int thread-id?:int"},
     {"SysEmuTarget", QMP_ENUM, "x86_64"},
@@ -225,7 +241,20 @@ const struct qmp_type qmp_types[] = {
     {"MemoryInfo", QMP_OBJECT, "base-memory:size plugged-memory?:size"},
     {"ObjectPropertyInfo", QMP_OBJECT, "name:str type:str"},
     {"ShutdownCause", QMP_ENUM,
-     "host-qmp-quit host-qmp-system-reset host-signal guest-shutdown guest-reset"},
+     "host-qmp-quit host-qmp-system-reset host-signal guest-shutdown guest-reset guest-panic"},
+    {"NetClientDriver", QMP_ENUM, "user tap socket stream dgram hubport"},
+    {"RxState", QMP_ENUM, "normal none all"},
+    {"RxFilterInfo", QMP_OBJECT,
+     "name:str promiscuous:bool multicast:RxState unicast:RxState vlan:RxState broadcast-allowed:bool"
+     " multicast-overflow:bool unicast-overflow:bool main-mac:str vlan-table:[int] unicast-table:[str]"
+     " multicast-table:[str]"},
+    {"DataFormat", QMP_ENUM, "utf8 base64"},
+    {"BalloonInfo", QMP_OBJECT, "actual:int"},
+    {"RebootAction", QMP_ENUM, "reset shutdown"},
+    {"ShutdownAction", QMP_ENUM, "poweroff pause"},
+    {"PanicAction", QMP_ENUM, "pause shutdown exit-failure none"},
+    {"WatchdogAction", QMP_ENUM, "reset shutdown poweroff pause debug none inject-nmi"},
+    {"GuestPanicAction", QMP_ENUM, "pause poweroff run"},
     {NULL, 0, NULL},
 };
 
@@ -235,6 +264,10 @@ const struct qmp_event_row qmp_events[] = {
     {"RESET", "guest:bool reason:ShutdownCause", "The machine was reset"},
     {"SHUTDOWN", "guest:bool reason:ShutdownCause", "The machine was switched off, or the emulator ends"},
     {"POWERDOWN", "", "The power button was pressed"},
+    {"GUEST_PANICKED", "action:GuestPanicAction", "The guest says (by pvpanic) that it crashed"},
+    {"GUEST_CRASHLOADED", "action:GuestPanicAction", "The guest crashed and runs a crash kernel"},
+    {"BALLOON_CHANGE", "actual:int", "The guest gave memory back or took some"},
+    {"WATCHDOG", "action:WatchdogAction", "The watchdog expired"},
     {NULL, NULL, NULL},
 };
 /* clang-format on */

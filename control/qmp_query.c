@@ -54,7 +54,7 @@ bool qmp_query_version(struct qmp_call *c)
 
 bool qmp_query_status(struct qmp_call *c)
 {
-    static const char *const names[] = {"paused", "running", "shutdown"};
+    static const char *const names[] = {"paused", "running", "shutdown", "guest-panicked", "watchdog"};
     enum run_state s = c->machine->state;
 
     c->ret = json_object();
@@ -495,7 +495,7 @@ bool qmp_qom_get(struct qmp_call *c)
     } else if (f.device) {
         const struct property *p =
             f.device->type->props ? device_type_prop(f.device->type, name) : NULL;
-        c->ret = p ? device_value(f.device, p) : NULL;
+        c->ret = p ? device_value(f.device, p) : qmp_balloon_property(f.device, name);
     }
     return c->ret || qmp_fail(c, NULL, "Property '%s.%.100s' not found", type, name);
 }

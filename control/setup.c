@@ -11,6 +11,7 @@
 #include "host/nearest.h"
 #include "host/net.h"
 #include "host/symbols.h"
+#include "softmmu/debug.h"
 #include "softmmu/tlb.h"
 
 #include <stdio.h>
@@ -46,12 +47,13 @@ static bool parse_memory(struct program *p, struct error *err)
 
 static bool smp_pair(void *opaque, const char *key, const char *value, struct error *err)
 {
-    struct machine_config *c = opaque;
+    struct program *p = opaque;
+    struct machine_config *c = &p->cfg;
     struct {
         const char *name;
         unsigned *field;
     } fields[] = {{"cpus", &c->smp}, {"sockets", &c->sockets}, {"cores", &c->cores},
-                  {"threads", &c->threads}, {"maxcpus", NULL}};
+                  {"threads", &c->threads}, {"maxcpus", &p->max_cpus}};
     char *end;
 
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
@@ -61,9 +63,7 @@ static bool smp_pair(void *opaque, const char *key, const char *value, struct er
                 return error_set(err, "%s=%s is not a number from 1 to %d", key, value ? value : "",
                                  MAX_CPUS);
             }
-            if (fields[i].field) {
-                *fields[i].field = (unsigned)n;
-            }
+            *fields[i].field = (unsigned)n;
             return true;
         }
     }
@@ -74,7 +74,7 @@ static bool parse_smp(struct program *p, struct error *err)
 {
     struct machine_config *c = &p->cfg;
 
-    if (p->opt.smp && !opt_foreach(p->opt.smp, "cpus", smp_pair, c, err)) {
+    if (p->opt.smp && !opt_foreach(p->opt.smp, "cpus", smp_pair, p, err)) {
         return error_prefix(err, "-smp %s", p->opt.smp);
     }
     unsigned sockets = c->sockets, cores = c->cores, threads = c->threads;
@@ -93,6 +93,10 @@ static bool parse_smp(struct program *p, struct error *err)
     if (sockets * cores * threads != c->smp || c->smp > MAX_CPUS) {
         return error_set(err, "-smp %s: %u sockets of %u cores of %u threads are not %u processors",
                          p->opt.smp, sockets, cores, threads, c->smp);
+    }
+    if (p->max_cpus && p->max_cpus != c->smp) {
+        return error_set(err, "-smp %s: maxcpus=%u is not the number of processors, %u: there is no hot plug",
+                         p->opt.smp, p->max_cpus, c->smp);
     }
     c->sockets = sockets;
     c->cores = cores;
@@ -192,16 +196,29 @@ static bool parse_accel(struct program *p, struct error *err)
 static bool rtc_pair(void *opaque, const char *key, const char *value, struct error *err)
 {
     struct machine_config *c = opaque;
+    struct {
+        const char *name, **field;
+    } keys[] = {{"base", &c->rtc_base}, {"clock", &c->rtc_clock}, {"driftfix", &c->rtc_driftfix}};
 
-    if (!strcmp(key, "base")) {
-        c->rtc_localtime = value && !strcmp(value, "localtime");
-        return c->rtc_localtime || (value && !strcmp(value, "utc")) ||
-               error_set(err, "base=%s is neither utc nor localtime", value ? value : "");
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (!strcmp(key, keys[i].name)) {
+            *keys[i].field = strdup(value ? value : "");
+            return true;
+        }
     }
-    if (!strcmp(key, "clock") || !strcmp(key, "driftfix")) {
-        return true; /* time follows the host's whatever is said */
+    return error_set(err, "unknown property '%s' (known: base, clock, driftfix)", key);
+}
+
+static bool boot_wait(const char *key, const char *value, int max, int *out, struct error *err)
+{
+    char *end;
+    long n = strtol(value ? value : "", &end, 10);
+
+    if (!value || !*value || *end || n < 0 || n > max) {
+        return error_set(err, "%s=%s is not a number of milliseconds from 0 to %d", key, value ? value : "", max);
     }
-    return error_set(err, "unknown property '%s'", key);
+    *out = (int)n;
+    return true;
 }
 
 static bool boot_pair(void *opaque, const char *key, const char *value, struct error *err)
@@ -212,16 +229,31 @@ static bool boot_pair(void *opaque, const char *key, const char *value, struct e
         if (!value || strspn(value, "acdn") != strlen(value)) {
             return error_set(err, "%s=%s: only the letters a, c, d and n are known", key, value ? value : "");
         }
-        c->boot_order = strdup(value);
+        *(key[1] == 'r' ? &c->boot_order : &c->boot_once) = strdup(value);
         return true;
     }
     if (!strcmp(key, "menu")) {
         return opt_bool(value, &c->boot_menu) || error_set(err, "menu=%s is neither on nor off", value);
     }
-    if (!strcmp(key, "strict")) {
-        return true;
+    if (!strcmp(key, "splash-time")) {
+        return boot_wait(key, value, 65535, &c->boot_menu_ms, err);
     }
-    return error_set(err, "unknown property '%s'", key);
+    if (!strcmp(key, "reboot-timeout")) {
+        if (value && !strcmp(value, "-1")) {
+            c->boot_fail_ms = -1;
+            return true;
+        }
+        return boot_wait(key, value, 65535, &c->boot_fail_ms, err);
+    }
+    if (!strcmp(key, "splash")) {
+        return error_set(err, "splash: there are no pictures in this version");
+    }
+    if (!strcmp(key, "strict")) {
+        bool strict;
+        return opt_bool(value, &strict) || error_set(err, "strict=%s is neither on nor off", value);
+    }
+    return error_set(err, "unknown property '%s' (known: order, once, menu, splash-time, reboot-timeout, strict)",
+                     key);
 }
 
 /* One RANGE of -dfilter. */
@@ -260,7 +292,16 @@ static bool parse_dfilter(struct program *p, struct error *err)
     return ok || error_prefix(err, "-dfilter");
 }
 
-/* Names for the log. A kernel that is no ELF file (a bzImage) has none that could be read. */
+/* Names of a kernel that is an ELF file; a bzImage has none that could be read. */
+void setup_kernel_symbols(struct program *p)
+{
+    if (!p->log.symbols && !p->looked_for_symbols && p->opt.kernel) {
+        p->looked_for_symbols = true;
+        p->log.symbols = symbols_load_elf(p->opt.kernel, NULL);
+    }
+}
+
+/* Names for the log; without -symbols those of -kernel, now if they are needed all the time. */
 static bool load_symbols(struct program *p, struct error *err)
 {
     struct options *o = &p->opt;
@@ -269,8 +310,8 @@ static bool load_symbols(struct program *p, struct error *err)
         p->log.symbols = symbols_load(o->symbols, err);
         return p->log.symbols || error_prefix(err, "-symbols %s", o->symbols);
     }
-    if (o->kernel && ((p->log.mask & LOG_INT) || o->perfmap || o->jitdump)) {
-        p->log.symbols = symbols_load_elf(o->kernel, NULL);
+    if ((p->log.mask & LOG_INT) || o->perfmap || o->jitdump) {
+        setup_kernel_symbols(p);
     }
     return true;
 }
@@ -282,6 +323,7 @@ static bool parse_rest(struct program *p, struct error *err)
     if (o->rtc && !opt_foreach(o->rtc, NULL, rtc_pair, &p->cfg, err)) {
         return error_prefix(err, "-rtc %s", o->rtc);
     }
+    p->cfg.boot_menu_ms = p->cfg.boot_fail_ms = -1;
     if (o->boot && !opt_foreach(o->boot, "order", boot_pair, &p->cfg, err)) {
         return error_prefix(err, "-boot %s", o->boot);
     }
@@ -460,6 +502,9 @@ bool setup_log(struct program *p, const char *list, struct error *err)
     if (strcmp(list, "none") && !log_parse(&wanted, list, err)) {
         return false;
     }
+    if (wanted.mask & LOG_INT) {
+        setup_kernel_symbols(p);
+    }
     memcpy(p->log.traces, wanted.traces, sizeof(wanted.traces));
     p->log.mask = wanted.mask;
     unsigned bits = translator_bits(&p->log);
@@ -471,6 +516,16 @@ bool setup_log(struct program *p, const char *list, struct error *err)
         tcg_set_log(p->machine->tcg, bits, p->log.out);
         if (locked) {
             machine_lock(p->machine);
+        }
+    }
+    return true;
+}
+
+static bool set_actions(struct program *p, struct error *err)
+{
+    for (unsigned i = 0; i < p->opt.actions.n; i++) {
+        if (!opt_foreach(p->opt.actions.item[i], NULL, actions_pair, p->machine, err)) {
+            return error_prefix(err, "-action %s", p->opt.actions.item[i]);
         }
     }
     return true;
@@ -491,6 +546,9 @@ bool program_setup(struct program *p, struct error *err)
     p->machine->control = p;
     p->machine->no_reboot = p->opt.no_reboot;
     p->machine->no_shutdown = p->opt.no_shutdown;
+    if (!set_actions(p, err)) {
+        return false;
+    }
     p->loop = mainloop_create(p->machine);
     p->tcg.symbols = p->log.symbols;
     p->machine->tcg = tcg_create(p->machine, &p->tcg, &softmmu_tcg_ops, err);
@@ -502,19 +560,22 @@ bool program_setup(struct program *p, struct error *err)
     if (bits) {
         tcg_set_log(p->machine->tcg, bits, p->log.out);
     }
-    if (!setup_chardevs(p, err) || !setup_drives(p, err) || !setup_networks(p, err)) {
+    if (!setup_chardevs(p, err) || !setup_drives(p, err) || !setup_networks(p, err) ||
+        !setup_objects(p, err)) {
         return false;
     }
     p->board_created = true;
     if (!p->cfg.type->create(p->machine, &p->cfg, err)) {
         return false;
     }
-    if (!make_devices(p, err)) {
+    if (!make_devices(p, err) ||
+        (p->cfg.type->finish && !p->cfg.type->finish(p->machine, &p->cfg, err))) {
         return false;
     }
     if (!setup_monitors(p, err)) {
         return false;
     }
+    debug_create(p->machine);
     if (p->opt.gdb && strcmp(p->opt.gdb, "none")) {
         p->gdb = gdb_server_create(p->machine, p->loop, p->opt.gdb, p->opt.kernel != NULL, err);
         if (!p->gdb) {
@@ -532,6 +593,11 @@ void program_destroy(struct program *p)
         machine_set_running(m, false);
     }
     gdb_server_destroy(p->gdb, m ? m->exit_status : 0);
+    if (m) {
+        machine_lock(m);
+        debug_destroy(m);
+        machine_unlock(m);
+    }
     qmp_destroy(p->qmp);
     monitor_destroy(p->monitor);
     for (unsigned i = 0; i < p->nmons; i++) {
@@ -543,8 +609,11 @@ void program_destroy(struct program *p)
     if (m && p->board_created) {
         p->cfg.type->destroy(m);
     }
-    for (unsigned i = 0; i < p->nnetdevs; i++) {
-        netdev_destroy(p->netdevs[i]);
+    while (p->nnetdevs) {
+        netdev_destroy(p->netdevs[--p->nnetdevs]); /* a hub's port before what is behind it */
+    }
+    while (p->nobjects) {
+        free(p->objects[--p->nobjects].id);
     }
     for (unsigned i = 0; i < p->nnic_devices; i++) {
         free(p->nic_devices[i]);

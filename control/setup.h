@@ -7,16 +7,21 @@
 #include "hw/machine/machine_type.h"
 #include "tcg/tcg.h"
 
+#include <jansson.h>
+
 struct mainloop;
 struct monitor;
+struct chardev_options;
 struct qmp;
 struct gdb_server;
 
-enum { SETUP_CHARDEVS = 16, SETUP_BLOCKS = 16, SETUP_MONITORS = 4, SETUP_NETDEVS = 16 };
+enum { SETUP_CHARDEVS = 64, SETUP_BLOCKS = 16, SETUP_MONITORS = 4, SETUP_NETDEVS = 64, SETUP_OBJECTS = 32 };
 
 struct program {
     struct options opt;
+    unsigned max_cpus; /* -smp maxcpus=; 0: not given */
     struct log log;
+    bool looked_for_symbols; /* in -kernel */
     struct tcg_log_range *dfilter;
     unsigned ndfilter;
     struct machine *machine;
@@ -33,9 +38,15 @@ struct program {
     unsigned nvirtio_drives;
     struct netdev *netdevs[SETUP_NETDEVS];
     unsigned nnetdevs;
+    struct net_hub *hubs;
     char *nic_devices[SETUP_NETDEVS];     /* -device texts that -nic stands for */
     const char *nic_texts[SETUP_NETDEVS]; /* what the person wrote */
     unsigned nnic_devices;
+    struct {
+        char *id;
+        const char *type;
+    } objects[SETUP_OBJECTS];
+    unsigned nobjects;
     struct chardev *monitor_chardev;
     struct monitor *monitor;
     struct monitor *mons[SETUP_MONITORS]; /* -mon */
@@ -49,16 +60,27 @@ struct program {
 bool program_setup(struct program *p, struct error *err);
 void program_destroy(struct program *p);
 
-/* setup_io.c: chardevs and drives of the options. */
+/* setup_char.c: chardevs of the options. */
 bool setup_chardevs(struct program *p, struct error *err);
+/* setup_io.c: drives. */
 bool setup_drives(struct program *p, struct error *err);
 bool setup_log(struct program *p, const char *list, struct error *err); /* -d; "none" ends it */
+void setup_kernel_symbols(struct program *p); /* the first time only */
 bool setup_monitors(struct program *p, struct error *err); /* setup_monitors.c */
-struct chardev *setup_add_chardev(struct program *p, const char *id, const char *spec, bool mux,
-                                  struct error *err);
+struct chardev *setup_add_chardev(struct program *p, const char *id, const char *spec,
+                                  const struct chardev_options *o, struct error *err); /* o: NULL is fine */
 /* setup_net.c: -netdev and -nic. */
 bool setup_networks(struct program *p, struct error *err);
 struct netdev *setup_find_netdev(struct program *p, const char *id);
+/* pairs: an object of strings, or of arrays of strings for keys that may come several times. */
+bool setup_add_netdev(struct program *p, json_t *pairs, struct error *err);
+bool setup_add_netdev_text(struct program *p, const char *text, struct error *err); /* as of -netdev */
+bool setup_del_netdev(struct program *p, const char *id, struct error *err);
+char *setup_netdev_help(void); /* -netdev help; free() it */
+/* setup_objects.c: -object. */
+bool setup_objects(struct program *p, struct error *err);
+bool setup_find_object(struct program *p, const char *type, const char *id);
+char *setup_object_help(void);
 
 struct chardev *setup_find_chardev(struct program *p, const char *id);
 struct block *setup_find_block(struct program *p, const char *id);

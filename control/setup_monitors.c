@@ -20,7 +20,7 @@ static bool add_qmp(struct program *p, unsigned n, const char *spec, struct erro
     }
     snprintf(id, sizeof(id), "compat_monitor%u", n);
     struct chardev *c = !strncmp(spec, "chardev:", 8) ? setup_find_chardev(p, spec + 8)
-                                                      : setup_add_chardev(p, id, spec, false, err);
+                                                      : setup_add_chardev(p, id, spec, NULL, err);
     if (!c && !strncmp(spec, "chardev:", 8)) {
         error_set(err, "there is no -chardev with this id");
     }

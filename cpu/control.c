@@ -201,6 +201,9 @@ void x86_write_efer(struct x86_cpu *c, uint64_t val)
     if (has(c, X86F_NX)) {
         known |= EFER_NXE;
     }
+    if (has(c, X86F_FFXSR)) {
+        known |= EFER_FFXSR;
+    }
     val = (val & ~(uint64_t)EFER_LMA) | (c->efer & EFER_LMA); /* read only */
     changed = c->efer ^ val;
     if ((val & ~known) || ((changed & EFER_LME) && (c->cr0 & CR0_PG))) {
@@ -255,6 +258,16 @@ static uint64_t clock_to_ticks(int64_t ns)
 static uint64_t now_ticks(struct x86_cpu *c)
 {
     return clock_to_ticks(clock_now(c->v.machine->clock));
+}
+
+void x86_run_late_timers(struct x86_cpu *c)
+{
+    struct machine *m = c->v.machine;
+
+    if (clock_is_late(m->clock) && machine_trylock(m)) {
+        clock_run_timers(m->clock);
+        machine_unlock(m);
+    }
 }
 
 uint64_t x86_read_tsc(struct x86_cpu *c)

@@ -1,9 +1,9 @@
 /* CPUID: what a model says about itself, leaf by leaf.
  *
  * From the SDM, Vol. 2 "CPUID", and the AMD64 manual Vol. 3 appendix E for the extended leaves. The
- * feature words come from the list in cpuid.h; here is the rest: topology, caches (a plausible
- * constant: nothing is cached), the extended state's sizes, the rates of TSC and crystal. Left out:
- * performance monitoring (leaf 0AH says that there is none), RDT, SGX, PT, hypervisor leaves. */
+ * feature words come from the list in cpuid.h, the caches from the model; here is the rest:
+ * topology, the extended state's sizes, the rates of TSC and crystal. Left out: performance
+ * monitoring (leaf 0AH says that there is none), RDT, SGX, PT, hypervisor leaves. */
 #include "cpu/cpuid.h"
 
 #include <string.h>
@@ -21,18 +21,7 @@ static const struct feature {
 #undef F_ROW
 };
 
-/* The cache that every model shows: data, instruction, second and third level. */
-static const struct cache {
-    uint8_t type, level, ways;
-    bool shared; /* by all cores of the package, else by the threads of a core */
-    uint16_t sets;
-} caches[] = {
-    {1, 1, 8, false, 64},    /* 32 KiB data */
-    {2, 1, 8, false, 64},    /* 32 KiB instruction */
-    {3, 2, 16, false, 1024}, /* 1 MiB */
-    {3, 3, 16, true, 16384}, /* 16 MiB */
-};
-enum { LINE = 64, NCACHES = sizeof caches / sizeof caches[0] };
+enum { LINE = 64 }; /* bytes of a cache line */
 
 uint32_t x86_model_signature(const struct x86_model *m)
 {
@@ -122,22 +111,29 @@ static void leaf_2(const struct x86_model *m, uint32_t out[4])
     if (m->max_leaf >= 4) {
         out[EAX] = 0x00f0ff01; /* prefetch of 64 bytes; caches: see leaf 4 */
     } else {
-        out[EAX] = 0x03020101; /* Pentium III: TLBs and 16 + 16 + 256 KiB of cache */
-        out[EDX] = 0x0c040841;
+        out[EAX] = 0x03020101; /* Pentium III: TLBs and 16 + 16 + 512 KiB of cache */
+        out[EDX] = 0x0c040843;
     }
 }
 
-static void leaf_4(const struct x86_cpu *c, uint32_t sub, uint32_t out[4])
+/* Leaf 4, and AMD's 8000001DH. */
+static void cache_leaf(const struct x86_cpu *c, uint32_t sub, uint32_t out[4])
 {
     unsigned sharing, core_bits = id_bits(c->smp_cores), thread_bits = id_bits(c->smp_threads);
+    const struct x86_cache *k = c->model->caches + sub;
 
-    if (sub >= NCACHES) {
+    if (!c->model->caches || sub >= X86_CACHES || !k->level) {
         return;
     }
-    const struct cache *k = &caches[sub];
-    sharing = (1u << (thread_bits + (k->shared ? core_bits : 0))) - 1;
-    out[EAX] = k->type | k->level << 5 | 1 << 8 | (sharing & 0xfff) << 14 |
-               (((1u << core_bits) - 1) & 0x3f) << 26;
+    if (is_amd(c->model)) {
+        sharing = k->shared ? logical_per_package(c) - 1 : c->smp_threads - 1;
+        out[EAX] = k->type | k->level << 5 | 1 << 8 | (sharing & 0xfff) << 14;
+        out[EDX] = k->shared ? 1 : k->level == 2 ? 2 : 0; /* write-back invalidate; inclusive */
+    } else {
+        sharing = (1u << (thread_bits + (k->shared ? core_bits : 0))) - 1;
+        out[EAX] = k->type | k->level << 5 | 1 << 8 | (sharing & 0xfff) << 14 |
+                   (((1u << core_bits) - 1) & 0x3f) << 26;
+    }
     out[EBX] = (LINE - 1) | (uint32_t)(k->ways - 1) << 22;
     out[ECX] = k->sets - 1u;
 }
@@ -222,7 +218,7 @@ static void basic(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t
         break;
     case 4:
         if (!is_amd(m)) {
-            leaf_4(c, sub, out);
+            cache_leaf(c, sub, out);
         }
         break;
     case 5:
@@ -238,6 +234,7 @@ static void basic(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t
         leaf_7(c, sub, out);
         break;
     case 0xb:
+    case 0x1f: /* levels beyond the core are not modelled, so it says the same */
         leaf_b(c, sub, out);
         break;
     case 0xd:
@@ -275,14 +272,36 @@ static void leaf_x1(const struct x86_cpu *c, uint32_t out[4])
     }
 }
 
-static uint32_t amd_cache(const struct cache *k)
+static uint32_t kib_of(const struct x86_cache *k)
 {
-    uint32_t kib = (uint32_t)k->sets * k->ways * LINE / 1024;
-
-    return kib << 24 | (uint32_t)k->ways << 16 | 1 << 8 | LINE;
+    return (uint32_t)k->sets * k->ways * LINE / 1024;
 }
 
-static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t out[4])
+static uint32_t amd_cache(const struct x86_cache *k)
+{
+    return kib_of(k) << 24 | (uint32_t)k->ways << 16 | 1 << 8 | LINE;
+}
+
+/* Associativity as 80000006H has it. */
+static unsigned ways_code(const struct x86_cache *k)
+{
+    static const uint8_t codes[] = {[2] = 2, [4] = 4, [8] = 6, [16] = 8};
+    return k->ways == 32 ? 0xa : k->ways < sizeof codes ? codes[k->ways] : 0xf;
+}
+
+static void leaf_x6(const struct x86_model *m, uint32_t out[4])
+{
+    for (unsigned n = 0; m->caches && n < X86_CACHES; n++) {
+        const struct x86_cache *k = &m->caches[n];
+        if (k->level == 2) {
+            out[ECX] = kib_of(k) << 16 | ways_code(k) << 12 | (is_amd(m) ? 1 << 8 : 0) | LINE;
+        } else if (k->level == 3 && is_amd(m)) {
+            out[EDX] = kib_of(k) / 512 << 18 | ways_code(k) << 12 | 1 << 8 | LINE;
+        }
+    }
+}
+
+static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
     const struct x86_model *m = c->model;
     char brand[48] = {0};
@@ -306,19 +325,14 @@ static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t out[4])
         }
         break;
     case 0x80000005:
-        if (is_amd(m)) {
+        if (is_amd(m) && m->caches) {
             out[EAX] = out[EBX] = 0xff40ff40; /* TLBs: 64 entries, full */
-            out[ECX] = amd_cache(&caches[0]);
-            out[EDX] = amd_cache(&caches[1]);
+            out[ECX] = amd_cache(&m->caches[0]);
+            out[EDX] = amd_cache(&m->caches[1]);
         }
         break;
-    case 0x80000006: /* second level: associativity code 8 means 16 ways */
-        out[ECX] = (uint32_t)caches[2].sets * caches[2].ways * LINE / 1024 << 16 | 8 << 12 | LINE;
-        if (is_amd(m)) {
-            out[ECX] |= 1 << 8;
-            out[EDX] = (uint32_t)caches[3].sets * caches[3].ways * LINE / 524288 << 18 | 8 << 12 |
-                       1 << 8 | LINE;
-        }
+    case 0x80000006:
+        leaf_x6(m, out);
         break;
     case 0x80000007:
         out[EDX] = feature_word(m, leaf, 0, EDX);
@@ -328,6 +342,18 @@ static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t out[4])
         if (is_amd(m)) {
             unsigned logical = logical_per_package(c);
             out[ECX] = id_bits(logical) << 12 | ((logical - 1) & 0xff);
+        }
+        break;
+    case 0x8000001d:
+        if (x86_model_has(m, X86F_TOPOEXT)) {
+            cache_leaf(c, sub, out);
+        }
+        break;
+    case 0x8000001e:
+        if (x86_model_has(m, X86F_TOPOEXT)) {
+            out[EAX] = c->apic_id;
+            out[EBX] = c->apic_id >> id_bits(c->smp_threads) | (c->smp_threads - 1) << 8;
+            out[ECX] = c->apic_id >> id_bits(logical_per_package(c)); /* one node a package */
         }
         break;
     default:
@@ -345,7 +371,7 @@ void x86_cpuid(struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
     }
     if (leaf & 0x80000000) {
         if (leaf <= m->max_xleaf) {
-            extended(c, leaf, out);
+            extended(c, leaf, sub, out);
             return;
         }
     } else if (leaf <= m->max_leaf) {

@@ -30,9 +30,9 @@ struct x86_cpu;
     _(F16C, "f16c", 1, 0, 2, 29) _(RDRAND, "rdrand", 1, 0, 2, 30)                                  \
     _(HYPERVISOR, "hypervisor", 1, 0, 2, 31)                                                       \
     _(FSGSBASE, "fsgsbase", 7, 0, 1, 0) _(TSC_ADJUST, "tsc_adjust", 7, 0, 1, 1)                    \
-    _(BMI1, "bmi1", 7, 0, 1, 3) _(AVX2, "avx2", 7, 0, 1, 5) _(SMEP, "smep", 7, 0, 1, 7)            \
+    _(BMI1, "bmi1", 7, 0, 1, 3) _(FDP_EXCPTN, "fdp-excptn-only", 7, 0, 1, 6) _(AVX2, "avx2", 7, 0, 1, 5) _(SMEP, "smep", 7, 0, 1, 7)            \
     _(BMI2, "bmi2", 7, 0, 1, 8) _(ERMS, "erms", 7, 0, 1, 9) _(INVPCID, "invpcid", 7, 0, 1, 10)     \
-    _(RDSEED, "rdseed", 7, 0, 1, 18) _(ADX, "adx", 7, 0, 1, 19) _(SMAP, "smap", 7, 0, 1, 20)       \
+    _(ZERO_FCS, "zero-fcs-fds", 7, 0, 1, 13) _(RDSEED, "rdseed", 7, 0, 1, 18) _(ADX, "adx", 7, 0, 1, 19) _(SMAP, "smap", 7, 0, 1, 20)       \
     _(CLFLUSHOPT, "clflushopt", 7, 0, 1, 23) _(CLWB, "clwb", 7, 0, 1, 24) _(SHA, "sha-ni", 7, 0, 1, 29) \
     _(UMIP, "umip", 7, 0, 2, 2) _(PKU, "pku", 7, 0, 2, 3) _(GFNI, "gfni", 7, 0, 2, 8)              \
     _(VAES, "vaes", 7, 0, 2, 9) _(VPCLMUL, "vpclmulqdq", 7, 0, 2, 10) _(LA57, "la57", 7, 0, 2, 16) \
@@ -43,8 +43,9 @@ struct x86_cpu;
     _(XSAVEOPT, "xsaveopt", 0xd, 1, 0, 0) _(XSAVEC, "xsavec", 0xd, 1, 0, 1)                        \
     _(XGETBV1, "xgetbv1", 0xd, 1, 0, 2) _(XSAVES, "xsaves", 0xd, 1, 0, 3)                          \
     _(LAHF64, "lahf-lm", 0x80000001, 0, 2, 0) _(ABM, "abm", 0x80000001, 0, 2, 5)                   \
-    _(SSE4A, "sse4a", 0x80000001, 0, 2, 6) _(PREFETCHW, "3dnowprefetch", 0x80000001, 0, 2, 8)      \
-    _(SYSCALL, "syscall", 0x80000001, 0, 3, 11) _(NX, "nx", 0x80000001, 0, 3, 20)                  \
+    _(SSE4A, "sse4a", 0x80000001, 0, 2, 6) _(MISALIGN, "misalignsse", 0x80000001, 0, 2, 7)  _(PREFETCHW, "3dnowprefetch", 0x80000001, 0, 2, 8)      \
+    _(OSVW, "osvw", 0x80000001, 0, 2, 9) _(TOPOEXT, "topoext", 0x80000001, 0, 2, 22)             \
+    _(FFXSR, "fxsr-opt", 0x80000001, 0, 3, 25) _(SYSCALL, "syscall", 0x80000001, 0, 3, 11) _(NX, "nx", 0x80000001, 0, 3, 20)                  \
     _(MMXEXT, "mmxext", 0x80000001, 0, 3, 22) _(PDPE1GB, "pdpe1gb", 0x80000001, 0, 3, 26)          \
     _(RDTSCP, "rdtscp", 0x80000001, 0, 3, 27) _(LM, "lm", 0x80000001, 0, 3, 29)                    \
     _(NOW3DEXT, "3dnowext", 0x80000001, 0, 3, 30) _(NOW3D, "3dnow", 0x80000001, 0, 3, 31)          \
@@ -58,6 +59,14 @@ enum x86_feature {
     X86F_COUNT
 };
 
+/* A cache as CPUID tells of it: nothing is cached here, but systems lay out their data by it. */
+struct x86_cache {
+    uint8_t type, level, ways; /* type: 1 data, 2 instruction, 3 both */
+    bool shared;               /* by all cores of the package, else by the threads of a core */
+    uint16_t sets;             /* of lines of 64 bytes */
+};
+enum { X86_CACHES = 4 };
+
 struct x86_model {
     const char *name, *summary;
     char vendor[13], brand[49];
@@ -66,6 +75,7 @@ struct x86_model {
     uint32_t max_leaf, max_xleaf;
     uint64_t feat[2]; /* bit X86F_x */
     uint8_t phys_bits, lin_bits;
+    const struct x86_cache *caches; /* X86_CACHES of them; level 0: none */
 };
 static inline bool x86_model_has(const struct x86_model *m, unsigned f)
 {

@@ -106,7 +106,7 @@ static const struct form {
 
 /* ---- rows ---- */
 
-enum { MAP_VEX = 8 }; /* and the number in the prefix */
+enum { MAP_3DNOW = 4, MAP_VEX = 8 /* and the number in the prefix */ };
 
 enum prefix_rule { ANY, NP, P66, F3, F2, NO_REP /* neither F2 nor F3 */ };
 
@@ -184,6 +184,7 @@ static const struct x86_opcode rows[] = {
 #include "cpu/opcodes/map_0f.def"
 #include "cpu/opcodes/map_0f38.def"
 #include "cpu/opcodes/map_0f3a.def"
+#include "cpu/opcodes/map_0f0f.def"
 #include "cpu/opcodes/x87.def"
 #include "cpu/opcodes/vex_0f.def"
 #include "cpu/opcodes/vex_0f38.def"
@@ -208,6 +209,7 @@ static const uint16_t last_row[12 << 8] = {
 #include "cpu/opcodes/map_0f.def"
 #include "cpu/opcodes/map_0f38.def"
 #include "cpu/opcodes/map_0f3a.def"
+#include "cpu/opcodes/map_0f0f.def"
 #include "cpu/opcodes/x87.def"
 #include "cpu/opcodes/vex_0f.def"
 #include "cpu/opcodes/vex_0f38.def"
@@ -763,7 +765,9 @@ static void read_opcode(struct reader *r, struct x86_insn *i, struct prefixes *p
     } else if (i->opcode == 0x0f) {
         i->map = 1;
         i->opcode = (uint8_t)get(r, 1);
-        if (i->opcode == 0x38 || i->opcode == 0x3a) {
+        if (i->opcode == 0x0f) {
+            i->map = MAP_3DNOW; /* what it is comes last: find_3dnow */
+        } else if (i->opcode == 0x38 || i->opcode == 0x3a) {
             i->map = i->opcode == 0x38 ? 2 : 3;
             i->opcode = (uint8_t)get(r, 1);
         }
@@ -809,6 +813,19 @@ static bool lock_allowed(const struct x86_insn *i)
     return (i->row->attr & AT_LOCK) && i->op[0].kind == OP_MEM;
 }
 
+static const struct x86_opcode *find_3dnow(struct x86_insn *i, struct reader *r,
+                                           enum x86_bits bits)
+{
+    static const struct x86_opcode plain = {.attr = 0};
+
+    i->has_modrm = true;
+    i->modrm = (uint8_t)get(r, 1);
+    decode_memory(i, r, &plain, bits);
+    i->opcode = (uint8_t)get(r, 1);
+    unsigned end = last_row[MAP_3DNOW << 8 | i->opcode];
+    return r->more || !end ? NULL : &rows[end - 1];
+}
+
 enum x86_decode_result x86_decode(const uint8_t *bytes, unsigned avail, enum x86_bits bits,
                                   struct x86_insn *i)
 {
@@ -826,7 +843,9 @@ enum x86_decode_result x86_decode(const uint8_t *bytes, unsigned avail, enum x86
     i->addrsize_prefix = p.addrsize;
     i->addrsize = bits == X86_64 ? (p.addrsize ? 4 : 8) : (bits == X86_32) != p.addrsize ? 4 : 2;
     read_opcode(&r, i, &p, bits);
-    const struct x86_opcode *row = r.more || p.conflict ? NULL : find_row(i, &p, &r, bits);
+    const struct x86_opcode *row = r.more || p.conflict    ? NULL
+                                   : i->map == MAP_3DNOW ? find_3dnow(i, &r, bits)
+                                                         : find_row(i, &p, &r, bits);
     if (r.more) {
         return avail >= 15 ? X86_DECODE_LONG : X86_DECODE_MORE;
     }
@@ -840,7 +859,9 @@ enum x86_decode_result x86_decode(const uint8_t *bytes, unsigned avail, enum x86
     if (row->attr & AT_CRDR) {
         i->modrm |= 0xc0;
     }
-    decode_memory(i, &r, row, bits);
+    if (i->map != MAP_3DNOW) {
+        decode_memory(i, &r, row, bits);
+    }
     for (unsigned n = 0; n < 4 && row->operand[n]; n++) {
         fill_operand(i, n, row->operand[n], &r, &p, bits);
         i->nops++;

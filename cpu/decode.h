@@ -67,7 +67,7 @@ struct x86_insn {
     uint8_t rex;   /* whole byte, 0: none */
     bool has_modrm;
     uint8_t modrm, opcode; /* last opcode byte */
-    uint8_t map;   /* 0 one-byte, 1 0F, 2 0F38, 3 0F3A, 8 x87, 9 VEX 0F, 10 VEX 0F38, 11 VEX 0F3A */
+    uint8_t map;   /* 0 one-byte, 1 0F, 2 0F38, 3 0F3A, 4 3DNow!, 8 x87, 9 VEX 0F, 10 VEX 0F38, 11 VEX 0F3A */
     const struct x86_opcode *row;
 };
 

@@ -80,7 +80,7 @@ static uint64_t helper_crc32(struct vcpu *v, uint64_t crc, uint64_t data, uint64
     }
     return r;
 }
-X86_HELPER(crc32, 2, HELPER_IMM);
+X86_HELPER(crc32, 2, HELPER_IMM | HELPER_PURE | HOST_CRC32 << HELPER_HOST);
 
 static void emit_crc32(struct translator *t, const struct x86_insn *i)
 {
@@ -231,7 +231,7 @@ static uint64_t helper_pdep(struct vcpu *v, uint64_t x, uint64_t mask)
     }
     return r;
 }
-X86_HELPER(pdep, 2, 0);
+X86_HELPER(pdep, 2, HELPER_PURE | HOST_PDEP << HELPER_HOST);
 
 static uint64_t helper_pext(struct vcpu *v, uint64_t x, uint64_t mask)
 {
@@ -245,7 +245,7 @@ static uint64_t helper_pext(struct vcpu *v, uint64_t x, uint64_t mask)
     }
     return r;
 }
-X86_HELPER(pext, 2, 0);
+X86_HELPER(pext, 2, HELPER_PURE | HOST_PEXT << HELPER_HOST);
 
 static void emit_deposit_extract(struct translator *t, const struct x86_insn *i)
 {

@@ -72,6 +72,10 @@ static const struct vector_row vector_rows[MN_COUNT] = {
     X(CVTTPD2PI, K_VV, CVTTPD2DQ),
     R(AESENC), R(AESENCLAST), R(AESDEC), R(AESDECLAST), U(AESIMC), U(AESKEYGENASSIST), R(PCLMULQDQ),
     R(SHA1RNDS4), R(SHA1NEXTE), R(SHA1MSG1), R(SHA1MSG2), X(SHA256RNDS2, K_BLENDV, SHA256RNDS2),
+    R(PFADD), R(PFSUB), R(PFSUBR), R(PFMUL), R(PFACC), R(PFNACC), R(PFPNACC), R(PFMIN), R(PFMAX),
+    R(PFCMPEQ), R(PFCMPGE), R(PFCMPGT), U(PFRCP), U(PFRSQRT), U(PI2FD), U(PI2FW), U(PF2ID), U(PF2IW),
+    U(PSWAPD), R(PMULHRW), AS(PAVGUSB, PAVGB), X(PFRCPIT1, K_VV, MOVQ), X(PFRSQIT1, K_VV, MOVQ),
+    X(PFRCPIT2, K_VV, MOVQ), /* PFRCP and PFRSQRT are exact already */
     R(SHA256MSG1), R(SHA256MSG2), R(GF2P8MULB), R(GF2P8AFFINEQB), R(GF2P8AFFINEINVQB),
 };
 #undef R
@@ -103,6 +107,13 @@ static size_t mmx_offset(unsigned reg)
     return offsetof(struct x86_cpu, fpr) + reg * sizeof(struct x86_fpreg) + offsetof(struct x86_fpreg, mant);
 }
 
+/* With MXCSR.MM (AMD64 manual, volume 1, 4.3.2) all but the moves that ask for alignment by name. */
+static bool may_be_unaligned(const struct translator *t, const struct x86_insn *i)
+{
+    return (t->key & KEY_MISALIGN) && i->mnemonic != MN_MOVAPS && i->mnemonic != MN_MOVAPD &&
+           i->mnemonic != MN_MOVDQA && i->mnemonic != MN_MOVNTDQA;
+}
+
 ir_reg vector_load(struct translator *t, const struct x86_insn *i, unsigned n)
 {
     const struct x86_operand *o = &i->op[n];
@@ -116,7 +127,7 @@ ir_reg vector_load(struct translator *t, const struct x86_insn *i, unsigned n)
         return v;
     }
     struct mem_ref m = mem_ref(t, i, o->size, false);
-    unsigned align = (i->row->attr & AT_ALIGN) && o->size == 16 ? MO_ALIGN : 0;
+    unsigned align = (i->row->attr & AT_ALIGN) && o->size == 16 && !may_be_unaligned(t, i) ? MO_ALIGN : 0;
     ir_vld(t->ir, v, m.base, m.index, memop_of(o->size) | align | m.memop, m.disp, 0);
     return v;
 }

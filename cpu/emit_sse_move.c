@@ -153,7 +153,7 @@ static void emit_insertps(struct translator *t, const struct x86_insn *i)
 
 static uint64_t helper_ldmxcsr(struct vcpu *v, uint64_t val)
 {
-    if (val & 0xffff0000) {
+    if (val & ~(uint64_t)x86_mxcsr_mask(x86_cpu(v))) {
         x86_raise_error(x86_cpu(v), EXC_GP, 0);
     }
     x86_set_mxcsr(x86_cpu(v), (uint32_t)val);
@@ -260,6 +260,7 @@ const struct x86_emitter x86_emit_sse[] = {
     {MN_MOVUPD, emit_move},      {MN_MOVDQA, emit_move},       {MN_MOVDQU, emit_move},
     {MN_LDDQU, emit_move},       {MN_MOVNTPS, emit_move},      {MN_MOVNTPD, emit_move},
     {MN_MOVNTDQ, emit_move},     {MN_MOVNTDQA, emit_move},     {MN_MOVNTQ, emit_move},
+    {MN_MOVNTSS, emit_move},     {MN_MOVNTSD, emit_move},
     {MN_MOVQ, emit_move},        {MN_MOVD, emit_movd},         {MN_MOVSS, emit_move_scalar},
     {MN_MOVSD_SSE, emit_move_scalar}, {MN_MOVLPS, emit_move_half}, {MN_MOVLPD, emit_move_half},
     {MN_MOVHPS, emit_move_half}, {MN_MOVHPD, emit_move_half},  {MN_MOVQ2DQ, emit_movq2dq},
@@ -274,5 +275,6 @@ const struct x86_emitter x86_emit_sse[] = {
 
 const struct x86_emitter x86_emit_mmx[] = {
     {MN_EMMS, emit_emms},
+    {MN_FEMMS, emit_emms},
     {0, NULL},
 };

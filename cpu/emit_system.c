@@ -3,8 +3,7 @@
  * prefix rules that the opcode tables express are tested before these emitters are called.
  *
  * Whatever may change the mode (and so the key word), the fetch mapping or what can interrupt ends
- * the block. MWAIT returns at once after giving the host's processor away: stores to the monitored
- * line are not watched. WBINVD and CLFLUSH do nothing: there are no caches. */
+ * the block. WBINVD and CLFLUSH do nothing: there are no caches. */
 #include <sched.h>
 
 #include "cpu/cpuid.h"
@@ -306,6 +305,7 @@ static uint64_t helper_rdtsc(struct vcpu *v)
     if ((c->cr4 & CR4_TSD) && c->cpl) {
         x86_raise_error(c, EXC_GP, 0);
     }
+    x86_run_late_timers(c);
     return x86_read_tsc(c);
 }
 X86_HELPER(rdtsc, 0, HELPER_RAISES);
@@ -353,10 +353,13 @@ static void emit_hlt(struct translator *t, const struct x86_insn *i)
     t->end_block = true;
 }
 
+/* A loop that spins longer than a short critical section waits for another processor, which may itself be waiting
+ * for this one's place on the host. */
 static uint64_t helper_yield(struct vcpu *v)
 {
-    (void)v;
-    sched_yield();
+    if (++x86_cpu(v)->pauses % 16 == 0) {
+        sched_yield();
+    }
     return 0;
 }
 X86_HELPER(yield, 0, 0);
@@ -378,6 +381,13 @@ static uint64_t helper_monitor(struct vcpu *v)
 }
 X86_HELPER(monitor, 0, HELPER_RAISES | HELPER_READS);
 
+static uint64_t helper_monitor_line(struct vcpu *v, uint64_t linear, uint64_t ctx)
+{
+    x86_monitor(x86_cpu(v), linear, (unsigned)ctx);
+    return 0;
+}
+X86_HELPER(monitor_line, 1, HELPER_RAISES);
+
 static void emit_monitor(struct translator *t, const struct x86_insn *i)
 {
     ir_reg offset, lin, unused = ir_temp(t->ir);
@@ -395,6 +405,7 @@ static void emit_monitor(struct translator *t, const struct x86_insn *i)
     }
     lin = seg_linear(t, i->seg_override ? i->seg : SEG_DS, offset, 1, false);
     ir_ld(t->ir, W32, unused, lin, IR_NONE, MO_8, 0);
+    ir_call(t->ir, &h_monitor_line, IR_NONE, lin, IR_NONE, IR_NONE, t->ir->ctx);
 }
 
 static uint64_t helper_mwait(struct vcpu *v)
@@ -402,7 +413,7 @@ static uint64_t helper_mwait(struct vcpu *v)
     if ((uint32_t)v->reg[X86_RCX] > 1) {
         x86_raise_error(x86_cpu(v), EXC_GP, 0);
     }
-    sched_yield();
+    x86_mwait(x86_cpu(v), v->reg[X86_RCX] & 1);
     return 0;
 }
 X86_HELPER(mwait, 0, HELPER_RAISES | HELPER_READS);

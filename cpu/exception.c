@@ -6,6 +6,9 @@
  * exceptions), 20.1.4 (real mode). Left out: CET, FRED, #VE. */
 #include "cpu/far.h"
 #include "host/log.h"
+#include "softmmu/debug.h"
+
+#include <string.h>
 
 enum {
     DR6_BD = 1 << 13,
@@ -295,12 +298,16 @@ static void deliver_long(struct x86_cpu *c, const struct event *e)
     enter_handler(c, &cs, cpl, rip, clear);
 }
 
+const char *const x86_exception_names[X86_NAMED_EXCEPTIONS] = {
+    "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "",
+    "#TS", "#NP", "#SS", "#GP", "#PF", "",    "#MF", "#AC", "#MC", "#XM",
+};
+
 static void log_event(struct x86_cpu *c, struct log *log, const struct event *e)
 {
-    static const char *const names[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "",
-                                        "#TS", "#NP", "#SS", "#GP", "#PF", "", "#MF", "#AC", "#MC", "#XM"};
+    const char *const *names = x86_exception_names;
     bool external = c->delivering >= 0 && (c->delivering & DELIVERING_BENIGN) && e->ext;
-    bool named = !external && !e->check_dpl && e->vector < sizeof(names) / sizeof(names[0]);
+    bool named = !external && !e->check_dpl && e->vector < X86_NAMED_EXCEPTIONS;
     char symbol[160];
 
     log_write(log, "cpu%u: %s %02x%s%s error %04x at %04x:%016llx cpl %u cr2 %016llx sp %04x:%016llx%s\n",
@@ -338,19 +345,37 @@ static bool in_class(int vector, unsigned set)
     return vector >= 0 && vector < 32 && set >> vector & 1;
 }
 
+/* Does a debugger want to see it first? Then the instruction will be run again. */
+static bool caught(struct x86_cpu *c, const struct event *e)
+{
+    char *text;
+
+    if (e->vector >= X86_NAMED_EXCEPTIONS || !debug_exception(&c->v, e->vector, &text)) {
+        return false;
+    }
+    snprintf(text, DEBUG_TEXT, "cpu%u: exception %s, error %04x, cr2 %#llx", c->v.index,
+             x86_exception_names[e->vector], e->has_error ? e->error : 0,
+             (unsigned long long)c->cr2);
+    return true;
+}
+
 static void triple_fault(struct x86_cpu *c, uint8_t vector, int while_delivering)
 {
+    char text[DEBUG_TEXT], *stop;
+
     c->delivering = -1;
     c->shutdown = true;
     c->halted = true;
-    if (c->v.machine) {
-        machine_request(
-            c->v.machine, REQUEST_RESET,
-            "cpu%u: triple fault: vector %02x while delivering %02x, at %04x:%llx, cpl %u, "
-            "cr2 %llx, idt %llx:%x",
-            c->v.index, vector, (unsigned)while_delivering & 0xff, c->seg[SEG_CS].sel,
-            (unsigned long long)c->v.reg[X86_RIP], c->cpl, (unsigned long long)c->cr2,
-            (unsigned long long)c->idtr.base, c->idtr.limit);
+    snprintf(text, sizeof(text),
+             "cpu%u: triple fault: vector %02x while delivering %02x, at %04x:%llx, cpl %u, "
+             "cr2 %llx, idt %llx:%x",
+             c->v.index, vector, (unsigned)while_delivering & 0xff, c->seg[SEG_CS].sel,
+             (unsigned long long)c->v.reg[X86_RIP], c->cpl, (unsigned long long)c->cr2,
+             (unsigned long long)c->idtr.base, c->idtr.limit);
+    if (debug_exception(&c->v, DEBUG_TRIPLE, &stop)) {
+        memcpy(stop, text, sizeof(text));
+    } else if (c->v.machine) {
+        machine_request(c->v.machine, REQUEST_RESET, "%s", text);
     }
     x86_update_key(c);
     atomic_store(&c->v.exit_request, 1);
@@ -410,6 +435,11 @@ void x86_deliver(struct vcpu *v)
     }
     if (!software && (in_class(e.vector, FAULTS) || (dr6 & DR6_BD))) {
         e.flags |= FL_RF;
+    }
+    /* Not #DB, which comes after its instruction, and not while something else is delivered, which
+     * would be lost. */
+    if (first < 0 && e.vector != EXC_DB && (!software || e.vector == EXC_BP) && caught(c, &e)) {
+        return;
     }
     c->delivering = software ? e.vector | DELIVERING_BENIGN : e.vector;
     deliver_event(c, &e);

@@ -18,5 +18,6 @@ bool x86_isa_has(const struct x86_isa *isa, enum x86_mnemonic m);
 void x86_translate(struct vcpu *v, const struct translate_request *req, struct ir *ir);
 void x86_restore(struct vcpu *v, uint64_t off, uint64_t meta);
 const char *x86_reg_name(unsigned n);
+void x86_log_state(struct vcpu *v, FILE *out); /* -d cpu */
 
 #endif

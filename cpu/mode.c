@@ -125,6 +125,9 @@ void x86_update_key(struct x86_cpu *c)
     if (cr4 & CR4_FSGSBASE) {
         key |= KEY_FSGSBASE;
     }
+    if (c->mxcsr_mm) {
+        key |= KEY_MISALIGN;
+    }
     if (c->v.fp.masks != FP_ALL) {
         key |= KEY_XMM_UNMASKED;
     }
@@ -227,7 +230,9 @@ void x86_reset(struct x86_cpu *c, bool init)
     c->dr[7] = 0x400;
     x86_update_watches(c);
 
-    c->halted = c->wait_sipi = c->shutdown = false;
+    c->halted = c->mwait = c->wait_sipi = c->shutdown = false;
+    c->monitor = NULL;
+    c->v.wait_ns = 0;
     c->nmi_blocked = c->smi_blocked = false;
     c->shadow = 0;
     memset(&c->exc, 0, sizeof c->exc);
@@ -406,6 +411,7 @@ const struct guest_ops x86_guest_ops = {
     .reg_name = x86_reg_name,
     .cc_name = x86_cc_name,
     .code_bits = code_bits,
+    .log_state = x86_log_state,
     .fp80 = &x87_layout,
     .state = x86_lockstep_state,
     .flags = x86_lockstep_flags,

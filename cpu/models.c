@@ -33,12 +33,15 @@ static const uint8_t implemented[] = {
     X86F_RDSEED,     X86F_BHI_CTRL, X86F_BMI1,       X86F_BMI2,
     X86F_AES,        X86F_PCLMUL,   X86F_SHA,        X86F_GFNI,
     X86F_AVX,        X86F_AVX2,     X86F_FMA,        X86F_F16C,        X86F_VAES,
-    X86F_VPCLMUL,
-    /* Not yet: SSE4A NOW3D NOW3DEXT. */
+    X86F_VPCLMUL,    X86F_SSE4A,    X86F_NOW3D,      X86F_NOW3DEXT,    X86F_MISALIGN,
+    X86F_OSVW,       X86F_TOPOEXT,  X86F_FFXSR,      X86F_FDP_EXCPTN,  X86F_ZERO_FCS,
 };
 
-/* HTT follows from -smp; there is no hypervisor. */
-static const uint8_t not_in_max[] = {X86F_MONITOR, X86F_LA57, X86F_HYPERVISOR, X86F_HTT};
+/* HTT follows from -smp; there is no hypervisor; the last ones are AMD's, and `max` says Intel. */
+static const uint8_t not_in_max[] = {
+    X86F_MONITOR, X86F_LA57,     X86F_HYPERVISOR, X86F_HTT,  X86F_SSE4A,   X86F_NOW3D,
+    X86F_MMXEXT,  X86F_NOW3DEXT, X86F_MISALIGN,   X86F_OSVW, X86F_TOPOEXT, X86F_FFXSR,
+};
 
 /* ---- feature lists, each on top of another ---- */
 
@@ -61,39 +64,75 @@ static const uint8_t not_in_max[] = {X86F_MONITOR, X86F_LA57, X86F_HYPERVISOR, X
 #define LIST_SKYLAKE                                                                               \
     LIST_HASWELL, X86F_RDSEED, X86F_ADX, X86F_SMAP, X86F_CLFLUSHOPT, X86F_XSAVEC, X86F_XGETBV1,    \
         X86F_XSAVES, X86F_PREFETCHW
+/* Of the time when AMD had instructions of its own. */
+#define LIST_ATHLON LIST_PENTIUM3, X86F_MMXEXT, X86F_NOW3D, X86F_NOW3DEXT
+#define LIST_PHENOM                                                                                \
+    LIST_X86_64, X86F_MMXEXT, X86F_NOW3D, X86F_NOW3DEXT, X86F_SSE3, X86F_CX16, X86F_POPCNT,        \
+        X86F_LAHF64, X86F_ABM, X86F_SSE4A, X86F_MISALIGN, X86F_PREFETCHW, X86F_OSVW, X86F_FFXSR,   \
+        X86F_PDPE1GB, X86F_RDTSCP
 #define LIST_EPYC                                                                                  \
     LIST_X86_64, X86F_SSE3, X86F_PCLMUL, X86F_SSSE3, X86F_FMA, X86F_CX16, X86F_SSE41, X86F_SSE42,  \
         X86F_MOVBE, X86F_POPCNT, X86F_AES, X86F_XSAVE, X86F_AVX, X86F_F16C, X86F_RDRAND,           \
         X86F_FSGSBASE, X86F_BMI1, X86F_AVX2, X86F_SMEP, X86F_BMI2, X86F_RDSEED, X86F_ADX,          \
         X86F_SMAP, X86F_CLFLUSHOPT, X86F_SHA, X86F_XSAVEOPT, X86F_XSAVEC, X86F_XGETBV1,            \
         X86F_XSAVES, X86F_LAHF64, X86F_ABM, X86F_SSE4A, X86F_PREFETCHW, X86F_MMXEXT, X86F_PDPE1GB, \
-        X86F_RDTSCP
+        X86F_RDTSCP, X86F_MISALIGN, X86F_OSVW, X86F_TOPOEXT, X86F_FFXSR
+
+/* Level, kind and size; sets are of lines of 64 bytes. */
+#define DATA(level, ways, sets)   {1, level, ways, false, sets}
+#define CODE(level, ways, sets)   {2, level, ways, false, sets}
+#define BOTH(level, ways, sets)   {3, level, ways, false, sets}
+#define SHARED(level, ways, sets) {3, level, ways, true, sets}
+static const struct x86_cache caches_qemu64[] = {DATA(1, 2, 512), CODE(1, 2, 512), BOTH(2, 16, 512),
+                                                 SHARED(3, 16, 16384)};
+static const struct x86_cache caches_nehalem[] = {DATA(1, 8, 64), CODE(1, 4, 128), BOTH(2, 8, 512),
+                                                  SHARED(3, 16, 8192)};
+static const struct x86_cache caches_haswell[] = {DATA(1, 8, 64), CODE(1, 8, 64), BOTH(2, 8, 512),
+                                                  SHARED(3, 16, 8192)};
+static const struct x86_cache caches_skylake[] = {DATA(1, 8, 64), CODE(1, 8, 64), BOTH(2, 4, 1024),
+                                                  SHARED(3, 16, 8192)};
+static const struct x86_cache caches_epyc[] = {DATA(1, 8, 64), CODE(1, 4, 256), BOTH(2, 8, 1024),
+                                               SHARED(3, 16, 8192)};
+static const struct x86_cache caches_athlon[] = {DATA(1, 2, 512), CODE(1, 2, 512), BOTH(2, 16, 256),
+                                                 {0, 0, 0, false, 0}};
+static const struct x86_cache caches_phenom[] = {DATA(1, 2, 512), CODE(1, 2, 512), BOTH(2, 16, 512),
+                                                 SHARED(3, 32, 1024)};
+static const struct x86_cache caches_max[] = {DATA(1, 8, 64), CODE(1, 8, 64), BOTH(2, 16, 1024),
+                                              SHARED(3, 16, 16384)};
 
 static const struct model_def {
     const char *name, *summary, *vendor, *brand;
     uint16_t family;
     uint8_t model, stepping, phys_bits;
     uint32_t max_leaf, max_xleaf;
+    const struct x86_cache *caches;
     const uint8_t *features; /* NULL: everything that is implemented */
     size_t nfeatures;
 } models[] = {
 #define FEATURES(list) (const uint8_t[]){list}, sizeof((const uint8_t[]){list})
     {"qemu64", "plain x86-64: SSE3, no XSAVE", "AuthenticAMD", "Dragoman Virtual CPU", 15, 107, 1,
-     40, 0xd, 0x80000008, FEATURES(LIST_QEMU64)},
-    {"486", "Intel 486 DX4", "GenuineIntel", "", 4, 8, 0, 32, 1, 0, FEATURES(LIST_486)},
-    {"pentium", "Intel Pentium MMX", "GenuineIntel", "", 5, 4, 3, 32, 1, 0, FEATURES(LIST_PENTIUM)},
-    {"pentium3", "Intel Pentium III", "GenuineIntel", "", 6, 7, 3, 36, 2, 0,
+     40, 0xd, 0x80000008, caches_qemu64, FEATURES(LIST_QEMU64)},
+    {"486", "Intel 486 DX4", "GenuineIntel", "", 4, 8, 0, 32, 1, 0, NULL, FEATURES(LIST_486)},
+    {"pentium", "Intel Pentium MMX", "GenuineIntel", "", 5, 4, 3, 32, 1, 0, NULL,
+     FEATURES(LIST_PENTIUM)},
+    {"pentium3", "Intel Pentium III", "GenuineIntel", "", 6, 7, 3, 36, 3, 0, NULL,
      FEATURES(LIST_PENTIUM3)},
-    {"Nehalem", "Intel Core i7 9xx (2008)", "GenuineIntel", "Intel Core i7 9xx (Nehalem)", 6, 26, 3,
-     40, 0xb, 0x80000008, FEATURES(LIST_NEHALEM)},
+    {"athlon", "AMD Athlon XP (2001): 3DNow!", "AuthenticAMD", "AMD Athlon(tm) XP", 6, 6, 2, 36, 1,
+     0x80000008, caches_athlon, FEATURES(LIST_ATHLON)},
+    {"phenom", "AMD Phenom (2007): 3DNow!, SSE4a", "AuthenticAMD",
+     "AMD Phenom(tm) 9550 Quad-Core Processor", 16, 2, 3, 48, 5, 0x8000001a, caches_phenom,
+     FEATURES(LIST_PHENOM)},
+    {"Nehalem", "Intel Core i7 9xx (2008)", "GenuineIntel",
+     "Intel Core i7 9xx (Nehalem Class Core i7)", 6, 26, 3, 40, 0xb, 0x80000008, caches_nehalem,
+     FEATURES(LIST_NEHALEM)},
     {"Haswell", "Intel Core (2013)", "GenuineIntel", "Intel Core Processor (Haswell)", 6, 60, 4, 40,
-     0xd, 0x80000008, FEATURES(LIST_HASWELL)},
+     0xd, 0x80000008, caches_haswell, FEATURES(LIST_HASWELL)},
     {"Skylake-Client", "Intel Core (2015)", "GenuineIntel", "Intel Core Processor (Skylake)", 6, 94,
-     3, 40, 0x16, 0x80000008, FEATURES(LIST_SKYLAKE)},
-    {"EPYC", "AMD EPYC (2017)", "AuthenticAMD", "AMD EPYC Processor", 23, 1, 2, 48, 0xd, 0x80000008,
-     FEATURES(LIST_EPYC)},
-    {"max", "everything that is implemented (the default)", "GenuineIntel", "Dragoman x86-64", 6,
-     143, 8, 46, 0x16, 0x80000008, NULL, 0},
+     3, 40, 0x16, 0x80000008, caches_skylake, FEATURES(LIST_SKYLAKE)},
+    {"EPYC", "AMD EPYC (2017)", "AuthenticAMD", "AMD EPYC Processor", 23, 1, 2, 48, 0xd, 0x8000001e,
+     caches_epyc, FEATURES(LIST_EPYC)},
+    {"max", "everything that is implemented, but AMD's own (the default)", "GenuineIntel",
+     "Dragoman x86-64", 6, 143, 8, 46, 0x1f, 0x80000008, caches_max, NULL, 0},
 };
 enum { NMODELS = sizeof models / sizeof models[0] };
 
@@ -191,6 +230,7 @@ static void fill(struct x86_model *m, const struct model_def *d)
     m->model = d->model;
     m->stepping = d->stepping;
     m->phys_bits = d->phys_bits;
+    m->caches = d->caches;
     m->max_leaf = d->max_leaf;
     m->max_xleaf = d->max_xleaf;
     for (size_t n = 0; n < (d->features ? d->nfeatures : sizeof implemented); n++) {

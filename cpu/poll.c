@@ -103,10 +103,14 @@ bool x86_poll(struct vcpu *v)
     if (!c->wait_sipi && !c->shutdown) {
         take_event(c);
     }
+    x86_run_late_timers(c); /* one may have waited for what was just taken */
     if (v->debug_step && v->reg[X86_RIP] != pc && debug_poll(v, c->halted)) {
         goto leave; /* an interrupt was this step */
     }
     if (!c->halted) {
+        if (c->mwait) {
+            x86_mwait_over(c);
+        }
         if (requests(c) && x86_can_take(c)) {
             atomic_store(&v->exit_request, 1); /* more of them: before the first instruction */
         }
@@ -122,5 +126,5 @@ bool x86_has_work(struct vcpu *v)
 {
     struct x86_cpu *c = x86_cpu(v);
 
-    return !c->halted || x86_can_take(c);
+    return !c->halted || x86_can_take(c) || x86_mwait_over(c);
 }

@@ -98,6 +98,7 @@ static const struct state_field fields[] = {
     STATE_U8(struct x86_cpu, fp_tag_empty),
     STATE_U16(struct x86_cpu, fp_cw),
     STATE_U16(struct x86_cpu, fp_sw),
+    STATE_BOOL(struct x86_cpu, mxcsr_mm),
     STATE_U16(struct x86_cpu, fp_op),
     STATE_U16(struct x86_cpu, fp_cs),
     STATE_U16(struct x86_cpu, fp_ds),

@@ -95,6 +95,7 @@ extern const struct x86_emitter x86_emit_mmx[];     /* MMX: emit_mmx.c */
 extern const struct x86_emitter x86_emit_sse[];     /* emit_sse.c */
 extern const struct x86_emitter x86_emit_avx[];     /* VEX moves and masked accesses: emit_avx_move.c */
 extern const struct x86_emitter x86_emit_fma[];     /* emit_fma.c */
+extern const struct x86_emitter x86_emit_sse4a[];   /* emit_sse4a.c */
 extern const struct x86_emitter x86_emit_bmi[];     /* BMI, ADX, MOVBE, CRC32, POPCNT ...: emit_bmi.c */
 
 static inline bool t_code64(const struct translator *t)

@@ -69,12 +69,14 @@ enum {
     CR4_LA57 = 1 << 12, CR4_FSGSBASE = 1 << 16, CR4_PCIDE = 1 << 17, CR4_OSXSAVE = 1 << 18,
     CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21, CR4_PKE = 1 << 22,
 };
-enum { EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11 };
+enum { EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11, EFER_FFXSR = 1 << 14 };
 
 enum x86_vector {
     EXC_DE, EXC_DB, EXC_NMI, EXC_BP, EXC_OF, EXC_BR, EXC_UD, EXC_NM, EXC_DF, EXC_09, EXC_TS, EXC_NP,
     EXC_SS, EXC_GP, EXC_PF, EXC_0F, EXC_MF, EXC_AC, EXC_MC, EXC_XM,
 };
+enum { X86_NAMED_EXCEPTIONS = EXC_XM + 1 };
+extern const char *const x86_exception_names[X86_NAMED_EXCEPTIONS]; /* "#PF"; "" has no name */
 
 /* v.irq_request bits */
 enum {
@@ -125,6 +127,7 @@ enum x86_key {
 };
 /* The x87 unit has unmasked or pending exceptions, and met an instruction since: helpers only. */
 #define KEY_X87_ODD (UINT64_C(1) << 31)
+#define KEY_MISALIGN (UINT64_C(1) << 32) /* MXCSR.MM: SSE operands may be unaligned */
 
 /* CPUID feature words, as bit numbers in x86_model.feat[]; cpu/cpuid.h */
 struct x86_model;
@@ -188,9 +191,15 @@ struct x86_cpu {
     uint16_t fp_cw, fp_sw; /* fp_sw without TOP */
     uint16_t fp_op, fp_cs, fp_ds;
     uint64_t fp_ip, fp_dp;
-    /* MXCSR is v.fp plus this: use x86_get_mxcsr / x86_set_mxcsr */
+    bool mxcsr_mm; /* MXCSR.MM (AMD) */
+    /* MXCSR is v.fp and mxcsr_mm: use x86_get_mxcsr / x86_set_mxcsr */
 
-    bool halted;       /* HLT, or waiting for SIPI */
+    bool halted;       /* HLT, MWAIT, or waiting for SIPI */
+    bool mwait;        /* ... in MWAIT: a store to the monitored line ends it; not kept by snapshots */
+    bool mwait_masked; /* ... and so do masked interrupts */
+    const uint64_t *monitor; /* the line, in RAM; NULL: none */
+    uint64_t monitored[8];   /* what it held */
+    unsigned pauses;
     bool wait_sipi;
     bool shutdown;     /* triple fault */
     bool in_smm, nmi_blocked, smi_blocked;
@@ -279,11 +288,19 @@ void x86_check_seg(struct x86_cpu *c, enum x86_segnum s, uint64_t offset, unsign
 void x86_set_seg(struct x86_cpu *c, enum x86_segnum s, uint16_t sel, uint64_t base, uint32_t limit,
                  uint16_t attr);
 
+/* ---- mwait.c; on c's thread ---- */
+void x86_monitor(struct x86_cpu *c, uint64_t linear, unsigned ctx); /* may raise */
+void x86_mwait(struct x86_cpu *c, bool masked_too);
+bool x86_mwait_over(struct x86_cpu *c); /* something other than a request ended it */
+
 /* ---- control.c ---- */
 void x86_write_cr0(struct x86_cpu *c, uint64_t val); /* checks and raises */
 void x86_write_cr3(struct x86_cpu *c, uint64_t val);
 void x86_write_cr4(struct x86_cpu *c, uint64_t val);
 uint64_t x86_read_tsc(struct x86_cpu *c);
+/* Runs the machine's timers when the main loop is late with them, before the guest sees the time. c's thread,
+ * without the machine lock. */
+void x86_run_late_timers(struct x86_cpu *c);
 /* Clock time (ns, rounded up) at which c's TSC reaches tsc; a past one gives a time <= now, one beyond
  * the clock's range INT64_MAX. For the TSC-deadline timer. Any thread. */
 int64_t x86_tsc_to_clock(struct x86_cpu *c, uint64_t tsc);
@@ -294,6 +311,7 @@ void x86_set_a20(struct x86_cpu *c, bool on);
 void x86_check_insn_breakpoint(struct x86_cpu *c, uint64_t linear);
 
 /* ---- fpu ---- */
+uint32_t x86_mxcsr_mask(const struct x86_cpu *c); /* bits that MXCSR has */
 uint32_t x86_get_mxcsr(struct x86_cpu *c);
 void x86_set_mxcsr(struct x86_cpu *c, uint32_t val); /* no reserved-bit check; updates the key */
 uint16_t x86_get_fpsw(struct x86_cpu *c);            /* with TOP */

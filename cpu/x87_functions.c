@@ -2,51 +2,17 @@
  * scaling, extraction.
  *
  * Special operands, exceptions and the stack are handled here. The transcendental functions of ordinary numbers
- * are approximations, from the host's long double library: where that has 64 bits of precision (or more) they are
- * off by a few units in the last place at most, where it is a double, 11 bits less exact. They are rounded
- * to nearest whatever the rounding control says, and C1 is 0. Left out: the scaled result of a
- * transcendental function's unmasked underflow or overflow. */
-#include <float.h>
-#include <math.h>
+ * come from x87_approx.c: from the host's own unit where there is one, else computed, and then within one unit
+ * in the last place of what processors give. */
 #include <string.h>
 
 #include "cpu/x87.h"
+#include "cpu/x87_approx.h"
 
 enum op {
     F2XM1 = 0xf0, FYL2X, FPTAN, FPATAN, FXTRACT, FPREM1, FPREM = 0xf8, FYL2XP1, FSINCOS = 0xfb, FSCALE = 0xfd,
     FSIN, FCOS,
 };
-
-/* ---- to and from the host's numbers ---- */
-
-static long double to_host(const struct sf *x)
-{
-    long double r;
-
-    if (x->cls == SF_ZERO || x->cls == SF_INF) {
-        r = x->cls == SF_ZERO ? 0 : INFINITY;
-    } else {
-        r = ldexpl((long double)(uint64_t)(x->mant >> 64), x->exp - 63);
-    }
-    return x->sign ? -r : r;
-}
-
-/* A result of the library, finite or infinite: rounded again only where long double is longer. */
-static struct sf from_host(long double v)
-{
-    struct sf r = {SF_NORMAL, signbit(v) != 0, false, 0, 0};
-    int e;
-
-    if (v == 0 || isinf(v)) {
-        r.cls = v == 0 ? SF_ZERO : SF_INF;
-        return r;
-    }
-    v = ldexpl(frexpl(fabsl(v), &e), 64);
-    uint64_t high = (uint64_t)v;
-    r.exp = e - 1;
-    r.mant = (unsigned __int128)high << 64 | (uint64_t)ldexpl(v - (long double)high, 64);
-    return r;
-}
 
 static struct sf constant(enum sf_class cls, bool sign)
 {
@@ -61,16 +27,20 @@ static struct sf invalid(struct fpenv *env)
     return sf_default_nan();
 }
 
-/* An approximate result. */
-static struct sf inexact(struct fpenv *env, long double v)
+/* A transcendental function, rounded; its operands may be denormal, but they are what x87_approximate asks. */
+static struct sf approximate(struct fpenv *env, enum x87_function f, const struct sf *x, const struct sf *y)
 {
-    env->flags |= FP_INEXACT;
-    if (isinf(v)) {
-        env->flags |= FP_OVERFLOW;
-    } else if (fabsl(v) < 0x1p-1022L * (LDBL_MAX_EXP > 1024 ? ldexpl(1, -15360) : 1)) {
-        env->flags |= FP_UNDERFLOW;
+    struct fpenv exact = {.masks = FP_ALL, .precision = 3}, host = *env;
+    struct sf80 r, px = sf_pack80(&exact, *x), py = sf_pack80(&exact, *y);
+
+    host.precision = env->precision = 3;
+    if (x87_by_host(f, &host, px, py, &r) &&
+        !(host.flags & ~env->masks & (FP_OVERFLOW | FP_UNDERFLOW))) {
+        *env = host;
+    } else {
+        r = sf_pack80(env, x87_approximate(f, *x, *y));
     }
-    return from_host(v);
+    return sf_unpack80(r);
 }
 
 static bool is_one(const struct sf *x)
@@ -80,26 +50,20 @@ static bool is_one(const struct sf *x)
 
 static struct sf exp2_minus_1(struct fpenv *env, const struct sf *x)
 {
-    const long double ln2 = 0.693147180559945309417232121458L;
-
     if (x->cls == SF_ZERO || (x->cls == SF_INF && !x->sign)) {
         return *x;
     }
-    if (x->cls == SF_INF || is_one(x)) {
-        struct sf r = sf_from_int(1); /* -1 is that of minus infinity */
-        r.sign = x->sign;
-        if (x->cls == SF_NORMAL && x->sign) {
-            r.exp = -1;
-        }
+    if (x->cls == SF_INF) {
+        struct sf r = sf_from_int(1);
+        r.sign = true;
         return r;
     }
-    return inexact(env, expm1l(to_host(x) * ln2));
+    return approximate(env, X87_F2XM1, x, x);
 }
 
 /* y times a logarithm that is zero, infinite or neither; `sign` is the logarithm's. */
 static struct sf y_log2(struct fpenv *env, const struct sf *x, const struct sf *y, bool plus_1)
 {
-    const long double log2e = 1.442695040888963407359924681002L;
     bool zero = plus_1 ? x->cls == SF_ZERO : is_one(x) && !x->sign;
     bool infinite = x->cls == SF_INF || (!plus_1 && x->cls == SF_ZERO);
     bool sign = plus_1 ? x->sign : x->cls != SF_INF && (x->cls == SF_ZERO || x->exp < 0);
@@ -119,11 +83,7 @@ static struct sf y_log2(struct fpenv *env, const struct sf *x, const struct sf *
     if (zero || y->cls == SF_ZERO) {
         return constant(SF_ZERO, y->sign ^ sign);
     }
-    long double f = to_host(x);
-    if (plus_1 && f <= -1) { /* the SDM leaves it undefined */
-        return invalid(env);
-    }
-    return inexact(env, to_host(y) * (plus_1 ? log1pl(f) * log2e : log2l(f)));
+    return approximate(env, plus_1 ? X87_FYL2XP1 : X87_FYL2X, x, y);
 }
 
 static struct sf arc_tangent(struct fpenv *env, const struct sf *x, const struct sf *y)
@@ -134,17 +94,17 @@ static struct sf arc_tangent(struct fpenv *env, const struct sf *x, const struct
     if (y->cls != SF_INF && x->cls == SF_INF && !x->sign) {
         return constant(SF_ZERO, y->sign);
     }
-    return inexact(env, atan2l(to_host(y), to_host(x)));
+    return approximate(env, X87_FPATAN, x, y);
 }
 
 static struct sf sine(struct fpenv *env, const struct sf *x)
 {
-    return x->cls == SF_ZERO ? *x : inexact(env, sinl(to_host(x)));
+    return x->cls == SF_ZERO ? *x : approximate(env, X87_FSIN, x, x);
 }
 
 static struct sf cosine(struct fpenv *env, const struct sf *x)
 {
-    return x->cls == SF_ZERO ? sf_from_int(1) : inexact(env, cosl(to_host(x)));
+    return x->cls == SF_ZERO ? sf_from_int(1) : approximate(env, X87_FCOS, x, x);
 }
 
 static struct sf scale(struct fpenv *env, const struct sf *x, const struct sf *y)
@@ -257,11 +217,14 @@ static struct results compute(struct x86_cpu *c, struct fpenv *env, enum op op, 
         if (x->cls == SF_INF) {
             r.value = r.pushed = invalid(env);
         } else if (op == FPTAN) {
-            r.value = x->cls == SF_ZERO ? *x : inexact(env, tanl(to_host(x)));
+            r.value = x->cls == SF_ZERO ? *x : approximate(env, X87_FPTAN, x, x);
             r.pushed = sf_from_int(1);
         } else {
+            if (op == FSINCOS) { /* C1 is the sine's */
+                r.pushed = cosine(env, x);
+                env->rounded_up = false;
+            }
             r.value = op == FCOS ? cosine(env, x) : sine(env, x);
-            r.pushed = op == FSINCOS ? cosine(env, x) : r.value;
         }
     }
     return r;

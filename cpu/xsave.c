@@ -19,7 +19,6 @@ enum {
     HEADER_SIZE = 64,
     EXTENDED = LEGACY_SIZE + HEADER_SIZE,
     MXCSR_INIT = 0x1f80,
-    MXCSR_MASK = 0xffff,
     FSW_ES = 0x80,
     FSW_B = 0x8000,
 };
@@ -37,12 +36,19 @@ enum { NCOMPONENTS = sizeof components / sizeof components[0] };
 
 /* ---- MXCSR ---- */
 
+enum { MXCSR_MM = 1 << 17 }; /* AMD: unaligned operands do not fault */
+
+uint32_t x86_mxcsr_mask(const struct x86_cpu *c)
+{
+    return 0xffff | (x86_model_has(c->model, X86F_MISALIGN) ? MXCSR_MM : 0);
+}
+
 uint32_t x86_get_mxcsr(struct x86_cpu *c)
 {
     const struct fpenv *f = &c->v.fp;
 
     return f->flags | (uint32_t)f->daz << 6 | (uint32_t)f->masks << 7 | (uint32_t)f->round << 13 |
-           (uint32_t)f->ftz << 15;
+           (uint32_t)f->ftz << 15 | (c->mxcsr_mm ? MXCSR_MM : 0);
 }
 
 void x86_set_mxcsr(struct x86_cpu *c, uint32_t val)
@@ -54,6 +60,7 @@ void x86_set_mxcsr(struct x86_cpu *c, uint32_t val)
     f->masks = val >> 7 & FP_ALL;
     f->round = val >> 13 & 3;
     f->ftz = val >> 15 & 1;
+    c->mxcsr_mm = val & MXCSR_MM;
     x86_update_key(c);
 }
 
@@ -241,7 +248,7 @@ static void commit_x87(struct x86_cpu *c, const struct x87_image *x, bool rex_w)
 
 static void save_mxcsr(const struct area *a)
 {
-    store(a, 24, x86_get_mxcsr(a->c) | (uint64_t)MXCSR_MASK << 32, MO_64);
+    store(a, 24, x86_get_mxcsr(a->c) | (uint64_t)x86_mxcsr_mask(a->c) << 32, MO_64);
 }
 
 static void save_xmm(const struct area *a)
@@ -272,13 +279,19 @@ static uint32_t load_mxcsr(const struct area *a)
 {
     uint32_t val = (uint32_t)load(a, 24, MO_32);
 
-    if (val & ~(uint32_t)MXCSR_MASK) {
+    if (val & ~x86_mxcsr_mask(a->c)) {
         x86_raise_error(a->c, EXC_GP, 0);
     }
     return val;
 }
 
 /* ---- FXSAVE, FXRSTOR ---- */
+
+/* AMD's: 64-bit code of the kernel that leaves the XMM registers alone. */
+static bool fast_fxsr(const struct x86_cpu *c)
+{
+    return (c->efer & EFER_FFXSR) && c->cpl == 0 && (c->v.tb_flags & KEY_CS64);
+}
 
 void x86_fxsave(struct x86_cpu *c, uint64_t linear, bool rex_w)
 {
@@ -287,7 +300,9 @@ void x86_fxsave(struct x86_cpu *c, uint64_t linear, bool rex_w)
     save_x87(&a, rex_w);
     if (c->cr4 & CR4_OSFXSR) {
         save_mxcsr(&a);
-        save_xmm(&a);
+        if (!fast_fxsr(c)) {
+            save_xmm(&a);
+        }
     }
 }
 
@@ -300,13 +315,18 @@ void x86_fxrstor(struct x86_cpu *c, uint64_t linear, bool rex_w)
     uint32_t mxcsr = 0;
 
     load_x87(&a, &x);
-    if (sse) {
+    bool vectors = sse && !fast_fxsr(c);
+    if (vectors) {
         load_halves(&a, 160, xmm);
+    }
+    if (sse) {
         mxcsr = load_mxcsr(&a);
     }
     commit_x87(c, &x, rex_w);
-    if (sse) {
+    if (vectors) {
         commit_halves(&a, xmm, 0);
+    }
+    if (sse) {
         x86_set_mxcsr(c, mxcsr);
     }
 }

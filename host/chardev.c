@@ -1,13 +1,18 @@
 /* Character devices: the common part, and the Ctrl-A multiplexer of -nographic. */
 #include "host/chardev_internal.h"
 
+#include "host/nearest.h"
+
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct chardev_backend *const backends[] = {
     &chardev_stdio, &chardev_file, &chardev_pipe, &chardev_pty, &chardev_null,
-    &chardev_unix,  &chardev_tcp,  &chardev_fd,
+    &chardev_unix,  &chardev_tcp,  &chardev_telnet, &chardev_fd, &chardev_ringbuf,
 };
 
 static const struct chardev_backend *find_backend(const char *spec, const char **arg)
@@ -23,18 +28,57 @@ static const struct chardev_backend *find_backend(const char *spec, const char *
     return NULL;
 }
 
-struct chardev *chardev_create(struct mainloop *loop, const char *id, const char *spec, bool mux,
-                               struct error *err)
+static struct chardev *unknown(const char *spec, struct error *err)
 {
+    char word[32];
+    const char *names[sizeof(backends) / sizeof(backends[0])];
+    size_t n = sizeof(backends) / sizeof(backends[0]);
+
+    for (size_t i = 0; i < n; i++) {
+        names[i] = backends[i]->prefix;
+    }
+    snprintf(word, sizeof(word), "%.*s", (int)strcspn(spec, ":,"), spec);
+    const char *near = nearest_name(word, names, n, sizeof(names[0]));
+    if (near) {
+        error_set(err, "unknown character device '%s' (did you mean '%s'?)", spec, near);
+    } else {
+        error_set(err, "unknown character device '%s' (known: stdio, file:PATH, pipe:PATH, pty, unix:PATH, "
+                       "tcp:HOST:PORT, telnet:HOST:PORT, ringbuf, null)",
+                  spec);
+    }
+    return NULL;
+}
+
+static bool open_log(struct chardev *c, const struct chardev_options *o, struct error *err)
+{
+    if (o->logfile) {
+        c->log_fd = open(o->logfile, O_WRONLY | O_CREAT | O_CLOEXEC | (o->logappend ? O_APPEND : O_TRUNC), 0666);
+        return c->log_fd >= 0 || error_set(err, "logfile '%s': %s", o->logfile, strerror(errno));
+    }
+    return true;
+}
+
+static void free_chardev(struct chardev *c)
+{
+    if (c->log_fd >= 0) {
+        close(c->log_fd);
+    }
+    free(c->id);
+    free(c->description);
+    free(c);
+}
+
+struct chardev *chardev_create_with(struct mainloop *loop, const char *id, const char *spec,
+                                    const struct chardev_options *o, struct error *err)
+{
+    static const struct chardev_options none = {0};
     const char *arg = "";
     const struct chardev_backend *be = find_backend(spec, &arg);
 
     if (!be) {
-        error_set(err, "unknown character device '%s' (known: stdio, file:PATH, pipe:PATH, pty, unix:PATH, "
-                       "tcp:HOST:PORT, null)",
-                  spec);
-        return NULL;
+        return unknown(spec, err);
     }
+    o = o ? o : &none;
     struct chardev *c = calloc(1, be->size);
     if (!c) {
         abort();
@@ -43,14 +87,19 @@ struct chardev *chardev_create(struct mainloop *loop, const char *id, const char
     c->loop = loop;
     c->id = strdup(id);
     c->description = strdup(spec);
-    c->mux = mux;
-    if (be->open && !be->open(c, arg, err)) {
-        free(c->id);
-        free(c->description);
-        free(c);
+    c->mux = o->mux;
+    c->log_fd = -1;
+    if (!open_log(c, o, err) || (be->open && !be->open(c, arg, o, err))) {
+        free_chardev(c);
         return NULL;
     }
     return c;
+}
+
+struct chardev *chardev_create(struct mainloop *loop, const char *id, const char *spec, bool mux,
+                               struct error *err)
+{
+    return chardev_create_with(loop, id, spec, &(struct chardev_options){.mux = mux}, err);
 }
 
 void chardev_destroy(struct chardev *c)
@@ -61,14 +110,48 @@ void chardev_destroy(struct chardev *c)
     if (c->be->close) {
         c->be->close(c);
     }
-    free(c->id);
-    free(c->description);
-    free(c);
+    free_chardev(c);
+}
+
+char *chardev_help(void)
+{
+    return strdup("Character devices for -chardev KIND,id=ID[,mux=on][,logfile=FILE[,logappend=on]]:\n"
+                  "  null      nowhere\n"
+                  "  stdio     the terminal; signal=off: Ctrl-C goes to the guest\n"
+                  "  pty       a new pseudo terminal\n"
+                  "  file      path=FILE[,append=on][,input-path=FILE]\n"
+                  "  pipe      path=PATH: the named pipes PATH.in and PATH.out, or PATH both ways\n"
+                  "  socket    path=PATH | host=HOST,port=PORT | fd=N; [server=on[,wait=off][,telnet=on]]\n"
+                  "            [,reconnect=SECONDS | ,reconnect-ms=N]\n"
+                  "  ringbuf   [size=BYTES]: kept in memory for ringbuf-read\n");
+}
+
+static void write_log(struct chardev *c, const uint8_t *buf, size_t len)
+{
+    while (len) {
+        ssize_t n = write(c->log_fd, buf, len);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return; /* a full disk must not stop the guest */
+        }
+        buf += n;
+        len -= (size_t)n;
+    }
 }
 
 void chardev_write(struct chardev *c, const uint8_t *buf, size_t len)
 {
+    if (c->log_fd >= 0) {
+        write_log(c, buf, len);
+    }
     c->be->write(c, buf, len);
+}
+
+bool chardev_in_use(const struct chardev *c)
+{
+    return c->nfe > 0;
 }
 
 static void frontend_event(struct chardev *c, unsigned n, enum chardev_event ev)
@@ -84,7 +167,9 @@ bool chardev_connect(struct chardev *c, const struct chardev_frontend *fe, struc
         return error_set(err, "character device '%s' is already in use", c->id);
     }
     c->fe[c->nfe++] = *fe;
-    frontend_event(c, c->nfe - 1, CHARDEV_OPENED);
+    if (!c->be->is_open || c->be->is_open(c)) {
+        frontend_event(c, c->nfe - 1, CHARDEV_OPENED);
+    }
     if (c->nfe - 1 == c->focus) {
         frontend_event(c, c->focus, CHARDEV_MUX_IN);
     }

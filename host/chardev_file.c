@@ -1,4 +1,4 @@
-/* chardevs that are one or two file descriptors: file:PATH (output only), pipe:PATH (PATH.in and
+/* chardevs that are one or two file descriptors: file:PATH (output, and input from another file), pipe:PATH (PATH.in and
  * PATH.out, or PATH both ways), pty (a new pseudo terminal), null. */
 #include "host/chardev_internal.h"
 #include "host/mainloop.h"
@@ -91,20 +91,28 @@ static void fd_close(struct chardev *c)
     }
 }
 
-static bool file_open(struct chardev *c, const char *arg, struct error *err)
+static bool file_open(struct chardev *c, const char *arg, const struct chardev_options *o, struct error *err)
 {
     struct fdpair *f = (struct fdpair *)c;
 
     f->in = f->slave = -1;
-    f->out = open(arg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    return f->out >= 0 || error_set(err, "file '%s': %s", arg, strerror(errno));
+    f->out = open(arg, O_WRONLY | O_CREAT | O_CLOEXEC | (o->append ? O_APPEND : O_TRUNC), 0666);
+    if (f->out < 0) {
+        return error_set(err, "file '%s': %s", arg, strerror(errno));
+    }
+    if (o->input && (f->in = open(o->input, O_RDONLY | O_NONBLOCK | O_CLOEXEC)) < 0) {
+        close(f->out);
+        return error_set(err, "file '%s': %s", o->input, strerror(errno));
+    }
+    return true; /* the input is read when a front end asks for it */
 }
 
-static bool pipe_open(struct chardev *c, const char *arg, struct error *err)
+static bool pipe_open(struct chardev *c, const char *arg, const struct chardev_options *o, struct error *err)
 {
     struct fdpair *f = (struct fdpair *)c;
     char path[4096];
 
+    (void)o;
     f->slave = -1;
     snprintf(path, sizeof(path), "%s.in", arg);
     f->in = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -126,13 +134,14 @@ static bool pipe_open(struct chardev *c, const char *arg, struct error *err)
     return true;
 }
 
-static bool pty_open(struct chardev *c, const char *arg, struct error *err)
+static bool pty_open(struct chardev *c, const char *arg, const struct chardev_options *o, struct error *err)
 {
     struct fdpair *f = (struct fdpair *)c;
     char name[128];
     struct termios t;
 
     (void)arg;
+    (void)o;
     f->slave = -1;
     f->in = f->out = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (f->in < 0 || grantpt(f->in) || unlockpt(f->in) || ptsname_r(f->in, name, sizeof(name)) ||
@@ -158,26 +167,27 @@ static bool pty_open(struct chardev *c, const char *arg, struct error *err)
     return true;
 }
 
-static bool null_open(struct chardev *c, const char *arg, struct error *err)
+static bool null_open(struct chardev *c, const char *arg, const struct chardev_options *o, struct error *err)
 {
     struct fdpair *f = (struct fdpair *)c;
 
     (void)arg;
+    (void)o;
     (void)err;
     f->in = f->out = f->slave = -1;
     return true;
 }
 
 const struct chardev_backend chardev_file = {
-    "file:", "output to a file", sizeof(struct fdpair), file_open, fd_write, fd_accept, fd_close,
+    "file:", "output to a file", sizeof(struct fdpair), file_open, fd_write, fd_accept, fd_close, NULL,
 };
 const struct chardev_backend chardev_pipe = {
     "pipe:", "named pipes PATH.in and PATH.out", sizeof(struct fdpair), pipe_open, fd_write, fd_accept,
-    fd_close,
+    fd_close, NULL,
 };
 const struct chardev_backend chardev_pty = {
-    "pty", "a new pseudo terminal", sizeof(struct fdpair), pty_open, fd_write, fd_accept, fd_close,
+    "pty", "a new pseudo terminal", sizeof(struct fdpair), pty_open, fd_write, fd_accept, fd_close, NULL,
 };
 const struct chardev_backend chardev_null = {
-    "null", "nowhere", sizeof(struct fdpair), null_open, fd_write, fd_accept, fd_close,
+    "null", "nowhere", sizeof(struct fdpair), null_open, fd_write, fd_accept, fd_close, NULL,
 };

@@ -80,11 +80,12 @@ static void stdio_accept(struct chardev *c)
     }
 }
 
-static bool stdio_open(struct chardev *c, const char *arg, struct error *err)
+static bool stdio_open(struct chardev *c, const char *arg, const struct chardev_options *o, struct error *err)
 {
     struct stdio *s = (struct stdio *)c;
 
     (void)arg;
+    (void)o;
     (void)err;
     if (isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &s->saved) == 0) {
         struct termios t = s->saved;

@@ -70,6 +70,20 @@ static gboolean drain(gint fd, GIOCondition condition, gpointer opaque)
     return G_SOURCE_CONTINUE;
 }
 
+/* Arms the timerfd for the machine's first timer. Locked; any thread. */
+static void arm(void *opaque)
+{
+    struct mainloop *loop = opaque;
+    int64_t wait = clock_alarm(loop->machine->clock);
+    struct itimerspec its = {0};
+
+    if (wait > 0) {
+        its.it_value.tv_sec = wait / 1000000000;
+        its.it_value.tv_nsec = wait % 1000000000;
+    }
+    timerfd_settime(loop->timer_fd, 0, &its, NULL);
+}
+
 struct mainloop *mainloop_create(struct machine *m)
 {
     struct mainloop *loop = g_new0(struct mainloop, 1);
@@ -86,6 +100,7 @@ struct mainloop *mainloop_create(struct machine *m)
     loop->wake_source = g_unix_fd_add(loop->wake_fd, G_IO_IN, drain, NULL);
     loop->timer_source = g_unix_fd_add(loop->timer_fd, G_IO_IN, drain, NULL);
     m->wake_main = wake;
+    m->set_alarm = arm;
     m->wake_opaque = loop;
     return loop;
 }
@@ -134,21 +149,6 @@ static void run_deferred(struct mainloop *loop)
         d->fn(d->opaque);
         g_free(d);
     }
-}
-
-/* Arms the timerfd for the machine's first timer. */
-static void arm(struct mainloop *loop)
-{
-    struct clock *c = loop->machine->clock;
-    int64_t deadline = clock_next_deadline(c), wait = deadline - clock_now(c);
-    struct itimerspec its = {0};
-
-    if (deadline >= 0 && loop->machine->state == RUN_RUNNING) {
-        wait = wait < 1 ? 1 : wait;
-        its.it_value.tv_sec = wait / 1000000000;
-        its.it_value.tv_nsec = wait % 1000000000;
-    }
-    timerfd_settime(loop->timer_fd, 0, &its, NULL);
 }
 
 void mainloop_step(struct mainloop *loop)
@@ -234,6 +234,41 @@ void mainloop_defer(struct mainloop *loop, void (*fn)(void *opaque), void *opaqu
     loop->tail = &d->next;
     pthread_mutex_unlock(&loop->lock);
     wake(loop);
+}
+
+struct deadline {
+    struct mainloop *loop;
+    void (*fn)(void *opaque);
+    void *opaque;
+    guint source;
+};
+
+static gboolean deadline_reached(gpointer opaque)
+{
+    struct deadline d = *(struct deadline *)opaque;
+
+    machine_lock(d.loop->machine);
+    d.fn(d.opaque);
+    machine_unlock(d.loop->machine);
+    g_free(opaque);
+    return G_SOURCE_REMOVE;
+}
+
+struct deadline *mainloop_after(struct mainloop *loop, unsigned ms, void (*fn)(void *opaque), void *opaque)
+{
+    struct deadline *d = g_new(struct deadline, 1);
+
+    *d = (struct deadline){loop, fn, opaque, 0};
+    d->source = g_timeout_add(ms, deadline_reached, d);
+    return d;
+}
+
+void deadline_remove(struct deadline *d)
+{
+    if (d) {
+        g_source_remove(d->source);
+        g_free(d);
+    }
 }
 
 static gboolean signal_ready(gpointer opaque)

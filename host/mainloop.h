@@ -24,6 +24,11 @@ struct iowatch *mainloop_watch(struct mainloop *loop, int fd, short events,
 void iowatch_remove(struct iowatch *w); /* also from its own callback */
 /* Calls fn once, soon, on the main loop's thread with the lock held. Any thread. */
 void mainloop_defer(struct mainloop *loop, void (*fn)(void *opaque), void *opaque);
+/* Calls fn once after ms milliseconds of the host's time, machine running or not, with the lock held: for
+ * what concerns the outside world only (connections). A deadline is over with its call, or by removal. */
+struct deadline;
+struct deadline *mainloop_after(struct mainloop *loop, unsigned ms, void (*fn)(void *opaque), void *opaque);
+void deadline_remove(struct deadline *d); /* not from its own callback; NULL is fine */
 /* fn on a Unix signal (SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH), not in signal context. */
 void mainloop_signal(struct mainloop *loop, int signum, void (*fn)(void *opaque), void *opaque);
 

@@ -38,6 +38,7 @@ void netdev_destroy(struct netdev *nd)
         drop_first(nd);
     }
     free(nd->id);
+    net_dump_destroy_all(nd->dumps);
     memset(&nd->card, 0, sizeof(nd->card));
     nd->ops->destroy(nd);
 }
@@ -58,7 +59,50 @@ bool netdev_connect(struct netdev *nd, const struct net_card *card, struct error
 
 void netdev_send(struct netdev *nd, const uint8_t *frame, size_t len)
 {
+    if (nd->link_down) {
+        return;
+    }
+    if (nd->dumps) {
+        net_dump_frame(nd->dumps, frame, len);
+    }
     nd->ops->send(nd, frame, len);
+}
+
+void netdev_set_link(struct netdev *nd, bool up)
+{
+    if (nd->link_down != up) {
+        return;
+    }
+    nd->link_down = !up;
+    if (nd->card.link_changed) {
+        nd->card.link_changed(nd->card.opaque);
+    }
+    if (up && nd->card.receive) {
+        netdev_ready(nd);
+    }
+}
+
+bool netdev_link_up(const struct netdev *nd)
+{
+    return !nd->link_down;
+}
+
+void netdev_disconnect(struct netdev *nd)
+{
+    memset(&nd->card, 0, sizeof(nd->card));
+    while (nd->first) {
+        drop_first(nd);
+    }
+}
+
+bool netdev_connected(const struct netdev *nd)
+{
+    return nd->card.receive != NULL;
+}
+
+const char *netdev_kind(const struct netdev *nd)
+{
+    return nd->ops->kind ? nd->ops->kind : "";
 }
 
 bool netdev_takes_large(const struct netdev *nd)
@@ -81,6 +125,12 @@ void netdev_batch_end(struct netdev *nd)
 
 void netdev_deliver(struct netdev *nd, const uint8_t *frame, size_t len)
 {
+    if (nd->link_down) {
+        return;
+    }
+    if (nd->dumps) {
+        net_dump_frame(nd->dumps, frame, len);
+    }
     if (!nd->card.receive) {
         return;
     }
@@ -110,7 +160,7 @@ void netdev_deliver(struct netdev *nd, const uint8_t *frame, size_t len)
 void netdev_ready(struct netdev *nd)
 {
     netdev_batch_begin(nd);
-    while (nd->first && nd->card.receive(nd->card.opaque, nd->first->data, nd->first->len)) {
+    while (nd->first && !nd->link_down && nd->card.receive(nd->card.opaque, nd->first->data, nd->first->len)) {
         drop_first(nd);
     }
     netdev_batch_end(nd);

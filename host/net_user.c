@@ -2,10 +2,11 @@
  *
  * The guest is 10.0.2.15 by DHCP, we are its router and the host's loopback as 10.0.2.2, its DNS
  * server as 10.0.2.3. libslirp is called with the machine lock held: from its source in the main
- * loop's poll, and when the guest sends. Left out: SMB, guestfwd to character devices. */
+ * loop's poll, and when the guest sends. Left out: SMB. */
 #include "config.h"
 #include "host/net.h"
 
+#include "host/chardev.h"
 #include "host/log.h"
 #include "host/mainloop.h"
 #include "softmmu/machine.h"
@@ -25,11 +26,23 @@ struct netdev *net_user_create(struct mainloop *loop, const char *id,
     return NULL;
 }
 
+bool net_user_add_hostfwd(struct netdev *nd, const char *text, struct error *err)
+{
+    (void)nd;
+    return error_set(err, "%s: user networking is not in this build", text);
+}
+
+bool net_user_remove_hostfwd(struct netdev *nd, const char *text, struct error *err)
+{
+    return net_user_add_hostfwd(nd, text, err);
+}
+
 #else
 
 #include <arpa/inet.h>
 #include <glib.h>
 #include <libslirp.h>
+#include <stdio.h>
 
 enum { MAX_FDS = 1024, PORT_MAX = 65535 };
 
@@ -39,10 +52,13 @@ struct poll_slot {
     gpointer tag;
 };
 
+struct guest_channel;
+
 struct net_user {
     struct netdev nd; /* must be first */
     struct machine *machine;
     Slirp *slirp;
+    struct guest_channel *channels;
     GSource *source;
     struct poll_slot slot[MAX_FDS]; /* what the main loop polls */
     unsigned nslots;
@@ -215,6 +231,8 @@ static gboolean source_check(GSource *source)
     return TRUE; /* its timers may be due */
 }
 
+static void wake_channels(struct net_user *u);
+
 static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer data)
 {
     struct net_user *u = ((struct user_source *)source)->user;
@@ -226,6 +244,7 @@ static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer 
         netdev_batch_begin(&u->nd);
         slirp_pollfds_poll(u->slirp, 0, get_revents, u);
         netdev_batch_end(&u->nd);
+        wake_channels(u);
     }
     machine_unlock(u->machine);
     return G_SOURCE_CONTINUE;
@@ -243,6 +262,8 @@ static void user_send(struct netdev *nd, const uint8_t *frame, size_t len)
     netdev_batch_end(nd);
 }
 
+static void free_channels(struct net_user *u);
+
 static void user_destroy(struct netdev *nd)
 {
     struct net_user *u = (struct net_user *)nd;
@@ -254,6 +275,7 @@ static void user_destroy(struct netdev *nd)
     if (u->slirp) {
         slirp_cleanup(u->slirp);
     }
+    free_channels(u);
     free(u);
 }
 
@@ -266,6 +288,7 @@ static char *user_describe(struct netdev *nd)
 }
 
 static const struct netdev_ops user_ops = {
+    .kind = "user",
     .send = user_send,
     .destroy = user_destroy,
     .describe = user_describe,
@@ -327,13 +350,33 @@ static bool cut(const char **text, char stop, char *piece, size_t size)
     return true;
 }
 
-static bool parse_port(const char *text, int *port)
+/* "PORT" or "FIRST-LAST" at *text, which is moved past it. */
+static bool parse_ports(const char **text, int *first, int *last)
 {
     char *end;
-    unsigned long n = strtoul(text, &end, 10);
 
-    *port = (int)n;
-    return end != text && !*end && text[0] != '-' && n >= 1 && n <= PORT_MAX;
+    for (int i = 0; i < 2; i++) {
+        unsigned long n = strtoul(*text, &end, 10);
+        if (**text < '0' || **text > '9' || n < 1 || n > PORT_MAX) {
+            return false;
+        }
+        *(i ? last : first) = *last = (int)n;
+        *text = end;
+        /* A second number that a dash or the end follows is the range's; else it is an address. */
+        size_t digits = *end == '-' ? strspn(end + 1, "0123456789") : 0;
+        if (i || !digits || (end[1 + digits] && end[1 + digits] != '-')) {
+            break;
+        }
+        *text = end + 1;
+    }
+    return *last >= *first;
+}
+
+static bool parse_port(const char *text, int *port)
+{
+    int last;
+
+    return parse_ports(&text, port, &last) && !*text && last == *port;
 }
 
 static bool parse_address(const char *text, struct in_addr def, struct in_addr *out)
@@ -342,30 +385,149 @@ static bool parse_address(const char *text, struct in_addr def, struct in_addr *
     return !*text || inet_pton(AF_INET, text, out) == 1;
 }
 
-/* [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport */
+struct forward {
+    bool udp;
+    struct in_addr from, to;
+    int hport, hlast, gport;
+};
+
+/* [tcp|udp]:[hostaddr]:hostports[-[guestaddr]:guestports] */
+static bool parse_forward(const char *text, bool with_guest, struct forward *f, struct error *err)
+{
+    char proto[8] = "", host[64], guest[64];
+    const char *t = text;
+    struct in_addr any = {.s_addr = htonl(INADDR_ANY)}, none = {0};
+    int glast = 0;
+    bool ok = cut(&t, ':', proto, sizeof(proto)) && cut(&t, ':', host, sizeof(host)) &&
+              (!strcmp(proto, "tcp") || !strcmp(proto, "udp") || !*proto) &&
+              parse_address(host, any, &f->from) && parse_ports(&t, &f->hport, &f->hlast);
+
+    f->udp = !strcmp(proto, "udp");
+    if (ok && with_guest) {
+        ok = *t++ == '-' && cut(&t, ':', guest, sizeof(guest)) &&
+             parse_address(guest, none, &f->to) && parse_ports(&t, &f->gport, &glast);
+        if (ok && !*t && glast - f->gport != f->hlast - f->hport) {
+            return error_set(err, "hostfwd=%s: the two ranges of ports are of different lengths",
+                             text);
+        }
+    }
+    return (ok && !*t) || error_set(err, "hostfwd=%s is not [tcp|udp]:[host address]:port%s", text,
+                                    with_guest ? "-[guest address]:port" : "");
+}
+
 static bool add_hostfwd(struct net_user *u, const char *text, struct error *err)
 {
-    char proto[8], host[64], host_port[16], guest[64];
-    const char *t = text;
-    struct in_addr any = {.s_addr = htonl(INADDR_ANY)}, none = {0}, from, to;
-    int hport, gport;
+    struct forward f;
 
-    if (!cut(&t, ':', proto, sizeof(proto)) || !cut(&t, ':', host, sizeof(host)) ||
-        !cut(&t, '-', host_port, sizeof(host_port)) || !cut(&t, ':', guest, sizeof(guest)) ||
-        (strcmp(proto, "tcp") && strcmp(proto, "udp") && *proto) ||
-        !parse_address(host, any, &from) || !parse_address(guest, none, &to) ||
-        !parse_port(host_port, &hport) || !parse_port(t, &gport)) {
-        return error_set(
-            err, "hostfwd=%s is not [tcp|udp]:[host address]:port-[guest address]:port", text);
+    if (!parse_forward(text, true, &f, err)) {
+        return false;
     }
-    if (slirp_add_hostfwd(u->slirp, !strcmp(proto, "udp"), from, hport, to, gport) < 0) {
-        return error_set(err, "hostfwd=%s: the port cannot be listened on", text);
+    for (int i = 0; i <= f.hlast - f.hport; i++) {
+        if (slirp_add_hostfwd(u->slirp, f.udp, f.from, f.hport + i, f.to, f.gport + i) < 0) {
+            while (i--) {
+                slirp_remove_hostfwd(u->slirp, f.udp, f.from, f.hport + i);
+            }
+            return error_set(err, "hostfwd=%s: the port cannot be listened on", text);
+        }
     }
     return true;
 }
 
-/* tcp:guestaddr:port-cmd:command */
-static bool add_guestfwd(struct net_user *u, const char *text, struct error *err)
+bool net_user_add_hostfwd(struct netdev *nd, const char *text, struct error *err)
+{
+    return nd->ops == &user_ops ? add_hostfwd((struct net_user *)nd, text, err)
+                                : error_set(err, "network '%s' is not of the kind 'user'", nd->id);
+}
+
+bool net_user_remove_hostfwd(struct netdev *nd, const char *text, struct error *err)
+{
+    struct forward f;
+
+    if (nd->ops != &user_ops) {
+        return error_set(err, "network '%s' is not of the kind 'user'", nd->id);
+    }
+    if (!parse_forward(text, false, &f, err)) {
+        return false;
+    }
+    bool found = true;
+    for (int port = f.hport; port <= f.hlast; port++) {
+        found &= slirp_remove_hostfwd(((struct net_user *)nd)->slirp, f.udp, f.from, port) == 0;
+    }
+    return found || error_set(err, "hostfwd=%s: there is no such forward", text);
+}
+
+/* ---- guestfwd to a chardev ---- */
+
+struct guest_channel {
+    struct guest_channel *next;
+    struct net_user *user;
+    struct chardev *chardev;
+    struct in_addr addr;
+    int port;
+};
+
+static size_t channel_room(void *opaque)
+{
+    struct guest_channel *c = opaque;
+
+    return slirp_socket_can_recv(c->user->slirp, c->addr, c->port);
+}
+
+static void channel_receive(void *opaque, const uint8_t *buf, size_t len)
+{
+    struct guest_channel *c = opaque;
+
+    netdev_batch_begin(&c->user->nd);
+    slirp_socket_recv(c->user->slirp, c->addr, c->port, buf, (int)len);
+    netdev_batch_end(&c->user->nd);
+}
+
+/* The guest may have made room, or come at all. */
+static void wake_channels(struct net_user *u)
+{
+    for (struct guest_channel *c = u->channels; c; c = c->next) {
+        chardev_accept_input(c->chardev);
+    }
+}
+
+static void free_channels(struct net_user *u)
+{
+    while (u->channels) {
+        struct guest_channel *c = u->channels;
+        u->channels = c->next;
+        chardev_disconnect(c->chardev, c);
+        free(c);
+    }
+}
+
+static ssize_t channel_write(const void *buf, size_t len, void *opaque)
+{
+    struct guest_channel *c = opaque;
+
+    chardev_write(c->chardev, buf, len);
+    return (ssize_t)len;
+}
+
+static bool add_channel(struct net_user *u, struct chardev *chardev, struct in_addr to, int port,
+                        struct error *err)
+{
+    struct guest_channel *c = calloc(1, sizeof(*c));
+
+    if (!c) {
+        abort();
+    }
+    *c = (struct guest_channel){u->channels, u, chardev, to, port};
+    u->channels = c;
+    if (slirp_add_guestfwd(u->slirp, channel_write, c, &to, port) < 0) {
+        return error_set(err, "the address is in use or outside of the network");
+    }
+    return chardev_connect(chardev,
+                           &(struct chardev_frontend){c, channel_room, channel_receive, NULL}, err);
+}
+
+/* tcp:guestaddr:port-cmd:command or -chardev:id */
+static bool add_guestfwd(struct net_user *u, const char *text, struct chardev *chardev,
+                         struct error *err)
 {
     char proto[8], guest[64], port_text[16];
     const char *t = text;
@@ -374,14 +536,43 @@ static bool add_guestfwd(struct net_user *u, const char *text, struct error *err
 
     if (!cut(&t, ':', proto, sizeof(proto)) || !cut(&t, ':', guest, sizeof(guest)) ||
         !cut(&t, '-', port_text, sizeof(port_text)) || (strcmp(proto, "tcp") && *proto) ||
-        inet_pton(AF_INET, guest, &to) != 1 || !parse_port(port_text, &port)) {
-        return error_set(err, "guestfwd=%s is not tcp:address:port-cmd:command", text);
+        inet_pton(AF_INET, guest, &to) != 1 || !parse_port(port_text, &port) ||
+        (!chardev && strncmp(t, "cmd:", 4))) {
+        return error_set(err, "guestfwd=%s is not tcp:address:port-cmd:command or -chardev:ID",
+                         text);
     }
-    if (strncmp(t, "cmd:", 4)) {
-        return error_set(err, "guestfwd=%s: only cmd: exists in this version", text);
+    if (chardev) {
+        return add_channel(u, chardev, to, port, err) || error_prefix(err, "guestfwd=%s", text);
     }
     if (slirp_add_exec(u->slirp, t + 4, &to, port) < 0) {
         return error_set(err, "guestfwd=%s: the address is in use or outside of the network", text);
+    }
+    return true;
+}
+
+static bool parse_ipv6(const struct net_user_options *o, SlirpConfig *c, struct error *err)
+{
+    const char *prefix = o->ipv6_prefix ? o->ipv6_prefix : "fec0::", *bits = o->ipv6_prefixlen;
+    struct {
+        const char *key, *text;
+        struct in6_addr *out;
+        uint8_t def;
+    } members[] = {{"ipv6-host", o->ipv6_host, &c->vhost6, 2},
+                   {"ipv6-dns", o->ipv6_dns, &c->vnameserver6, 3}};
+
+    if (inet_pton(AF_INET6, prefix, &c->vprefix_addr6) != 1) {
+        return error_set(err, "ipv6-prefix=%s is not an address", prefix);
+    }
+    if (bits && (sscanf(bits, "%hhu", &c->vprefix_len) != 1 || c->vprefix_len < 8 ||
+                 c->vprefix_len > 126)) {
+        return error_set(err, "ipv6-prefixlen=%s is not from 8 to 126", bits);
+    }
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        *members[i].out = c->vprefix_addr6;
+        members[i].out->s6_addr[15] |= members[i].def;
+        if (members[i].text && inet_pton(AF_INET6, members[i].text, members[i].out) != 1) {
+            return error_set(err, "%s=%s is not an address", members[i].key, members[i].text);
+        }
     }
     return true;
 }
@@ -397,10 +588,9 @@ static bool configure(const struct net_user_options *o, SlirpConfig *c, struct e
     c->tftp_path = o->tftp;
     c->bootfile = o->bootfile;
     c->vprefix_len = 64;
-    inet_pton(AF_INET6, "fec0::", &c->vprefix_addr6);
-    inet_pton(AF_INET6, "fec0::2", &c->vhost6);
-    inet_pton(AF_INET6, "fec0::3", &c->vnameserver6);
-    return parse_net(o->net ? o->net : "10.0.2.0/24", c, err) &&
+    c->vdnssearch = o->dnssearch[0] ? (const char **)(uintptr_t)o->dnssearch : NULL;
+    c->tftp_server_name = o->tftp_server_name;
+    return parse_ipv6(o, c, err) && parse_net(o->net ? o->net : "10.0.2.0/24", c, err) &&
            parse_member("host", o->host, 2, c, &c->vhost, err) &&
            parse_member("dns", o->dns, 3, c, &c->vnameserver, err) &&
            parse_member("dhcpstart", o->dhcpstart, 15, c, &c->vdhcp_start, err);
@@ -426,7 +616,7 @@ static bool start(struct net_user *u, const struct net_user_options *o, struct e
         }
     }
     for (unsigned i = 0; i < o->nguestfwd; i++) {
-        if (!add_guestfwd(u, o->guestfwd[i], err)) {
+        if (!add_guestfwd(u, o->guestfwd[i], o->guestfwd_chardev[i], err)) {
             return false;
         }
     }

@@ -1,16 +1,17 @@
-/* Stream sockets: addresses, listening, connections. Left out: TLS, telnet, abstract Unix sockets,
- * reconnecting clients. */
+/* Stream sockets: addresses, listening, connections. Left out: TLS, abstract Unix sockets. */
 #include "host/socket.h"
 #include "host/mainloop.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -18,31 +19,46 @@ enum { BACKLOG = 16, MAX_PENDING = 64 << 20 };
 
 bool socket_is_spec(const char *spec)
 {
-    return !strncmp(spec, "unix:", 5) || !strncmp(spec, "tcp:", 4) || !strncmp(spec, "fd:", 3);
+    return !strncmp(spec, "unix:", 5) || !strncmp(spec, "tcp:", 4) ||
+           !strncmp(spec, "telnet:", 7) || !strncmp(spec, "fd:", 3);
 }
 
 static bool flag(struct socket_address *a, const char *item, struct error *err)
 {
+    enum {
+        SERVER = offsetof(struct socket_address, server),
+        WAIT = offsetof(struct socket_address, wait),
+        TELNET = offsetof(struct socket_address, telnet)
+    };
     static const struct {
         const char *text;
-        bool server, value;
+        size_t field;
+        bool value;
     } words[] = {
-        {"server", true, true},    {"server=on", true, true},  {"server=off", true, false},
-        {"wait", false, true},     {"wait=on", false, true},   {"wait=off", false, false},
-        {"nowait", false, false},  {"server=yes", true, true}, {"server=no", true, false},
-        {"wait=yes", false, true}, {"wait=no", false, false},
+        {"server", SERVER, true},     {"server=on", SERVER, true},   {"server=off", SERVER, false},
+        {"wait", WAIT, true},         {"wait=on", WAIT, true},       {"wait=off", WAIT, false},
+        {"nowait", WAIT, false},      {"server=yes", SERVER, true},  {"server=no", SERVER, false},
+        {"wait=yes", WAIT, true},     {"wait=no", WAIT, false},      {"telnet", TELNET, true},
+        {"telnet=on", TELNET, true},  {"telnet=off", TELNET, false}, {"telnet=yes", TELNET, true},
+        {"telnet=no", TELNET, false},
     };
+    unsigned seconds, end = 0;
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (!strcmp(words[i].text, item)) {
-            *(words[i].server ? &a->server : &a->wait) = words[i].value;
+            *(bool *)((char *)a + words[i].field) = words[i].value;
             return true;
         }
+    }
+    if ((sscanf(item, "reconnect=%5u%n", &seconds, (int *)&end) == 1 && end && !item[end]) ||
+        (sscanf(item, "reconnect-ms=%8u%n", &a->reconnect_ms, (int *)&end) == 1 && end && !item[end])) {
+        a->reconnect_ms = item[9] == '=' ? seconds * 1000 : a->reconnect_ms;
+        return true;
     }
     if (!strcmp(item, "nodelay") || !strcmp(item, "nodelay=on") || !strcmp(item, "nodelay=off")) {
         return true; /* small packets are sent at once in any case */
     }
-    return error_set(err, "unknown socket option '%s' (known: server, wait, nodelay)", item);
+    return error_set(err, "unknown socket option '%s' (known: server, wait, telnet, reconnect, reconnect-ms, nodelay)", item);
 }
 
 static bool parse_tcp(struct socket_address *a, const char *text, struct error *err)
@@ -81,9 +97,10 @@ static bool parse_target(struct socket_address *a, const char *text, struct erro
         strcpy(a->path, text + 5);
         return true;
     }
-    if (!strncmp(text, "tcp:", 4)) {
+    if (!strncmp(text, "tcp:", 4) || !strncmp(text, "telnet:", 7)) {
         a->kind = SOCKET_TCP;
-        return parse_tcp(a, text + 4, err);
+        a->telnet = text[1] == 'e';
+        return parse_tcp(a, text + (a->telnet ? 7 : 4), err);
     }
     if (!strncmp(text, "fd:", 3)) {
         a->kind = SOCKET_FD;
@@ -118,6 +135,9 @@ bool socket_parse(struct socket_address *a, const char *spec, struct error *err)
         first = false;
     }
     free(copy);
+    if (ok && a->server && a->reconnect_ms) {
+        return error_set(err, "reconnect is for a client's side, not for server=on");
+    }
     return ok;
 }
 
@@ -149,6 +169,7 @@ static int open_tcp(const struct socket_address *a, struct error *err)
                     *list;
     const char *host = *a->host ? a->host : "127.0.0.1";
     int e = getaddrinfo(host, a->port, &hints, &list), fd = -1, on = 1, saved = 0;
+    struct timeval patience = {a->reconnect_ms ? 1 : 10, 0};
 
     if (e) {
         error_set(err, "host '%s': %s", host, gai_strerror(e));
@@ -161,6 +182,7 @@ static int open_tcp(const struct socket_address *a, struct error *err)
             continue;
         }
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)); /* of connect() */
         if (a->server ? bind(fd, i->ai_addr, i->ai_addrlen) || listen(fd, BACKLOG)
                       : connect(fd, i->ai_addr, i->ai_addrlen)) {
             saved = errno;

@@ -229,3 +229,14 @@ const char *symbols_find(const struct symbols *s, uint64_t addr, uint64_t *offse
     *offset = addr - s->list[low - 1].addr;
     return s->list[low - 1].name;
 }
+
+bool symbols_address(const struct symbols *s, const char *name, uint64_t *addr)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (!strcmp(s->list[i].name, name)) {
+            *addr = s->list[i].addr;
+            return true;
+        }
+    }
+    return false;
+}

@@ -72,6 +72,7 @@ struct device_type {
     void (*reset)(struct device *d);   /* power-on values; may be NULL */
     void (*destroy)(struct device *d); /* frees what realize took; may be NULL */
     bool user_creatable;               /* -device may make it */
+    const char *category;              /* heading in -device help; NULL: by its bus and PCI class */
     const void *bus_info;              /* the bus's own descriptor (struct pci_info, ...) */
 };
 
@@ -122,6 +123,7 @@ extern const struct device_type *const device_types[];
 const struct device_type *device_type_find(const char *name); /* NULL: unknown */
 const char *device_type_nearest(const char *name);
 char *device_types_help(void);                               /* -device help */
+char *device_doc(void);                                      /* docs/devices.md */
 char *device_type_help(const struct device_type *t);         /* -device NAME,help */
 
 /* State dump to text ("field value" lines) and a byte-exact save/load in a tagged format driven by the

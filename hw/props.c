@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/nearest.h"
+#include "hw/pci/pci.h"
 
 static const char *const type_names[] = {
     [PT_BOOL] = "bool",  [PT_U8] = "uint8",        [PT_U16] = "uint16",
@@ -203,43 +204,144 @@ const char *device_type_nearest(const char *name)
     return n ? nearest_name(name, names, n, sizeof(names[0])) : NULL;
 }
 
+/* What a device is for, by its PCI class or bus: the headings of the list. */
+static const char *category(const struct device_type *t)
+{
+    static const char *const by_class[] = {
+        [1] = "Storage", [2] = "Network", [3] = "Display", [4] = "Sound", [5] = "Misc",
+        [6] = "Controller/Bridge/Hub", [7] = "Input", [8] = "Misc", [9] = "Input", [12] = "USB",
+    };
+    const struct pci_info *info = t->bus == BUS_PCI ? t->bus_info : NULL;
+
+    if (t->category) {
+        return t->category;
+    }
+    if (info && info->class < sizeof(by_class) / sizeof(by_class[0]) && by_class[info->class]) {
+        return by_class[info->class];
+    }
+    return t->bus == BUS_IDE ? "Storage" : "Misc";
+}
+
+static const char *const categories[] = {"Controller/Bridge/Hub", "USB", "Storage", "Network", "Input",
+                                         "Display", "Sound", "Misc"};
+enum { NCATEGORIES = sizeof(categories) / sizeof(categories[0]) };
+
+static const char *alias_of(const struct device_type *t)
+{
+    for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
+        if (!strcmp(aliases[i].name, t->name)) {
+            return aliases[i].alias;
+        }
+    }
+    return NULL;
+}
+
+/* In the form that programs look for (libguestfs): name "x", bus PCI. */
 char *device_types_help(void)
 {
     char *text = NULL;
     size_t len;
     FILE *f = open_memstream(&text, &len);
 
-    for (int board = 0; board < 2; board++) {
-        fputs(board ? "\nPart of the board, not for -device:\n" : "Devices for -device:\n", f);
+    for (int c = 0; c < NCATEGORIES; c++) {
+        bool heading = false;
         for (const struct device_type *const *t = device_types; *t; t++) {
-            if ((*t)->user_creatable != board) {
-                fprintf(f, "  %-16s bus %-6s  %s\n", (*t)->name, bus_names[(*t)->bus],
-                        (*t)->summary);
+            if (!(*t)->user_creatable || strcmp(category(*t), categories[c])) {
+                continue;
             }
+            fprintf(f, heading ? "" : "%s%s devices:\n", ftell(f) ? "\n" : "", categories[c]);
+            heading = true;
+            fprintf(f, "name \"%s\"", (*t)->name);
+            if ((*t)->bus != BUS_NONE) {
+                fprintf(f, ", bus %s", bus_names[(*t)->bus]);
+            }
+            if (alias_of(*t)) {
+                fprintf(f, ", alias \"%s\"", alias_of(*t));
+            }
+            fprintf(f, ", desc \"%s\"\n", (*t)->summary);
         }
     }
     fclose(f);
     return text;
 }
 
+static void print_default(FILE *f, const struct property *p, const char *left, const char *right)
+{
+    if (p->type == PT_BOOL) {
+        fprintf(f, "%s%s%s", left, p->def ? "on" : "off", right);
+    } else if (p->type < PT_STRING && strstr(p->help, "(default: ") == NULL) {
+        fputs(left, f);
+        fprintf(f, p->def > 9 ? "%#llx" : "%llu", (unsigned long long)p->def);
+        fputs(right, f);
+    }
+}
+
+static void doc_type(FILE *f, const struct device_type *t)
+{
+    fprintf(f, "\n### %s\n\n%s%s%s.", t->name, t->summary, t->bus != BUS_NONE ? ", on the bus " : "",
+            t->bus != BUS_NONE ? bus_names[t->bus] : "");
+    if (alias_of(t)) {
+        fprintf(f, " Also known as `%s`.", alias_of(t));
+    }
+    fputc('\n', f);
+    if (t->props && t->props->type != PT_END) {
+        fputs("\n| property | type | default | meaning |\n|---|---|---|---|\n", f);
+    }
+    for (const struct property *p = t->props; p && p->type != PT_END; p++) {
+        fprintf(f, "| `%s` | %s | ", p->name, type_names[p->type]);
+        print_default(f, p, "", "");
+        fputs(" | ", f);
+        for (const char *h = p->help; *h; h++) {
+            fprintf(f, *h == '|' ? "\\|" : "%c", *h);
+        }
+        fputs(" |\n", f);
+    }
+}
+
+char *device_doc(void)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    fputs("# Devices\n\nMade by `make devices-doc` from the tables of the devices (`dragoman -device help`); do not edit.\n"
+          "`-device NAME,property=value,...` adds a device; `id=` gives it a name.\n",
+          f);
+    for (int c = 0; c < NCATEGORIES; c++) {
+        bool heading = false;
+        for (const struct device_type *const *t = device_types; *t; t++) {
+            if ((*t)->user_creatable && !strcmp(category(*t), categories[c])) {
+                fprintf(f, heading ? "" : "\n## %s\n", categories[c]);
+                heading = true;
+                doc_type(f, *t);
+            }
+        }
+    }
+    fputs("\n## Part of the machine\n\nNot for `-device`; `-global NAME.PROPERTY=VALUE` changes their properties.\n", f);
+    for (const struct device_type *const *t = device_types; *t; t++) {
+        if (!(*t)->user_creatable) {
+            doc_type(f, *t);
+        }
+    }
+    fclose(f);
+    return text;
+}
+
+/* The spelling that people know: "NAME options:", a line a property. */
 char *device_type_help(const struct device_type *t)
 {
     char *text = NULL;
     size_t len;
     FILE *f = open_memstream(&text, &len);
 
-    fprintf(f, "%s: %s (bus %s)\n", t->name, t->summary, bus_names[t->bus]);
+    fprintf(f, "%s options:\n", t->name);
     if (!t->props || t->props->type == PT_END) {
-        fputs("  no properties\n", f);
+        fputs("  (none)\n", f);
     }
     for (const struct property *p = t->props; p && p->type != PT_END; p++) {
-        fprintf(f, "  %s=<%s>  %s", p->name, type_names[p->type], p->help);
-        if (p->type == PT_BOOL) {
-            fprintf(f, " (default: %s)", p->def ? "on" : "off");
-        } else if (p->type < PT_STRING) {
-            fprintf(f, p->def > 9 ? " (default: %#llx)" : " (default: %llu)",
-                    (unsigned long long)p->def);
-        }
+        int n = fprintf(f, "  %s=<%s>", p->name, type_names[p->type]);
+        fprintf(f, "%*s - %s", n < 25 ? 25 - n : 0, "", p->help);
+        print_default(f, p, " (default: ", ")");
         fputc('\n', f);
     }
     fclose(f);

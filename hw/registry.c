@@ -15,12 +15,17 @@
     _(port92_type) \
     _(debugcon_type) \
     _(debug_exit_type) \
+    _(pci_serial_type) \
+    _(parallel_type) \
+    _(pvpanic_type) \
+    _(i6300esb_type) \
     _(i440fx_type) \
     _(piix3_type) \
     _(piix4_pm_type) \
     _(piix3_ide_type) \
     _(fw_cfg_type) \
     _(e1000_type) \
+    _(rtl8139_type) \
     _(virtio_balloon_type) \
     _(virtio_blk_type) \
     _(virtio_net_type) \

@@ -2,11 +2,11 @@
 # Installs the Debian packages that building and running need; with "test", those of the tests too.
 # As root, or through sudo.
 set -eu
-run="make gcc pkg-config libglib2.0-dev libjansson-dev libcapstone-dev libslirp-dev seabios"
+run="make gcc pkg-config libglib2.0-dev libjansson-dev libcapstone-dev libslirp-dev seabios ipxe-qemu"
 guest="busybox-static cpio xz-utils"
-tests="perl python3 linux-perf gdb lldb clang libclang-rt-14-dev nasm expect gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+tests="perl python3 luajit linux-perf gdb lldb clang libclang-rt-14-dev nasm expect gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
  libzstd-dev libzstd-dev:arm64 libglib2.0-dev:arm64 libjansson-dev:arm64 grub-pc-bin grub-common xorriso mtools e2fsprogs fdisk memtest86+
- debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386"
+ debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386 iperf3 fio dropbear-bin openssh-client"
 want="$run $guest"
 [ "${1:-}" = test ] && want="$want $tests"
 

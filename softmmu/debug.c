@@ -49,11 +49,17 @@ struct debug_cpu {
     bool break_hit, watch_hit, skip;
     uint64_t break_at, skip_at;
     struct debug_stop watch;
+    /* exceptions: one noted, and the one that is delivered when it comes again */
+    bool caught, pass, triple;
+    unsigned vector;
+    uint64_t pass_at;
+    char text[DEBUG_TEXT];
 };
 
 struct debug {
     struct debug_client client;
     atomic_bool attached, nonstop, mask_events;
+    _Atomic uint64_t catch; /* exceptions, by vector */
     atomic_uint nbreaks;        /* also those removed but lingering */
     pthread_mutex_t lock;       /* breaks and bindings */
     struct debug_break *breaks; /* sorted by address */
@@ -77,6 +83,7 @@ struct debug *debug_create(struct machine *m)
     }
     pthread_mutex_init(&d->lock, NULL);
     d->mask_events = true;
+    d->catch = DEBUG_CATCH_TRIPLE;
     m->debug = d;
     return d;
 }
@@ -327,6 +334,7 @@ void debug_detach(struct machine *m)
     d->attached = false;
     d->nonstop = false;
     d->mask_events = true;
+    d->catch = DEBUG_CATCH_TRIPLE;
     while (d->watches) {
         remove_watch(m, &d->watches);
     }
@@ -345,6 +353,21 @@ void debug_mask_events(struct machine *m, bool on)
     m->debug->mask_events = on;
 }
 
+void debug_catch(struct machine *m, uint64_t vectors)
+{
+    m->debug->catch = vectors;
+}
+
+uint64_t debug_caught(struct machine *m)
+{
+    return m->debug->catch;
+}
+
+void debug_exception_text(struct machine *m, unsigned cpu, char *text)
+{
+    memcpy(text, m->debug->cpu[cpu].text, DEBUG_TEXT);
+}
+
 void debug_set_nonstop(struct machine *m, bool on)
 {
     m->debug->nonstop = on;
@@ -354,7 +377,7 @@ static void forget_step(struct machine *m, unsigned i)
 {
     struct debug_cpu *c = &m->debug->cpu[i];
 
-    c->stepping = c->begun = c->skip = c->break_hit = c->watch_hit = false;
+    c->stepping = c->begun = c->skip = c->break_hit = c->watch_hit = c->caught = false;
     m->vcpus[i]->debug_step = 0;
 }
 
@@ -373,6 +396,17 @@ void debug_halt(struct machine *m)
     }
 }
 
+/* The triple fault that stopped the processor resets the machine now. */
+static void end_triple(struct machine *m, unsigned i)
+{
+    struct debug_cpu *c = &m->debug->cpu[i];
+
+    if (c->triple) {
+        c->triple = false;
+        machine_request(m, REQUEST_RESET, "%s", c->text);
+    }
+}
+
 static void prepare(struct machine *m, unsigned i, const struct debug_action *act)
 {
     struct debug *d = m->debug;
@@ -380,6 +414,7 @@ static void prepare(struct machine *m, unsigned i, const struct debug_action *ac
     struct vcpu *v = m->vcpus[i];
 
     if (act->kind != DEBUG_HOLD) {
+        end_triple(m, i);
         forget_step(m, i);
         c->fresh = false;
         c->stop.kind = DEBUG_STOP_NONE;
@@ -450,6 +485,46 @@ bool debug_is_stopped(struct machine *m, unsigned cpu)
     return m->state != RUN_RUNNING || vcpu_is_held(m->vcpus[cpu]);
 }
 
+bool debug_step(struct machine *m, unsigned cpu, struct error *err)
+{
+    static const struct debug_action hold = {.kind = DEBUG_HOLD}, step = {.kind = DEBUG_STEP};
+    struct debug *d = m->debug;
+    struct vcpu *v = m->vcpus[cpu];
+
+    if (!d || !v->mmu->started) {
+        return error_set(err, "this machine cannot be stepped");
+    }
+    if (d->attached && (d->nonstop || m->state == RUN_RUNNING)) {
+        return error_set(err, "a debugger has let the processors run");
+    }
+    if (m->state == RUN_SHUTDOWN) {
+        return error_set(err, "the machine is switched off");
+    }
+    machine_unlock(m);
+    machine_set_running(m, false);
+    machine_lock(m);
+    atomic_fetch_and(&v->irq_request, ~(unsigned)VCPU_REQ_STOP); /* it has: that is no work */
+    if (!v->ops->has_work(v)) {
+        return error_set(err, "processor %u waits for an interrupt, which 'cont' lets come", cpu);
+    }
+    for (unsigned i = 0; i < m->nvcpus; i++) {
+        prepare(m, i, i == cpu ? &step : &hold);
+    }
+    machine_unlock(m);
+    machine_set_running(m, true);
+    bool done = vcpu_wait_held(v, 1000);
+    machine_set_running(m, false);
+    machine_lock(m);
+    for (unsigned i = 0; i < m->nvcpus; i++) {
+        forget_step(m, i);
+        vcpu_hold(m->vcpus[i], false);
+    }
+    d->cpu[cpu].fresh = false; /* the client did not ask for it */
+    d->cpu[cpu].stop = (struct debug_stop){.kind = DEBUG_STOP_PAUSE};
+    atomic_fetch_and(&m->requests, ~(unsigned)REQUEST_DEBUG);
+    return done || error_set(err, "the step of processor %u did not end within a second", cpu);
+}
+
 struct debug_stop debug_last_stop(struct machine *m, unsigned cpu, bool *fresh)
 {
     struct debug_cpu *c = &m->debug->cpu[cpu];
@@ -483,6 +558,13 @@ void debug_handle_stop(struct machine *m)
     machine_unlock(m);
 }
 
+void debug_was_reset(struct machine *m)
+{
+    for (unsigned i = 0; m->debug && i < m->nvcpus; i++) {
+        m->debug->cpu[i].triple = m->debug->cpu[i].pass = false;
+    }
+}
+
 void debug_paused(struct machine *m)
 {
     struct debug *d = m->debug;
@@ -499,6 +581,7 @@ void debug_paused(struct machine *m)
 void debug_release_holds(struct machine *m)
 {
     for (unsigned i = 0; i < m->nvcpus; i++) {
+        end_triple(m, i);
         forget_step(m, i);
         m->debug->cpu[i].fresh = false;
         vcpu_hold(m->vcpus[i], false);
@@ -593,13 +676,19 @@ bool debug_poll(struct vcpu *v, bool halted)
 {
     struct debug *d = debug_of(v);
 
-    if (!d || !d->attached) {
+    if (!d || !(d->attached || d->cpu[v->index].stepping)) {
         return false;
     }
     struct debug_cpu *c = &d->cpu[v->index];
     if (c->watch_hit) {
         struct debug_stop stop = c->watch;
         return stop_here(v, &stop);
+    }
+    if (c->caught) {
+        c->triple = c->vector == DEBUG_TRIPLE;
+        c->pass = !c->triple;
+        c->pass_at = v->ops->linear_pc(v);
+        return stop_here(v, &(struct debug_stop){.kind = DEBUG_STOP_EXCEPTION, .addr = c->vector});
     }
     if (c->break_hit && take_break(v, c)) {
         return true;
@@ -669,6 +758,26 @@ void debug_check_break(struct vcpu *v, uint64_t linear)
         atomic_store(&v->exit_request, 1);
         vcpu_unwind(v, false);
     }
+}
+
+bool debug_exception(struct vcpu *v, unsigned vector, char **text)
+{
+    struct debug *d = debug_of(v);
+
+    if (!d || !d->attached || !(d->catch >> vector & 1)) {
+        return false;
+    }
+    struct debug_cpu *c = &d->cpu[v->index];
+    bool pass = c->pass && c->vector == vector && c->pass_at == v->ops->linear_pc(v);
+    c->pass = false;
+    if (pass) {
+        return false;
+    }
+    c->caught = true;
+    c->vector = vector;
+    *text = c->text;
+    atomic_store(&v->exit_request, 1);
+    return true;
 }
 
 void debug_fault(struct vcpu *v)

@@ -17,6 +17,7 @@ enum debug_stop_kind {
     DEBUG_STOP_STEP,
     DEBUG_STOP_BREAK, /* before the instruction at addr */
     DEBUG_STOP_WATCH, /* after the access to addr */
+    DEBUG_STOP_EXCEPTION, /* before its delivery, at the instruction; addr: the vector */
     DEBUG_STOP_PAUSE, /* by the client, the monitor, or because another processor stopped */
 };
 
@@ -80,12 +81,25 @@ void debug_mark_fresh(struct machine *m, unsigned cpu); /* as if it had not been
 void debug_release_holds(struct machine *m);            /* every processor goes on */
 /* Interrupts are held off while stepping (the default). */
 void debug_mask_events(struct machine *m, bool on);
+/* Which exceptions stop: bit n for vector n, DEBUG_CATCH_TRIPLE for what resets the machine (the
+ * default is that alone). An instruction that stopped so is run again, and then its exception is
+ * delivered; the reset comes when the processor goes on. */
+enum { DEBUG_TRIPLE = 32, DEBUG_TEXT = 160 };
+#define DEBUG_CATCH_TRIPLE (UINT64_C(1) << DEBUG_TRIPLE)
+void debug_catch(struct machine *m, uint64_t vectors);
+uint64_t debug_caught(struct machine *m);
+/* What it was, for DEBUG_STOP_EXCEPTION; DEBUG_TEXT bytes. */
+void debug_exception_text(struct machine *m, unsigned cpu, char *text);
+/* For a monitor, with or without a client: stops the machine, lets one processor make one step, and
+ * waits for it. */
+bool debug_step(struct machine *m, unsigned cpu, struct error *err);
 
 /* ---- for the layers below ---- */
 
 /* machine.c: REQUEST_DEBUG; after a pause by the monitor; before it lets processors go on. */
 void debug_handle_stop(struct machine *m);
 void debug_paused(struct machine *m);
+void debug_was_reset(struct machine *m); /* processors stopped */
 static inline void debug_release(struct machine *m)
 {
     if (m->debug) {
@@ -99,6 +113,9 @@ bool debug_poll(struct vcpu *v, bool halted);
 bool debug_break_possible(struct vcpu *v, uint64_t linear);
 /* ... which is this; returns or unwinds. */
 void debug_check_break(struct vcpu *v, uint64_t linear);
+/* An exception of the instruction at the pc is about to be delivered: shall it stop here? Then it
+ * must not be delivered, and *text is where to say what it is. */
+bool debug_exception(struct vcpu *v, unsigned vector, char **text);
 /* The instruction that runs faults: it will be run again. */
 void debug_fault(struct vcpu *v);
 /* A watched address is accessed; tag is not another's. */

@@ -38,10 +38,27 @@ const struct range *memory_find(struct memory *mem, unsigned view,
                                 uint64_t phys); /* NULL: nothing there */
 void ioport_rebuild(struct memory *mem);
 
-/* ---- page_flags ---- */
-enum page_flag {
-    PAGE_WRITE_TAG = 1, /* some TLB may hold a write tag for the page */
+/* ---- page_flags: who may have a write tag for the page ---- */
+enum {
+    WRITER_NONE = 0, /* n: the vcpu of index n - 1 */
+    WRITERS_MANY = 255,
 };
+
+static inline unsigned writer_of(const struct vcpu *v)
+{
+    return v->index + 1 < WRITERS_MANY ? v->index + 1 : WRITERS_MANY;
+}
+
+/* v is about to look whether the page holds code, and to take a write tag when not. */
+static inline void note_writer(const struct vcpu *v, struct ram *ram, uint32_t page)
+{
+    _Atomic uint8_t *flags = (_Atomic uint8_t *)&ram->page_flags[page];
+    uint8_t old = atomic_load(flags), want;
+
+    do {
+        want = (uint8_t)(old == WRITER_NONE || old == writer_of(v) ? writer_of(v) : WRITERS_MANY);
+    } while (old != want && !atomic_compare_exchange_weak(flags, &old, want));
+}
 
 /* ---- per-vcpu TLB state (tlb.c) ---- */
 enum {
@@ -108,7 +125,9 @@ struct softmmu_cpu {
     pthread_t thread;
     atomic_int tid; /* the host's id of it */
     pthread_cond_t cond;
-    bool inside, started;
+    atomic_bool inside; /* may be executing guest code */
+    atomic_bool told;   /* kicked since it last looked for work */
+    bool started;
     atomic_bool held; /* by the debugger */
 };
 

@@ -22,6 +22,7 @@ struct machine *machine_create(const char *name, uint64_t ram_size, struct error
     snprintf(m->name, sizeof(m->name), "%s", name);
     m->ram_size = ram_size;
     m->state = RUN_PAUSED;
+    m->panic_action = PANIC_SHUTDOWN;
     pthread_mutex_init(&m->lock, NULL);
     m->threads = threads_create();
     m->clock = clock_create(m);
@@ -54,6 +55,16 @@ void machine_lock(struct machine *m)
     pthread_mutex_lock(&m->lock);
     m->lock_owner = pthread_self();
     m->locked = true;
+}
+
+bool machine_trylock(struct machine *m)
+{
+    if (pthread_mutex_trylock(&m->lock)) {
+        return false;
+    }
+    m->lock_owner = pthread_self();
+    m->locked = true;
+    return true;
 }
 
 void machine_unlock(struct machine *m)
@@ -105,6 +116,7 @@ static void do_reset(struct machine *m)
     if (m->reset) {
         m->reset(m);
     }
+    debug_was_reset(m);
     machine_unlock(m);
     if (running) {
         machine_set_running(m, true);
@@ -127,6 +139,65 @@ static bool end(struct machine *m, enum machine_cause cause)
         tell(m, EVENT_SHUTDOWN, cause);
     }
     return true;
+}
+
+static void stop_as(struct machine *m, enum run_state state)
+{
+    machine_set_running(m, false);
+    m->state = state;
+}
+
+/* True: the process should end. */
+static bool handle_panic(struct machine *m)
+{
+    tell(m, EVENT_PANICKED, CAUSE_GUEST);
+    switch (m->panic_action) {
+    case PANIC_PAUSE:
+        stop_as(m, RUN_PANICKED);
+        return false;
+    case PANIC_SHUTDOWN:
+    case PANIC_EXIT_FAILURE:
+        if (m->panic_action == PANIC_EXIT_FAILURE) {
+            m->exit_status = 1;
+        } else if (m->no_shutdown) {
+            stop_as(m, RUN_PANICKED);
+            return false;
+        }
+        return end(m, CAUSE_PANIC);
+    default:
+        return false;
+    }
+}
+
+static void handle_watchdog(struct machine *m)
+{
+    tell(m, EVENT_WATCHDOG, CAUSE_GUEST);
+    switch (m->watchdog_action) {
+    case WATCHDOG_RESET:
+        machine_request(m, REQUEST_RESET, "the watchdog expired");
+        break;
+    case WATCHDOG_SHUTDOWN:
+        machine_request(m, REQUEST_POWERDOWN, "the watchdog expired");
+        break;
+    case WATCHDOG_POWEROFF:
+        machine_request(m, REQUEST_EXIT, "the watchdog expired");
+        break;
+    case WATCHDOG_PAUSE:
+        stop_as(m, RUN_WATCHDOG);
+        break;
+    case WATCHDOG_NMI:
+        machine_lock(m);
+        if (m->inject_nmi) {
+            m->inject_nmi(m);
+        }
+        machine_unlock(m);
+        break;
+    case WATCHDOG_DEBUG:
+        log_at(m->log, LOG_GUEST_ERROR, "machine: the watchdog expired\n");
+        break;
+    case WATCHDOG_NONE:
+        break;
+    }
 }
 
 bool machine_handle_requests(struct machine *m)
@@ -154,6 +225,15 @@ bool machine_handle_requests(struct machine *m)
         }
         do_reset(m);
         tell(m, EVENT_RESET, cause);
+    }
+    if ((r & REQUEST_PANIC) && handle_panic(m)) {
+        return true;
+    }
+    if (r & REQUEST_CRASH_LOADED) {
+        tell(m, EVENT_CRASH_LOADED, CAUSE_GUEST);
+    }
+    if (r & REQUEST_WATCHDOG) {
+        handle_watchdog(m);
     }
     if ((r & REQUEST_POWERDOWN) && m->powerdown) {
         tell(m, EVENT_POWERDOWN, cause);

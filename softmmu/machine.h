@@ -26,6 +26,8 @@ enum run_state {
     RUN_PAUSED,   /* -S, stop */
     RUN_RUNNING,
     RUN_SHUTDOWN, /* the guest powered off and -no-shutdown keeps the process */
+    RUN_PANICKED, /* the guest panicked, and -action panic=pause */
+    RUN_WATCHDOG, /* the watchdog expired, and -action watchdog=pause */
 };
 
 enum machine_request { /* asked by anyone, carried out by the main loop */
@@ -36,13 +38,21 @@ enum machine_request { /* asked by anyone, carried out by the main loop */
     REQUEST_STOP = 16,     /* pause the processors */
     REQUEST_CONT = 32,     /* let them run */
     REQUEST_DEBUG = 64,    /* a processor stopped for the debugger */
+    REQUEST_PANIC = 128,   /* the guest says that it crashed */
+    REQUEST_CRASH_LOADED = 256, /* and goes on with a crash kernel */
+    REQUEST_WATCHDOG = 512,
 };
 
 enum machine_cause { /* who asked for the reset or the end */
-    CAUSE_GUEST, CAUSE_QUIT, CAUSE_SIGNAL, CAUSE_HOST_RESET,
+    CAUSE_GUEST, CAUSE_QUIT, CAUSE_SIGNAL, CAUSE_HOST_RESET, CAUSE_PANIC,
 };
 
-enum machine_event { EVENT_STOP, EVENT_RESUME, EVENT_RESET, EVENT_SHUTDOWN, EVENT_POWERDOWN };
+enum machine_event { EVENT_STOP, EVENT_RESUME, EVENT_RESET, EVENT_SHUTDOWN, EVENT_POWERDOWN,
+                     EVENT_PANICKED, EVENT_CRASH_LOADED, EVENT_WATCHDOG };
+
+enum panic_action { PANIC_PAUSE, PANIC_SHUTDOWN, PANIC_EXIT_FAILURE, PANIC_NONE };
+enum watchdog_action { WATCHDOG_RESET, WATCHDOG_SHUTDOWN, WATCHDOG_POWEROFF, WATCHDOG_PAUSE,
+                       WATCHDOG_DEBUG, WATCHDOG_NONE, WATCHDOG_NMI };
 
 enum vcpu_request_bit { /* in vcpu.irq_request, beside the guest's own bits */
     VCPU_REQ_STOP = 32,  /* leave to the run loop */
@@ -69,22 +79,27 @@ struct machine {
     int exit_status;
     _Atomic enum machine_cause cause; /* set before machine_request by other than the guest */
     bool no_reboot, no_shutdown;
+    enum panic_action panic_action;
+    enum watchdog_action watchdog_action;
     bool end_told;  /* EVENT_SHUTDOWN came, the process ends */
     bool resetting; /* the processors stand still for a moment only */
 
     /* What happened, for management; main loop's thread, lock not held. May be NULL. */
     void (*event)(void *opaque, enum machine_event ev, enum machine_cause cause);
     void *event_opaque;
+    void (*balloon_changed)(struct machine *m); /* the guest gave or took memory; locked; may be NULL */
     void *control; /* struct program of control/, for its monitors */
 
     void (*wake_main)(void *opaque); /* any thread: makes the main loop look at requests and timers */
-    void *wake_opaque;
+    void (*set_alarm)(void *opaque); /* the first timer is due earlier than before; any thread, locked */
+    void *wake_opaque;               /* of both */
 
     struct debug *debug; /* debug.c; NULL: no debugger will come */
     struct devices *devices;
     void *board; /* the machine type's own (hw/machine) */
     void (*reset)(struct machine *m); /* resets devices and cpus; locked, vcpus stopped */
     void (*powerdown)(struct machine *m); /* ACPI power button; locked */
+    void (*inject_nmi)(struct machine *m); /* to all processors */
 };
 
 struct machine *machine_create(const char *name, uint64_t ram_size, struct error *err);
@@ -92,6 +107,7 @@ void machine_destroy(struct machine *m); /* stops vcpus first */
 
 void machine_lock(struct machine *m);
 void machine_unlock(struct machine *m);
+bool machine_trylock(struct machine *m); /* false: somebody has it */
 bool machine_lock_held(struct machine *m); /* by this thread */
 
 /* Any thread, lock held or not. reason is copied (printf style) and logged. */
@@ -111,11 +127,17 @@ void vcpu_request(struct vcpu *v, unsigned bits); /* sets, and wakes or kicks it
 int vcpu_thread_id(const struct vcpu *v); /* the host's, 0: not started */
 void vcpu_clear_request(struct vcpu *v, unsigned bits);
 void vcpu_kick(struct vcpu *v); /* makes it leave linked code soon and call ops->poll */
+/* Has been told something (vcpu_request, vcpu_kick) and has not got to looking at it: its thread waits for a
+ * processor of the host. Any thread; may be out of date at once. */
+bool vcpu_is_behind(const struct vcpu *v);
 /* Held: does not run although the machine does. Holding waits until it has left guest code; not with
  * the machine lock then. vcpu_hold_self: on its own thread, takes effect when it leaves. */
 void vcpu_hold(struct vcpu *v, bool hold);
 void vcpu_hold_self(struct vcpu *v);
 bool vcpu_is_held(const struct vcpu *v);
+/* Waits until it is held and has left guest code. False: not within so many milliseconds. Lock not
+ * held. */
+bool vcpu_wait_held(struct vcpu *v, unsigned ms);
 
 /* The vcpu whose thread is calling, NULL on other threads: per-processor MMIO (local APIC) asks it.
  * The one thread-local of the program. Set by a vcpu's thread when it starts, and by unit tests. */

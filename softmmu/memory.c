@@ -163,15 +163,16 @@ const struct range *memory_find(struct memory *mem, unsigned view, uint64_t phys
     return NULL;
 }
 
-bool memory_next_rom(struct memory *mem, uint64_t *start, uint64_t *end)
+bool memory_next(struct memory *mem, uint64_t *start, uint64_t *end, enum memory_kind *kind)
 {
     const struct view *v = atomic_load_explicit(&mem->view[VIEW_NORMAL], memory_order_acquire);
 
     for (unsigned i = 0; i < v->n; i++) {
         const struct range *r = &v->range[i];
-        if (r->end > *start && r->map->ram && r->map->readonly) {
+        if (r->end > *start) {
             *start = r->start > *start ? r->start : *start;
             *end = r->end;
+            *kind = !r->map->ram ? MEMORY_IO : r->map->readonly ? MEMORY_ROM : MEMORY_RAM;
             return true;
         }
     }
@@ -454,6 +455,8 @@ static void invalidate_code(struct memory *mem, const struct range *r, uint64_t 
     uint64_t offset;
 
     ram_at(r, phys, &offset);
+    /* A translation marks the page, then reads it: it sees the new bytes, or is seen here. */
+    atomic_thread_fence(memory_order_seq_cst);
     for (uint64_t page = offset >> 12; page <= (offset + len - 1) >> 12; page++) {
         if (atomic_load_explicit((_Atomic uint64_t *)&r->map->ram->code_map[page],
                                  memory_order_relaxed)) {

@@ -113,8 +113,9 @@ uint8_t *memory_view_ram(struct memory *mem, unsigned view, uint64_t phys, uint6
 bool memory_view_cmpxchg(struct memory *mem, unsigned view, uint64_t phys, uint64_t expect,
                          uint64_t value, unsigned size, uint64_t *seen);
 
-/* The next read-only RAM (ROM) of VIEW_NORMAL at or above *start, as [*start, *end); false: none. */
-bool memory_next_rom(struct memory *mem, uint64_t *start, uint64_t *end);
+/* What comes next in VIEW_NORMAL at or above *start, as [*start, *end); false: nothing. */
+enum memory_kind { MEMORY_RAM, MEMORY_ROM, MEMORY_IO };
+bool memory_next(struct memory *mem, uint64_t *start, uint64_t *end, enum memory_kind *kind);
 
 /* Human-readable map for `info mtree`, to be freed with free(). */
 char *memory_describe(struct memory *mem);

@@ -91,7 +91,7 @@ static struct tlb_ext *prepare_store(struct vcpu *v, uint64_t va, unsigned size,
         if (v->verify) {
             verify_store(v, va, entry_of(v, va, ctx), size, !(x->flags & EXT_WATCH) && !atomic_load(map));
         } else if (!(x->flags & EXT_WATCH) && !atomic_load(map)) {
-            atomic_fetch_or((_Atomic uint8_t *)&x->ram->page_flags[x->ram_page], PAGE_WRITE_TAG);
+            note_writer(v, x->ram, x->ram_page);
             if (!atomic_load(map)) {
                 entry_of(v, va, ctx)->wtag = va & ~UINT64_C(4095);
             }

@@ -312,12 +312,9 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x,
         e->rtag = page;
     }
     if (w->write && w->read && !r->readonly) {
-        /* First say that a write tag may exist, then look for code: protect_code does it the other
+        /* First say that a write tag may exist, then look for code: protect_page does it the other
          * way round, so that one of the two sees the other. */
-        _Atomic uint8_t *flags = (_Atomic uint8_t *)&ram->page_flags[x->ram_page];
-        if (!(atomic_load(flags) & PAGE_WRITE_TAG)) {
-            atomic_fetch_or(flags, PAGE_WRITE_TAG);
-        }
+        note_writer(v, ram, x->ram_page);
         if (!atomic_load((_Atomic uint64_t *)&ram->code_map[x->ram_page]) && !v->verify) {
             e->wtag = page;
         }
@@ -386,18 +383,28 @@ static void drop_write_tags(struct tlb_table *t, const struct ram *ram, uint32_t
     }
 }
 
-static void protect_page(struct machine *m, struct ram *ram, uint32_t page, uint64_t granules)
+/* A page that held no code yet: no vcpu may have a write tag for it any more, nor be between its look at one and
+ * the store, when the caller reads the page. Others than this vcpu are stopped for that, outside of their
+ * blocks; when nobody else has written to the page since it was last code there is no need. */
+static bool protect_page(struct machine *m, struct ram *ram, uint32_t page, uint64_t granules)
 {
-    uint64_t old = atomic_fetch_or((_Atomic uint64_t *)&ram->code_map[page], granules);
+    _Atomic uint64_t *map = (_Atomic uint64_t *)&ram->code_map[page];
+    struct vcpu *self = machine_current_vcpu(m);
+    unsigned writer;
+    bool others;
 
-    if (old) {
-        return;
+    if ((atomic_load(map) & granules) == granules || atomic_fetch_or(map, granules)) {
+        return false;
     }
-    uint8_t flags =
-        atomic_fetch_and((_Atomic uint8_t *)&ram->page_flags[page], (uint8_t)~PAGE_WRITE_TAG);
-    if (!(flags & PAGE_WRITE_TAG)) {
-        return;
+    writer = atomic_load((_Atomic uint8_t *)&ram->page_flags[page]);
+    if (writer == WRITER_NONE) {
+        return true;
     }
+    others = m->nvcpus > 1 && !(self && writer == writer_of(self));
+    if (others) {
+        machine_exclusive_begin(m);
+    }
+    atomic_store((_Atomic uint8_t *)&ram->page_flags[page], WRITER_NONE);
     for (unsigned n = 0; n < m->nvcpus; n++) {
         for (unsigned s = 0; m->vcpus[n]->mmu && s < TLB_SETS; s++) {
             for (unsigned c = 0; c < TLB_NCTX; c++) {
@@ -405,6 +412,10 @@ static void protect_page(struct machine *m, struct ram *ram, uint32_t page, uint
             }
         }
     }
+    if (others) {
+        machine_exclusive_end(m);
+    }
+    return true;
 }
 
 uint64_t softmmu_granules(unsigned offset, unsigned len)
@@ -415,18 +426,21 @@ uint64_t softmmu_granules(unsigned offset, unsigned len)
     return upto & ~((UINT64_C(1) << first) - 1);
 }
 
-static void protect_code(struct machine *m, uint64_t phys, unsigned len)
+static bool protect_code(struct machine *m, uint64_t phys, unsigned len)
 {
+    bool fresh = false;
+
     while (len) {
         unsigned off = phys & 4095, n = 4096 - off < len ? 4096 - off : len;
         uint32_t page;
         struct ram *ram = find_ram(m, phys, &page);
         if (ram) {
-            protect_page(m, ram, page, softmmu_granules(off, n));
+            fresh |= protect_page(m, ram, page, softmmu_granules(off, n));
         }
         phys += n;
         len -= n;
     }
+    return fresh;
 }
 
 static void unprotect_page(struct machine *m, uint64_t phys)

@@ -34,12 +34,6 @@ unsigned tlb_view(struct vcpu *v);
  * by slow paths. With probe: returns false instead of raising, has no side effects (no A/D). */
 bool tlb_fill(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool probe);
 
-/* Host pointer of the byte at va when all of its page may be accessed directly for acc in ctx (RAM; for
- * writes no translated code, dirty tracking or ROM on it; no watchpoint), else NULL: then the access
- * goes through softmmu_load/store. Raises the guest's page fault, for va itself. The pointer is good
- * until the next thing that may change a mapping (another access, a device). */
-uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx);
-
 /* Watchpoints: accesses of the kinds in acc_mask (1 << enum access) that touch [va, va+len) call
  * ops->watch_hit before they are done. Their pages always take the slow path; others cost nothing. */
 void softmmu_watch_add(struct vcpu *v, uint64_t va, uint64_t len, unsigned acc_mask, void *tag);

@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 struct vcpu_threads {
@@ -84,6 +85,23 @@ static bool any_inside(const struct machine *m, const struct vcpu *but)
     return false;
 }
 
+static void wait_for_work(struct vcpu *v, struct vcpu_threads *t)
+{
+    struct timespec until;
+
+    if (!v->wait_ns) {
+        pthread_cond_wait(&v->mmu->cond, &t->mutex);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += v->wait_ns;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(&v->mmu->cond, &t->mutex, &until);
+}
+
 static void *vcpu_main(void *opaque)
 {
     struct vcpu *v = opaque;
@@ -98,8 +116,9 @@ static void *vcpu_main(void *opaque)
             continue;
         }
         atomic_fetch_and(&v->irq_request, ~(unsigned)VCPU_REQ_STOP);
+        atomic_store(&v->mmu->told, false);
         if (!v->ops->has_work(v)) {
-            pthread_cond_wait(&v->mmu->cond, &t->mutex);
+            wait_for_work(v, t);
             continue;
         }
         v->mmu->inside = true;
@@ -132,11 +151,12 @@ bool machine_start_threads(struct machine *m, struct error *err)
     return ok;
 }
 
-static void stop_all(struct machine *m, const struct vcpu *but)
+/* inside: only those which may be executing guest code. */
+static void stop_all(struct machine *m, const struct vcpu *but, bool inside)
 {
     for (unsigned i = 0; i < m->nvcpus; i++) {
         struct vcpu *v = m->vcpus[i];
-        if (v != but) {
+        if (v != but && (!inside || atomic_load(&v->mmu->inside))) {
             atomic_fetch_or(&v->irq_request, VCPU_REQ_STOP);
             atomic_store(&v->exit_request, 1);
             pthread_cond_signal(&v->mmu->cond);
@@ -150,7 +170,7 @@ void threads_join(struct machine *m)
 
     pthread_mutex_lock(&t->mutex);
     t->quit = true;
-    stop_all(m, NULL);
+    stop_all(m, NULL, false);
     pthread_cond_broadcast(&t->go);
     pthread_mutex_unlock(&t->mutex);
     for (unsigned i = 0; i < m->nvcpus; i++) {
@@ -167,7 +187,7 @@ void machine_set_running(struct machine *m, bool running)
     pthread_mutex_lock(&t->mutex);
     t->running = running;
     if (!running) {
-        stop_all(m, NULL);
+        stop_all(m, NULL, false);
         while (t->exclusive || t->waiting || any_inside(m, NULL)) {
             pthread_cond_wait(&t->idle, &t->mutex);
         }
@@ -201,9 +221,19 @@ void vcpu_kick(struct vcpu *v)
     atomic_store(&v->exit_request, 1);
     if (machine_current_vcpu(v->machine) != v) {
         pthread_mutex_lock(&t->mutex);
+        atomic_store(&v->mmu->told, true);
         pthread_cond_signal(&v->mmu->cond);
         pthread_mutex_unlock(&t->mutex);
     }
+}
+
+bool vcpu_is_behind(const struct vcpu *v)
+{
+    if (atomic_load(&v->mmu->held) || !v->mmu->started) {
+        return false;
+    }
+    return atomic_load(&v->mmu->inside) ? atomic_load(&v->exit_request) != 0
+                                        : atomic_load(&v->mmu->told);
 }
 
 void vcpu_hold(struct vcpu *v, bool hold)
@@ -236,6 +266,24 @@ bool vcpu_is_held(const struct vcpu *v)
     return atomic_load(&v->mmu->held);
 }
 
+bool vcpu_wait_held(struct vcpu *v, unsigned ms)
+{
+    struct vcpu_threads *t = v->machine->threads;
+    struct timespec end;
+    int timeout = 0;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    uint64_t ns = (uint64_t)end.tv_nsec + (uint64_t)ms * 1000000;
+    end.tv_sec += (time_t)(ns / 1000000000);
+    end.tv_nsec = (long)(ns % 1000000000);
+    pthread_mutex_lock(&t->mutex);
+    while (!timeout && (v->mmu->inside || !atomic_load(&v->mmu->held))) {
+        timeout = pthread_cond_timedwait(&t->idle, &t->mutex, &end);
+    }
+    pthread_mutex_unlock(&t->mutex);
+    return !timeout;
+}
+
 void vcpu_request(struct vcpu *v, unsigned bits)
 {
     atomic_fetch_or(&v->irq_request, bits);
@@ -263,7 +311,7 @@ void machine_exclusive_begin(struct machine *m)
         pthread_cond_wait(&t->idle, &t->mutex);
     }
     t->exclusive = true;
-    stop_all(m, self);
+    stop_all(m, self, true);
     while (any_inside(m, self)) {
         pthread_cond_wait(&t->idle, &t->mutex);
     }

@@ -164,6 +164,7 @@ static struct tb *tb_place(const struct ir *ir, uint8_t *buf, size_t size, size_
 
 struct where { /* a place to run, resolved */
     uint64_t linear;
+    uint64_t flags; /* of the block: the key word of modes, maybe TB_APART */
     const uint8_t *host; /* NULL: not RAM or ROM */
     uint64_t phys, phys2;
     const uint8_t *host2;
@@ -179,8 +180,9 @@ static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns, b
     unsigned bits = atomic_load_explicit(&t->log_bits, memory_order_relaxed);
 
     ir_reset(ir);
+    ir->flags = w->flags;
     v->ops->translate(v, &req, ir);
-    ir->flags = v->tb_flags;
+    ir->flags = w->flags;
     ir->fetch_ctx = v->fetch_ctx;
     ir->fp80 = v->ops->fp80;
 #ifndef NDEBUG
@@ -218,12 +220,13 @@ static size_t compile(struct vcpu *v, struct tb *tb, uint8_t *buf, size_t size)
 }
 
 /* A block that is run once from the vcpu's own buffer: one instruction. */
-static struct tb *translate_single(struct vcpu *v, const struct where *w)
+static struct tb *translate_single(struct vcpu *v, struct where *w)
 {
     struct tcg_cpu *tc = v->tcg_cpu;
     size_t head, used;
     struct tb *tb;
 
+    w->flags |= TB_APART; /* it may not leave before its instruction is done */
     make_ir(v, w, 1, false);
     tb = tb_place(&tc->ir, tc->scratch, TCG_SCRATCH_SIZE, &head);
     tc->scratch_tb = tb;
@@ -238,11 +241,10 @@ static struct tb *translate_single(struct vcpu *v, const struct where *w)
     return tb;
 }
 
-static void protect(struct tcg *t, uint64_t phys, unsigned len)
+/* True: the page held no code until now. */
+static bool protect(struct tcg *t, uint64_t phys, unsigned len)
 {
-    if (t->host.protect_code) {
-        t->host.protect_code(t->m, phys, len);
-    }
+    return t->host.protect_code && t->host.protect_code(t->m, phys, len);
 }
 
 /* The page of linear + off. */
@@ -255,6 +257,12 @@ static uint64_t page_at(uint64_t linear, int64_t off, uint64_t pc_base)
     return (pc_base ? (uint32_t)at : at) & ~PAGE_OFFSET_MASK;
 }
 
+/* Where on its second page a block at phys begins. */
+static unsigned second_offset(uint64_t phys, const struct ir *ir)
+{
+    return ((unsigned)(phys & PAGE_OFFSET_MASK) + (unsigned)ir->part[1].lo) & PAGE_OFFSET_MASK;
+}
+
 /* Which bytes of its pages tb is made of. */
 static void set_parts(struct tb *tb, const struct ir *ir)
 {
@@ -263,7 +271,7 @@ static void set_parts(struct tb *tb, const struct ir *ir)
     tb->part[0].lo = (uint16_t)((int)start + ir->part[0].lo);
     tb->part[0].hi = (uint16_t)((int)start + ir->part[0].hi);
     if (tb->host2) {
-        second = (start + (unsigned)ir->part[1].lo) & PAGE_OFFSET_MASK;
+        second = second_offset(tb->phys, ir);
         tb->part[1].lo = (uint16_t)second;
         tb->part[1].hi = (uint16_t)(second + (unsigned)(ir->part[1].hi - ir->part[1].lo));
         tb->second = ir->part[1].lo;
@@ -287,20 +295,16 @@ static struct tb *translate(struct vcpu *v, struct where *w)
     unsigned max_insns = t->max_insns;
     uint64_t start = now_ns();
     struct tb *tb = NULL;
-    bool fresh, long_blocks = t->exec->generates;
+    bool long_blocks = t->exec->generates;
 
     for (unsigned attempt = 0; attempt < 16; attempt++) {
         uint64_t seen = atomic_load(&t->invalidations);
         size_t room, head, used = 0;
         uint8_t *buf;
 
-        /* Protection comes before the bytes are read, so that no write in between is missed. */
-        pthread_mutex_lock(&t->lock);
-        fresh = !tb_page_used(t, w->phys);
-        pthread_mutex_unlock(&t->lock);
-        if (fresh) {
-            protect(t, w->phys, 1);
-        }
+        /* Protection comes before the bytes are read, so that no write in between is missed. When it goes
+         * away before the block is inserted, that counts as an invalidation. */
+        protect(t, w->phys, 1);
         make_ir(v, w, max_insns, long_blocks);
         w->host2 = NULL;
         if (ir->part[1].lo != ir->part[1].hi) {
@@ -312,12 +316,8 @@ static struct tb *translate(struct vcpu *v, struct where *w)
             if (!w->host2) {
                 return NULL;
             }
-            pthread_mutex_lock(&t->lock);
-            fresh = !tb_page_used(t, w->phys2);
-            pthread_mutex_unlock(&t->lock);
-            if (fresh && attempt == 0) {
-                protect(t, w->phys2, 1);
-                continue;
+            if (protect(t, (w->phys2 & ~PAGE_OFFSET_MASK) + second_offset(w->phys, ir), 1)) {
+                continue; /* it may have changed since it was read */
             }
         }
 
@@ -326,7 +326,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
             pthread_mutex_unlock(&t->lock);
             continue;
         }
-        tb = tb_find(t, w->host, v->tb_flags);
+        tb = tb_find(t, w->host, w->flags);
         if (tb) { /* another vcpu was faster */
             pthread_mutex_unlock(&t->lock);
             return tb;
@@ -347,6 +347,9 @@ static struct tb *translate(struct vcpu *v, struct where *w)
                     pthread_mutex_unlock(&t->lock);
                     return NULL;
                 }
+                if (atomic_load(&t->invalidations) != seen) {
+                    break; /* that took the protection of a page */
+                }
             } else if (!used) {
                 break; /* too large for the executor */
             }
@@ -364,10 +367,14 @@ static struct tb *translate(struct vcpu *v, struct where *w)
             stat_add(&t->stat.host_bytes, head + used);
             stat_add(&t->stat.translate_ns, now_ns() - start);
         }
+        bool again = atomic_load(&t->invalidations) != seen;
         pthread_mutex_unlock(&t->lock);
         if (used) {
             tcg_log_code(v, tb);
             return tb;
+        }
+        if (again) {
+            continue;
         }
         if (max_insns == 1) {
             return NULL;
@@ -400,17 +407,18 @@ static struct tb *find_block(struct vcpu *v)
 {
     struct tcg_cpu *tc = v->tcg_cpu;
     struct tcg *t = v->tcg;
-    struct where w = {.linear = v->ops->linear_pc(v)};
+    struct where w = {.linear = v->ops->linear_pc(v), .flags = v->tb_flags | (tc->apart ? TB_APART : 0)};
     struct tlb_entry *e = &v->tlb[v->fetch_ctx][w.linear >> PAGE_BITS & TLB_MASK];
     uint64_t off = w.linear ^ e->xtag;
     struct jump_entry *j;
     struct tb *tb;
 
     tc->pc_base = w.linear - v->reg[TCG_REG_PC];
+    tc->apart = false;
     if (off < PAGE_SIZE_GUEST && !tc->single) {
         w.host = tlb_host(e, w.linear);
         j = &tc->jump[jump_hash(w.host)];
-        if (j->host == w.host && j->flags == v->tb_flags && !j->tb->host2 && !j->tb->dead) {
+        if (j->host == w.host && j->flags == w.flags && !j->tb->host2 && !j->tb->dead) {
             return (struct tb *)j->tb;
         }
     } else {
@@ -422,7 +430,7 @@ static struct tb *find_block(struct vcpu *v)
         return translate_single(v, &w);
     }
     stat_add(&t->stat.lookups, 1);
-    tb = tb_find(t, w.host, v->tb_flags);
+    tb = tb_find(t, w.host, w.flags);
     if (tb && tb->host2 && !second_page_ok(v, tb, w.linear)) {
         pthread_mutex_lock(&t->lock);
         if (!tb->dead) {
@@ -444,7 +452,7 @@ static struct tb *find_block(struct vcpu *v)
     if (!(atomic_load_explicit(&t->log_bits, memory_order_relaxed) & TCG_LOG_EACH)) {
         j = &tc->jump[jump_hash(w.host)];
         atomic_store_explicit(&j->host, NULL, memory_order_relaxed);
-        j->flags = v->tb_flags;
+        j->flags = w.flags;
         j->code = tb->code;
         j->tb = tb;
         atomic_store_explicit(&j->host, w.host, memory_order_relaxed);
@@ -468,6 +476,7 @@ static void run_loop(struct vcpu *v)
         quiesce(tc, t);
         if (atomic_load_explicit(&v->exit_request, memory_order_relaxed)) {
             tc->last_exit = NULL;
+            tc->apart = false;
             atomic_exchange(&v->exit_request, 0);
             if (v->ops->poll(v)) {
                 return;
@@ -485,7 +494,7 @@ static void run_loop(struct vcpu *v)
         tc->last_exit = NULL;
         if (tb->cached && tb->links && !(log & TCG_LOG_EACH)) {
             check_pcs(v, tb->ctx);
-            if (!v->verify) {
+            if (!(tb->flags & TB_APART) && !v->verify) {
                 note_target(v, tb);
             }
         }
@@ -530,6 +539,7 @@ void tcg_settle(struct vcpu *v)
     v->host_pc = 0;
     v->cur_tb = NULL;
     tc->last_exit = NULL;
+    tc->apart = false;
 }
 
 void tcg_run(struct vcpu *v)

@@ -162,14 +162,23 @@ enum helper_flags {
                           * dropped when that is not used */
     HELPER_READS_CC = 64, /* of the guest registers it reads the lazy flags only */
     HELPER_FPENV = 128,  /* reads or writes v->fp */
-    HELPER_FP80 = 8,     /* shift: from this bit on, the enum fp80_op that it is */
+    HELPER_FP80 = 8,     /* shift: 8 bits from this one on are the enum fp80_op that it is */
+    HELPER_HOST = 16,    /* shift: from this bit on, the enum host_op that it is */
+};
+
+/* Helpers that many hosts have as an instruction; of 64-bit arguments a and b. */
+enum host_op {
+    HOST_NONE,
+    HOST_CRC32, /* CRC-32C of a, 32 bits, and the low imm (1, 2, 4, 8) bytes of b */
+    HOST_PDEP,  /* the low bits of a to the places of the ones of b */
+    HOST_PEXT,  /* the bits of a at the places of the ones of b, together */
 };
 
 struct ir_helper {
     const char *name;
     void (*fn)(void); /* cast to the right type by the executor */
     uint8_t nargs;    /* register arguments, without imm */
-    uint16_t flags;
+    uint32_t flags;
 };
 
 struct ir {

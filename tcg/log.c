@@ -147,7 +147,9 @@ void tcg_log_exec(struct vcpu *v, const struct tb *tb)
                 v->index, v->reg[TCG_REG_PC], v->reg[TCG_REG_PC] + v->tcg_cpu->pc_base, v->tb_flags,
                 tb->ninsns);
     }
-    if (bits & TCG_LOG_CPU) {
+    if ((bits & TCG_LOG_CPU) && v->ops->log_state) {
+        v->ops->log_state(v, t->log_out);
+    } else if (bits & TCG_LOG_CPU) {
         for (unsigned i = 0; i < TCG_REG_TEMP; i++) {
             const char *name = v->ops->reg_name ? v->ops->reg_name(i) : NULL;
             if (name) {

@@ -91,7 +91,7 @@ bool tb_cache_init(struct tcg *t, struct error *err)
         t->zone[i].base = t->cache + i * each;
         t->zone[i].size = each;
     }
-    t->hash_bits = 16;
+    t->hash_bits = 18; /* Linux and Node make 200,000 blocks and more */
     t->page_bits = 12;
     t->hash = calloc((size_t)1 << t->hash_bits, sizeof(*t->hash));
     t->pages = calloc((size_t)1 << t->page_bits, sizeof(*t->pages));
@@ -320,6 +320,15 @@ static void page_add(struct tcg *t, struct tb *tb, unsigned which, uint64_t phys
     (*slot)->blocks = tb;
 }
 
+/* A translation that has protected the page must do so again: it looks at the count afterwards. */
+static void unprotect(struct tcg *t, uint64_t page)
+{
+    if (t->host.unprotect_page) {
+        t->host.unprotect_page(t->m, page << PAGE_BITS);
+    }
+    atomic_fetch_add(&t->invalidations, 1);
+}
+
 static void page_remove(struct tcg *t, struct tb *tb, unsigned which)
 {
     struct tb_page *p = tb->page[which];
@@ -330,8 +339,8 @@ static void page_remove(struct tcg *t, struct tb *tb, unsigned which)
     }
     *link = tb->page_next[which];
     tb->page[which] = NULL;
-    if (!p->blocks && t->host.unprotect_page) {
-        t->host.unprotect_page(t->m, p->number << PAGE_BITS);
+    if (!p->blocks) {
+        unprotect(t, p->number);
     }
 }
 
@@ -499,8 +508,8 @@ unsigned tb_invalidate_range(struct tcg *t, uint64_t phys, uint64_t len)
         struct tb_page *p = *page_slot(t, n);
         if (p && p->blocks) {
             dropped += invalidate_on_page(t, p, phys, phys + len);
-        } else if (t->host.unprotect_page) {
-            t->host.unprotect_page(t->m, n << PAGE_BITS); /* protected, but nothing came of it */
+        } else {
+            unprotect(t, n); /* protected, but nothing came of it */
         }
     }
     return dropped;

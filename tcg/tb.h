@@ -28,6 +28,9 @@
 #define PAGE_SIZE_GUEST  (UINT64_C(1) << PAGE_BITS)
 #define PAGE_OFFSET_MASK (PAGE_SIZE_GUEST - 1)
 
+/* Bit of a block's key, beside the guest's: its accesses share no look-ups. */
+#define TB_APART (UINT64_C(1) << 63)
+
 struct tb_exit {
     struct tb *from;
     struct tb *to;        /* linked to; NULL: not */
@@ -101,6 +104,7 @@ struct tcg_cpu {
     unsigned ctx;               /* access context of the code being run */
     bool deliver;               /* vcpu_unwind's argument */
     bool single;                /* run one instruction as a block of its own next */
+    bool apart;                 /* run a block keyed with TB_APART next */
     bool exclusive;             /* inside tcg_exclusive_begin (unwinding ends it) */
     struct tb_exit *last_exit;  /* exit by which linked code was left, if it can be linked */
     atomic_uint_fast64_t epoch; /* t->epoch at the last dispatch; UINT64_MAX: outside tcg_run() */

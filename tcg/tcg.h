@@ -22,8 +22,10 @@ struct tcg_options {
 
 /* What softmmu gives the translator: marking pages as holding code, so that writes are reported. */
 struct tcg_host_ops {
-    /* Guest physical range [phys, phys+len) was translated: writes to it must call tcg_invalidate. */
-    void (*protect_code)(struct machine *m, uint64_t phys, unsigned len);
+    /* Guest physical range [phys, phys+len) will be read as code: writes to it must call tcg_invalidate from
+     * now on. Returns true when one of the pages held no code before. May wait until every other vcpu has left
+     * its block, except for ranges that are protected already. */
+    bool (*protect_code)(struct machine *m, uint64_t phys, unsigned len);
     /* No block is left on the page of phys. */
     void (*unprotect_page)(struct machine *m, uint64_t phys);
     /* Stop all vcpus outside guest code, and go on. */

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "tcg/fpenv.h"
 
@@ -160,6 +161,8 @@ struct guest_ops {
     const char *(*cc_name)(uint64_t kind);
     /* Width of code with this key word, for the disassembler: 16, 32, 64. May be NULL. */
     unsigned (*code_bits)(uint64_t flags);
+    /* Prints the registers for -d cpu. NULL: the IR's are printed. */
+    void (*log_state)(struct vcpu *v, FILE *out);
     /* Where the extended-precision stack is (tcg/fp80.h); NULL: no helper is one of its operations. */
     const struct fp80_layout *fp80;
     /* For verify=on: what blocks and helpers may change beside the registers that struct vcpu has, and the
@@ -174,6 +177,11 @@ uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
 void softmmu_store(struct vcpu *v, uint64_t va, uint64_t value, unsigned memop, unsigned ctx);
 void softmmu_load_vec(struct vcpu *v, uint64_t va, void *out, unsigned memop, unsigned ctx);
 void softmmu_store_vec(struct vcpu *v, uint64_t va, const void *in, unsigned memop, unsigned ctx);
+/* Host pointer of the byte at va when all of its page may be accessed directly for acc in ctx (RAM; for
+ * writes no translated code, dirty tracking or ROM on it; no watchpoint), else NULL: then the access
+ * goes through softmmu_load/store. Raises the guest's page fault, for va itself. The pointer is good
+ * until the next thing that may change a mapping (another access, a device). */
+uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx);
 /* Host pointer for an atomic read-modify-write of 1 << (memop & MO_SIZE) bytes at va, with write
  * permission checked, dirty/code tracking done; NULL when the access is MMIO or crosses a page:
  * then the caller does it under softmmu_exclusive_begin/end with load and store. */
@@ -230,6 +238,7 @@ struct vcpu {
     struct machine *machine;
     unsigned index;
     uint64_t tlb_slow, tlb_fills; /* accesses that the inlined look-up did not answer; entries made */
+    unsigned wait_ns; /* guest's: while it halts, ask has_work after that many ns at the latest; 0: only when told */
     uint64_t walk_epoch; /* counts flushes: what a page walk remembers is good within one */
 
     struct pc_entry returns[TLB_NCTX][RETURN_ENTRIES];

@@ -598,7 +598,8 @@ static void run_once(struct verify *y, const struct executor *exec, struct tb *t
     landed = sigsetjmp(y->landing, 0);
     if (!landed) {
         exec->run(v, tb);
-        o->how = LEFT;
+        o->how = v->tcg_cpu->apart ? APART : LEFT;
+        v->tcg_cpu->apart = false;
     } else {
         if (y->in_helper) {
             call_done(y, true);
@@ -638,7 +639,7 @@ static void run_again(struct verify *y, const struct executor *exec, struct tb *
         write_tags(y, false);
     }
     y->replay = false;
-    if (y->second.how != DIVERGED && y->second.how != RETRIED && y->next_event != y->nevents) {
+    if (y->second.how != DIVERGED && y->second.how != RETRIED && y->second.how != APART && y->next_event != y->nevents) {
         y->second.how = DIVERGED;
         y->why = "fewer helper calls or accesses to devices";
         snprintf(y->what, sizeof(y->what), "%zu of %zu", y->next_event, y->nevents);
@@ -723,12 +724,12 @@ bool verify_run(struct vcpu *v, struct tb *tb)
     copy_pages(y, offsetof(struct page, after));
     undo(y);
     run_again(y, y->t->exec, tb);
-    if (y->second.how == RETRIED && y->first.how != RETRIED) {
+    if ((y->second.how == RETRIED && y->first.how != RETRIED) || y->second.how == APART) {
         /* The x87 unit was not as the generated code wants it, and helpers are to run an
-         * instruction. */
+         * instruction; or a group of accesses does not lie on one page. */
         rewind_pages(y);
         take_first(y);
-        if (v->ops->fp80) {
+        if (y->second.how == RETRIED && v->ops->fp80) {
             v->ops->fp80->odd_state(v);
         }
         y->partial++;

@@ -18,7 +18,7 @@ struct state {
     uint8_t guest[MAX_GUEST_STATE];
 };
 
-enum how { LEFT, RETRIED, FAULTED, DIVERGED };
+enum how { LEFT, RETRIED, APART, FAULTED, DIVERGED };
 struct outcome {
     enum how how;
     struct state s;

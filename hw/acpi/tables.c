@@ -160,6 +160,16 @@ static void dsdt_isa(struct aml *t, const struct acpi_config *cfg)
         aml_template_end(t, r);
         aml_end(t, dev);
     }
+    if (cfg->pvpanic_port) {
+        size_t dev = aml_device(t, "PEVT");
+        aml_name_string(t, "_HID", "QEMU0001");
+        aml_name_int(t, "_STA", 15);
+        aml_name(t, "_CRS");
+        struct aml_template r = aml_template_begin(t);
+        aml_io(t, cfg->pvpanic_port, 1);
+        aml_template_end(t, r);
+        aml_end(t, dev);
+    }
     aml_end(t, isa);
 }
 

@@ -14,6 +14,7 @@ struct acpi_config {
     uint64_t pci_hole64, pci_hole64_end; /* above the RAM; equal: none */
     bool hpet;
     unsigned nserial; /* COM ports present, from the first */
+    uint16_t pvpanic_port; /* 0: there is none */
 };
 
 void acpi_tables_add(struct fw_cfg *fw, const struct acpi_config *cfg);

@@ -1,15 +1,18 @@
-/* 16550A UART (isa-serial), after the National Semiconductor PC16550D data sheet.
+/* 16550A UART, after the National Semiconductor PC16550D data sheet.
  *
  * The line itself is not modelled: characters leave as soon as they are written, and arrive as fast as
  * the guest empties the FIFO, whatever the divisor says. THRE is raised again a moment after a write,
  * by a timer of one character time capped at 50 us, so that drivers which wait for the interrupt see one.
- * Modem lines are those of a connected null modem. */
+ * Modem lines are those of a connected null modem. The devices around it are isa-serial and pci-serial. */
+#include "hw/char/serial16550.h"
+
 #include "host/chardev.h"
-#include "hw/isa/isa.h"
+#include "host/log.h"
+#include "softmmu/machine.h"
 
 #include <string.h>
 
-enum { FIFO = 16 };
+enum { FIFO = UART_FIFO };
 
 enum { IER_RDA = 1, IER_THRE = 2, IER_RLS = 4, IER_MS = 8 };
 enum { IIR_NONE = 1, IIR_MS = 0, IIR_THRE = 2, IIR_RDA = 4, IIR_RLS = 6, IIR_TIMEOUT = 12, IIR_FIFO = 0xc0 };
@@ -19,49 +22,32 @@ enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT1 = 4, MCR_OUT2 = 8, MCR_LOOP = 16 };
 enum { LSR_DR = 1, LSR_OE = 2, LSR_PE = 4, LSR_FE = 8, LSR_BI = 16, LSR_THRE = 32, LSR_TEMT = 64 };
 enum { MSR_CTS = 16, MSR_DSR = 32, MSR_RI = 64, MSR_DCD = 128 };
 
-struct serial {
-    struct device dev;
-    uint16_t iobase;
-    uint8_t irq;
-    uint32_t index;
-    struct chardev *chardev;
-
-    uint8_t ier, fcr, lcr, mcr, lsr, msr, scr;
-    uint16_t divisor;
-    uint8_t rx[FIFO];
-    uint8_t rx_head, rx_count;
-    bool thre_pending; /* THRE interrupt not yet acknowledged */
-    struct timer tx_done;
-    struct timer rx_timeout;
-    bool timeout_pending;
-};
-
-static const struct state_field serial_fields[] = {
-    STATE_U8(struct serial, ier),
-    STATE_U8(struct serial, fcr),
-    STATE_U8(struct serial, lcr),
-    STATE_U8(struct serial, mcr),
-    STATE_U8(struct serial, lsr),
-    STATE_U8(struct serial, msr),
-    STATE_U8(struct serial, scr),
-    STATE_U16(struct serial, divisor),
-    STATE_BYTES(struct serial, rx),
-    STATE_U8(struct serial, rx_head),
-    STATE_U8(struct serial, rx_count),
-    STATE_BOOL(struct serial, thre_pending),
-    STATE_BOOL(struct serial, timeout_pending),
-    STATE_TIMER(struct serial, tx_done),
-    STATE_TIMER(struct serial, rx_timeout),
+const struct state_field uart_fields[] = {
+    STATE_U8(struct uart, ier),
+    STATE_U8(struct uart, fcr),
+    STATE_U8(struct uart, lcr),
+    STATE_U8(struct uart, mcr),
+    STATE_U8(struct uart, lsr),
+    STATE_U8(struct uart, msr),
+    STATE_U8(struct uart, scr),
+    STATE_U16(struct uart, divisor),
+    STATE_BYTES(struct uart, rx),
+    STATE_U8(struct uart, rx_head),
+    STATE_U8(struct uart, rx_count),
+    STATE_BOOL(struct uart, thre_pending),
+    STATE_BOOL(struct uart, timeout_pending),
+    STATE_TIMER(struct uart, tx_done),
+    STATE_TIMER(struct uart, rx_timeout),
     STATE_END,
 };
 
-static unsigned rx_trigger(const struct serial *s)
+static unsigned rx_trigger(const struct uart *s)
 {
     static const uint8_t level[4] = {1, 4, 8, 14};
     return s->fcr & FCR_ENABLE ? level[s->fcr >> 6] : 1;
 }
 
-static uint8_t interrupt_id(const struct serial *s)
+static uint8_t interrupt_id(const struct uart *s)
 {
     if ((s->ier & IER_RLS) && (s->lsr & (LSR_OE | LSR_PE | LSR_FE | LSR_BI))) {
         return IIR_RLS;
@@ -81,27 +67,27 @@ static uint8_t interrupt_id(const struct serial *s)
     return IIR_NONE;
 }
 
-static void update_irq(struct serial *s)
+static void update_irq(struct uart *s)
 {
     bool on = interrupt_id(s) != IIR_NONE && (s->mcr & MCR_OUT2) && !(s->mcr & MCR_LOOP);
-    irq_set(isa_irq(s->dev.machine, s->irq), on);
+    s->set_irq(s->opaque, on);
 }
 
-static void serial_loaded(void *obj)
+void uart_loaded(struct uart *s)
 {
-    update_irq(obj);
+    s->rx_head %= FIFO; /* a damaged snapshot must not reach outside of the FIFO */
+    s->rx_count = s->rx_count > FIFO ? 0 : s->rx_count;
+    update_irq(s);
 }
-
-static const struct state_table serial_state = {1, serial_fields, serial_loaded};
 
 /* One character of 10 bits at 115200/divisor. */
-static int64_t char_time(const struct serial *s)
+static int64_t char_time(const struct uart *s)
 {
     int64_t ns = (int64_t)(s->divisor ? s->divisor : 1) * 10 * 1000000000 / 115200;
     return ns < 50000 ? ns : 50000;
 }
 
-static void rx_push(struct serial *s, uint8_t byte)
+static void rx_push(struct uart *s, uint8_t byte)
 {
     unsigned room = s->fcr & FCR_ENABLE ? FIFO : 1;
 
@@ -112,12 +98,12 @@ static void rx_push(struct serial *s, uint8_t byte)
     s->rx[(s->rx_head + s->rx_count) % FIFO] = byte;
     s->rx_count++;
     s->lsr |= LSR_DR;
-    timer_set(&s->rx_timeout, clock_now(s->dev.machine->clock) + 4 * char_time(s));
+    timer_set(&s->rx_timeout, clock_now(s->machine->clock) + 4 * char_time(s));
 }
 
 static size_t serial_can_receive(void *opaque)
 {
-    struct serial *s = opaque;
+    struct uart *s = opaque;
     unsigned room = s->fcr & FCR_ENABLE ? FIFO : 1;
 
     return s->mcr & MCR_LOOP ? 0 : room - (s->rx_count < room ? s->rx_count : room);
@@ -125,7 +111,7 @@ static size_t serial_can_receive(void *opaque)
 
 static void serial_receive(void *opaque, const uint8_t *buf, size_t len)
 {
-    struct serial *s = opaque;
+    struct uart *s = opaque;
 
     for (size_t i = 0; i < len; i++) {
         rx_push(s, buf[i]);
@@ -135,7 +121,7 @@ static void serial_receive(void *opaque, const uint8_t *buf, size_t len)
 
 static void serial_event(void *opaque, enum chardev_event ev)
 {
-    struct serial *s = opaque;
+    struct uart *s = opaque;
 
     if (ev == CHARDEV_BREAK) {
         rx_push(s, 0);
@@ -146,7 +132,7 @@ static void serial_event(void *opaque, enum chardev_event ev)
 
 static void rx_timeout_expired(void *opaque)
 {
-    struct serial *s = opaque;
+    struct uart *s = opaque;
 
     if (s->rx_count) {
         s->timeout_pending = true;
@@ -156,14 +142,14 @@ static void rx_timeout_expired(void *opaque)
 
 static void tx_done_expired(void *opaque)
 {
-    struct serial *s = opaque;
+    struct uart *s = opaque;
 
     s->lsr |= LSR_THRE | LSR_TEMT;
     s->thre_pending = true;
     update_irq(s);
 }
 
-static void update_modem(struct serial *s)
+static void update_modem(struct uart *s)
 {
     uint8_t lines = MSR_CTS | MSR_DSR | MSR_DCD;
 
@@ -181,7 +167,7 @@ static void update_modem(struct serial *s)
 
 static uint64_t serial_read(void *opaque, uint64_t offset, unsigned size)
 {
-    struct serial *s = opaque;
+    struct uart *s = opaque;
     uint8_t v = 0;
 
     (void)size;
@@ -200,7 +186,7 @@ static uint64_t serial_read(void *opaque, uint64_t offset, unsigned size)
             s->lsr &= (uint8_t) ~(LSR_DR | LSR_BI);
             timer_cancel(&s->rx_timeout);
         } else {
-            timer_set(&s->rx_timeout, clock_now(s->dev.machine->clock) + 4 * char_time(s));
+            timer_set(&s->rx_timeout, clock_now(s->machine->clock) + 4 * char_time(s));
         }
         update_irq(s);
         if (s->chardev) {
@@ -235,7 +221,7 @@ static uint64_t serial_read(void *opaque, uint64_t offset, unsigned size)
     }
 }
 
-static void transmit(struct serial *s, uint8_t byte)
+static void transmit(struct uart *s, uint8_t byte)
 {
     s->thre_pending = false;
     if (s->mcr & MCR_LOOP) {
@@ -252,11 +238,11 @@ static void transmit(struct serial *s, uint8_t byte)
         s->thre_pending = false;
     }
     if (!timer_armed(&s->tx_done)) {
-        timer_set(&s->tx_done, clock_now(s->dev.machine->clock) + char_time(s));
+        timer_set(&s->tx_done, clock_now(s->machine->clock) + char_time(s));
     }
 }
 
-static void write_fcr(struct serial *s, uint8_t v)
+static void write_fcr(struct uart *s, uint8_t v)
 {
     if (((v ^ s->fcr) & FCR_ENABLE) || (v & FCR_CLEAR_RX)) {
         s->rx_count = 0;
@@ -271,10 +257,10 @@ static void write_fcr(struct serial *s, uint8_t v)
 
 static void serial_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
-    struct serial *s = opaque;
+    struct uart *s = opaque;
     uint8_t v = (uint8_t)value;
 
-    log_trace(s->dev.machine->log, serial_write, "register %u <- %02x", (unsigned)offset, v);
+    log_trace(s->machine->log, serial_write, "register %u <- %02x", (unsigned)offset, v);
     (void)size;
     switch (offset) {
     case 0:
@@ -320,12 +306,10 @@ static void serial_write(void *opaque, uint64_t offset, uint64_t value, unsigned
     update_irq(s);
 }
 
-static const struct mmio_ops serial_ops = {serial_read, serial_write, 1, 1};
+const struct mmio_ops uart_ops = {serial_read, serial_write, 1, 1};
 
-static void serial_reset(struct device *dev)
+void uart_reset(struct uart *s)
 {
-    struct serial *s = container_of(dev, struct serial, dev);
-
     s->ier = s->fcr = s->lcr = s->scr = 0;
     s->mcr = MCR_OUT2;
     s->lsr = LSR_THRE | LSR_TEMT;
@@ -335,55 +319,19 @@ static void serial_reset(struct device *dev)
     s->thre_pending = s->timeout_pending = false;
     timer_cancel(&s->tx_done);
     timer_cancel(&s->rx_timeout);
-    irq_set(isa_irq(dev->machine, s->irq), 0);
+    s->set_irq(s->opaque, 0);
 }
 
-static bool serial_realize(struct device *dev, struct error *err)
+bool uart_init(struct uart *s, struct machine *m, struct chardev *c, void (*set_irq)(void *opaque, int level),
+               void *opaque, struct error *err)
 {
-    static const uint16_t bases[4] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
-    static const uint8_t irqs[4] = {4, 3, 4, 3};
-    struct serial *s = container_of(dev, struct serial, dev);
-    static const struct chardev_frontend template = {
-        NULL, serial_can_receive, serial_receive, serial_event};
-    struct chardev_frontend fe = template;
+    const struct chardev_frontend fe = {s, serial_can_receive, serial_receive, serial_event};
 
-    if (s->index > 3) {
-        return error_set(err, "isa-serial: index %u is not 0 to 3", s->index);
-    }
-    if (!s->iobase) {
-        s->iobase = bases[s->index];
-    }
-    if (!s->irq) {
-        s->irq = irqs[s->index];
-    }
-    if (s->irq > 15) {
-        return error_set(err, "isa-serial: irq %u is not 0 to 15", s->irq);
-    }
-    timer_init(&s->tx_done, dev->machine->clock, tx_done_expired, s);
-    timer_init(&s->rx_timeout, dev->machine->clock, rx_timeout_expired, s);
-    fe.opaque = s;
-    if (s->chardev && !chardev_connect(s->chardev, &fe, err)) {
-        return false;
-    }
-    return isa_claim_ports(dev, s->iobase, 8, &serial_ops, s, err);
+    s->machine = m;
+    s->chardev = c;
+    s->set_irq = set_irq;
+    s->opaque = opaque;
+    timer_init(&s->tx_done, m->clock, tx_done_expired, s);
+    timer_init(&s->rx_timeout, m->clock, rx_timeout_expired, s);
+    return !c || chardev_connect(c, &fe, err);
 }
-
-static const struct property serial_props[] = {
-    {"index", PT_U32, offsetof(struct serial, index), 0, "which COM port: 0 to 3"},
-    PROP_U16(struct serial, iobase, 0, "first I/O port; 0: by index"),
-    PROP_U8(struct serial, irq, 0, "interrupt line; 0: by index"),
-    PROP_CHARDEV(struct serial, chardev, "where the characters go"),
-    PROP_END,
-};
-
-const struct device_type serial16550_type = {
-    .name = "isa-serial",
-    .summary = "16550A UART",
-    .bus = BUS_ISA,
-    .size = sizeof(struct serial),
-    .props = serial_props,
-    .state = &serial_state,
-    .realize = serial_realize,
-    .reset = serial_reset,
-    .user_creatable = true,
-};

@@ -630,7 +630,8 @@ static const struct command {
 
 static void run_command(struct ide_drive *d, uint8_t code)
 {
-    log_trace(d->channel->machine->log, ide_command, "%s command %02x", d->cdrom ? "cdrom" : "disk", code);
+    log_trace(d->channel->machine->log, ide_command, "%s command %02x count %02x lba %02x %02x %02x",
+              d->cdrom ? "cdrom" : "disk", code, d->count, d->lba2, d->lba1, d->lba0);
     d->channel->irq_pending = false;
     update_irq(d->channel);
     if (d->phase != IDE_IDLE && code != 0x08 && (d->status & ATA_BSY)) {

@@ -17,10 +17,12 @@ struct machine_config { /* what the command line asked for; strings borrowed */
     struct block *ide[4]; /* primary master, slave, secondary master, slave */
     bool ide_cdrom[4];
     struct chardev *serial[4];
+    struct chardev *parallel[3];
     struct chardev *debugcon;
-    const char *boot_order; /* "cdn", NULL: default */
+    const char *boot_order, *boot_once; /* "cdn", NULL: default; once: until the first reset */
     bool boot_menu;
-    bool rtc_localtime;
+    int boot_menu_ms, boot_fail_ms; /* how long the menu waits; until a retry when nothing boots; -1: default */
+    const char *rtc_base, *rtc_clock, *rtc_driftfix; /* properties of the clock; NULL: default */
     bool nodefaults;
     bool serial_console; /* -nographic: SeaBIOS and GRUB talk on the first serial port (sercon) */
     bool hpet, acpi;
@@ -29,6 +31,8 @@ struct machine_config { /* what the command line asked for; strings borrowed */
 struct machine_type {
     const char *name, *summary;
     bool (*create)(struct machine *m, const struct machine_config *cfg, struct error *err);
+    /* The devices of the command line are there: tells the firmware about them. */
+    bool (*finish)(struct machine *m, const struct machine_config *cfg, struct error *err);
     void (*destroy)(struct machine *m);
 };
 

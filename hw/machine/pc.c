@@ -32,13 +32,14 @@
 #define FOUR_GIB    UINT64_C(0x100000000)
 enum { SEABIOS_LAST_PCI = 0xfebfffff };
 
-extern const struct device_type serial16550_type;
+extern const struct device_type serial16550_type, parallel_type;
 
 struct pc {
     struct machine *machine;
     struct x86_platform platform;
     struct device *pm, *rtc;
     uint8_t a20; /* bit n: source n drives the line high */
+    const char *boot_order; /* after the first reset; NULL: it stays */
 };
 
 /* ---- lines ---- */
@@ -59,8 +60,25 @@ static void set_ferr(void *opaque, bool level)
     irq_set(isa_irq(opaque, 13), level);
 }
 
+static void set_boot_order(struct device *rtc, const char *order)
+{
+    static const char codes[] = "acdn"; /* boot device codes 1, 2, 3, 4 */
+    uint8_t boot[3] = {0};
+
+    for (unsigned i = 0; i < 3 && order[i]; i++) {
+        boot[i] = (uint8_t)(strchr(codes, order[i]) - codes + 1);
+    }
+    mc146818_set_cmos(rtc, 0x3d, (uint8_t)(boot[1] << 4 | boot[0]));
+    mc146818_set_cmos(rtc, 0x38, (uint8_t)(boot[2] << 4 | 1));
+}
+
 static void pc_reset(struct machine *m)
 {
+    struct pc *pc = m->board;
+
+    if (pc->boot_order) {
+        set_boot_order(pc->rtc, pc->boot_order);
+    }
     devices_reset(m);
     for (unsigned i = 0; i < m->nvcpus; i++) {
         x86_reset(x86_cpu(m->vcpus[i]), false);
@@ -71,6 +89,13 @@ static void pc_powerdown(struct machine *m)
 {
     struct pc *pc = m->board;
     piix4_pm_power_button(pc->pm);
+}
+
+static void pc_nmi(struct machine *m)
+{
+    for (unsigned i = 0; i < m->nvcpus; i++) {
+        vcpu_request(m->vcpus[i], X86_REQ_NMI);
+    }
 }
 
 /* ---- memory and firmware ---- */
@@ -150,6 +175,14 @@ static void add_firmware_config(struct machine *m, const struct machine_config *
     fw_cfg_add_u16(fw, FW_CFG_NOGRAPHIC, 1);
     fw_cfg_add_u16(fw, FW_CFG_BOOT_MENU, cfg->boot_menu);
     fw_cfg_add(fw, FW_CFG_IRQ0_OVERRIDE, irq0_override, sizeof(irq0_override));
+    if (cfg->boot_menu_ms >= 0) {
+        le_put16(number, (uint16_t)cfg->boot_menu_ms);
+        fw_cfg_add_file(fw, "etc/boot-menu-wait", number, 2);
+    }
+    if (cfg->boot_fail_ms >= 0) {
+        le_put32(number, (uint32_t)cfg->boot_fail_ms);
+        fw_cfg_add_file(fw, "etc/boot-fail-wait", number, 4);
+    }
     add_e820(fw, cfg->ram_size);
     if (cfg->serial_console) {
         le_put64(number, 0x3f8);
@@ -181,6 +214,7 @@ static void add_acpi(struct machine *m, const struct machine_config *cfg)
         .pci_hole64 = (top + (UINT64_C(1) << 30) - 1) & ~((UINT64_C(1) << 30) - 1),
         .hpet = cfg->hpet,
         .nserial = nserial,
+        .pvpanic_port = pvpanic_port(m),
     };
     ac.pci_hole64_end = ac.pci_hole64 + (UINT64_C(32) << 30) - 1;
     acpi_tables_add(fw_cfg_find(m), &ac);
@@ -193,15 +227,9 @@ static void set_cmos(struct device *rtc, const struct machine_config *cfg)
     uint64_t base_kib = low / 1024 < 640 ? low / 1024 : 640;
     uint64_t ext_kib = low > 0x100000 ? (low - 0x100000) / 1024 : 0;
     uint64_t above_16m = low > 0x1000000 ? (low - 0x1000000) / 65536 : 0;
-    static const char codes[] = "acdn"; /* boot device codes 1, 2, 3, 4 */
-    const char *order = cfg->boot_order ? cfg->boot_order : "cd";
-    uint8_t boot[3] = {0};
 
     ext_kib = ext_kib < 65535 ? ext_kib : 65535;
     above_16m = above_16m < 65535 ? above_16m : 65535;
-    for (unsigned i = 0; i < 3 && order[i]; i++) {
-        boot[i] = (uint8_t)(strchr(codes, order[i]) - codes + 1);
-    }
     struct {
         uint8_t index;
         uint64_t value;
@@ -210,11 +238,12 @@ static void set_cmos(struct device *rtc, const struct machine_config *cfg)
         {0x15, base_kib}, {0x16, base_kib >> 8}, {0x17, ext_kib}, {0x18, ext_kib >> 8},
         {0x30, ext_kib}, {0x31, ext_kib >> 8}, {0x34, above_16m}, {0x35, above_16m >> 8},
         {0x5b, high >> 16}, {0x5c, high >> 24}, {0x5d, high >> 32}, {0x5f, cfg->smp - 1},
-        {0x3d, boot[1] << 4 | boot[0]}, {0x38, boot[2] << 4 | 1},
     };
     for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
         mc146818_set_cmos(rtc, bytes[i].index, (uint8_t)bytes[i].value);
     }
+    const char *order = cfg->boot_order ? cfg->boot_order : "cdn";
+    set_boot_order(rtc, cfg->boot_once ? cfg->boot_once : order);
 }
 
 /* ---- processors and devices ---- */
@@ -270,6 +299,15 @@ static bool create_serials(struct machine *m, const struct machine_config *cfg, 
             return false;
         }
     }
+    for (unsigned i = 0; i < 3; i++) {
+        if (cfg->parallel[i]) {
+            struct device *d = device_create(m, &parallel_type, NULL);
+            device_set_ptr(d, "chardev", cfg->parallel[i]);
+            if (!device_realize(d, err)) {
+                return false;
+            }
+        }
+    }
     if (cfg->debugcon) {
         struct device *d = device_create(m, &debugcon_type, NULL);
         device_set_ptr(d, "chardev", cfg->debugcon);
@@ -298,7 +336,13 @@ static bool create_isa(struct pc *pc, const struct machine_config *cfg, struct e
         return false;
     }
     gsi_wire(m, pic, ioapic);
-    pc->rtc = device_make(m, &mc146818_type, err, NULL);
+    pc->rtc = device_create(m, &mc146818_type, NULL);
+    if ((cfg->rtc_base && !device_set(pc->rtc, "base", cfg->rtc_base, err)) ||
+        !device_set(pc->rtc, "clock", cfg->rtc_clock ? cfg->rtc_clock : "host", err) ||
+        (cfg->rtc_driftfix && !device_set(pc->rtc, "driftfix", cfg->rtc_driftfix, err)) ||
+        !device_realize(pc->rtc, err)) {
+        return error_prefix(err, "-rtc");
+    }
     struct device *kbc = pc->rtc ? device_make(m, &i8042_type, err, NULL) : NULL;
     struct device *fast = kbc ? device_make(m, &port92_type, err, NULL) : NULL;
     if (!fast || !device_make(m, &i8254_type, err, NULL) || !device_make(m, &i8237_type, err, NULL) ||
@@ -322,6 +366,7 @@ static bool pc_create(struct machine *m, const struct machine_config *cfg, struc
     pc->machine = m;
     m->reset = pc_reset;
     m->powerdown = pc_powerdown;
+    m->inject_nmi = pc_nmi;
 
     struct ram *rom = load_bios(m, cfg->bios, err);
     uint64_t size = cfg->ram_size < 0x100000 ? 0x100000 : cfg->ram_size;
@@ -338,13 +383,24 @@ static bool pc_create(struct machine *m, const struct machine_config *cfg, struc
     attach_drives(m, cfg);
     set_cmos(pc->rtc, cfg);
     add_firmware_config(m, cfg);
-    if (cfg->acpi) {
-        add_acpi(m, cfg);
-    }
     if (cfg->kernel && !direct_boot_setup(m, cfg->kernel, cfg->initrd, cfg->append, err)) {
         return false;
     }
     pc_reset(m);
+    return true;
+}
+
+static bool pc_finish(struct machine *m, const struct machine_config *cfg, struct error *err)
+{
+    struct pc *pc = m->board;
+
+    (void)err;
+    if (cfg->acpi) {
+        add_acpi(m, cfg);
+    }
+    if (cfg->boot_once) {
+        pc->boot_order = cfg->boot_order ? cfg->boot_order : "cdn";
+    }
     return true;
 }
 
@@ -359,5 +415,6 @@ const struct machine_type machine_pc = {
     .name = "pc",
     .summary = "i440FX and PIIX3 PC",
     .create = pc_create,
+    .finish = pc_finish,
     .destroy = pc_destroy,
 };

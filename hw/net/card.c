@@ -7,11 +7,11 @@
 
 enum { MAC_BYTES = 6 };
 
-extern const struct device_type virtio_net_type, e1000_type;
+extern const struct device_type virtio_net_type, e1000_type, rtl8139_type;
 
 static void count_cards(struct device *d, void *opaque)
 {
-    bool card = d->type == &virtio_net_type || d->type == &e1000_type;
+    bool card = d->type == &virtio_net_type || d->type == &e1000_type || d->type == &rtl8139_type;
 
     *(unsigned *)opaque += card && d->realized;
 }

@@ -29,7 +29,8 @@ struct context {
 struct e1000 {
     struct pci_device pci; /* must be first */
     struct netdev *netdev; /* properties */
-    char *mac, *addr, *bus;
+    char *mac, *addr, *bus, *romfile;
+    bool rombar;
 
     uint32_t reg[NREGS];
     uint16_t phy[NPHY];
@@ -56,6 +57,7 @@ static const struct property e1000_props[] = {
     PROP_STRING(struct e1000, mac, "address, like 52:54:00:12:34:56"),
     PROP_STRING(struct e1000, addr, "PCI slot, or slot.function, in hex"),
     PROP_STRING(struct e1000, bus, "PCI bus: pci.0 is the only one"),
+    PCI_ROM_PROPS(struct e1000, romfile, rombar, "pxe-e1000.rom"),
     PROP_END,
 };
 
@@ -695,6 +697,23 @@ static const struct mmio_ops io_ops = {io_read, io_write, 4, 4};
 
 /* ---- life ---- */
 
+static void show_link(struct e1000 *e)
+{
+    bool up = e->netdev && netdev_link_up(e->netdev);
+
+    e->reg[R_STATUS] = up ? STATUS_LINK_1000 : STATUS_LINK_1000 & ~STATUS_LINK_UP;
+    e->phy[1] = (uint16_t)(up ? e->phy[1] | 0x24 : e->phy[1] & ~0x24);
+    e->phy[17] = (uint16_t)(up ? e->phy[17] | 0x0c00 : e->phy[17] & ~0x0c00);
+}
+
+static void link_changed(void *opaque)
+{
+    struct e1000 *e = opaque;
+
+    show_link(e);
+    raise_causes(e, ICR_LSC);
+}
+
 static void power_on(struct e1000 *e)
 {
     static const uint16_t phy[NPHY] = {
@@ -710,9 +729,7 @@ static void power_on(struct e1000 *e)
     memset(e->reg, 0, sizeof(e->reg));
     memcpy(e->phy, phy, sizeof(phy));
     e->reg[R_CTRL] = 0x00140200 | 1; /* full duplex, speed by negotiation */
-    e->reg[R_STATUS] = e->netdev ? STATUS_LINK_1000 : STATUS_LINK_1000 & ~STATUS_LINK_UP;
-    e->phy[1] &= e->netdev ? 0xffff : (uint16_t)~0x24;
-    e->phy[17] &= e->netdev ? 0xffff : (uint16_t)~0x0c00;
+    show_link(e);
     e->reg[R_EECD] = EECD_PRESENT | EECD_DO;
     e->reg[R_PBA] = 0x00100030;
     e->reg[R_LEDCTL] = 0x00000602;
@@ -770,7 +787,7 @@ static void fill_eeprom(struct e1000 *e, const uint8_t *mac)
 static bool e1000_realize(struct device *d, struct error *err)
 {
     struct e1000 *e = (struct e1000 *)d;
-    const struct net_card card = {e, receive, NULL};
+    const struct net_card card = {.opaque = e, .receive = receive, .link_changed = link_changed};
     uint8_t mac[MAC_BYTES];
     int devfn;
 
@@ -783,7 +800,7 @@ static bool e1000_realize(struct device *d, struct error *err)
     timer_init(&e->throttle, d->machine->clock, throttled, e);
     pci_set_bar_mmio(&e->pci, 0, BAR_BYTES, false, &mmio_ops, e);
     pci_set_bar_mmio(&e->pci, 1, IO_BYTES, true, &io_ops, e);
-    return true;
+    return pci_load_rom(&e->pci, e->romfile, "pxe-e1000.rom", e->rombar, err);
 }
 
 static const struct pci_info e1000_info = {

@@ -49,6 +49,12 @@ bool pci_parse_address(const char *bus, const char *addr, int *devfn, struct err
 void pci_set_bar_mmio(struct pci_device *p, unsigned n, uint64_t size, bool io, const struct mmio_ops *ops,
                       void *opaque);
 void pci_set_bar_ram(struct pci_device *p, unsigned n, struct ram *ram, bool prefetch);
+/* The expansion ROM: romfile, "" for none, or with NULL the file `def` of the distribution's package, if it
+ * is there. rombar false: none either. */
+bool pci_load_rom(struct pci_device *p, const char *romfile, const char *def, bool rombar, struct error *err);
+#define PCI_ROM_PROPS(st, f_romfile, f_rombar, def)                                                \
+    {"romfile", PT_STRING, offsetof(st, f_romfile), 0, "expansion ROM; empty: none (default: " def ")"}, \
+        {"rombar", PT_BOOL, offsetof(st, f_rombar), 1, "show the expansion ROM"}
 void pci_set_intx(struct pci_device *p, int level);
 unsigned pci_add_capability(struct pci_device *p, uint8_t id, unsigned size); /* offset; 0: full */
 void pci_device_reset(struct pci_device *p); /* command, BARs, INTx: called by the bus at reset */

@@ -2,8 +2,9 @@
  * channel 2 and shows its output. Intel data sheet 231164; port 61h: 82371SB data sheet 290550.
  *
  * Counters are computed from the clock when somebody looks. Channel 0 drives IRQ 0 by one timer at
- * each rising edge of its output; the line is high in between, as on the chip. A host that is late
- * loses ticks rather than sending a burst. Channel 1 (refresh) counts but drives nothing; the
+ * each rising edge of its output; the line is high in between, as on the chip. Guests count these
+ * interrupts against other clocks: while the processor has had no time for the last one, the next one, and the
+ * clock with it, waits. Channel 1 (refresh) counts but drives nothing; the
  * refresh bit of port 61h toggles every 15 us. No sound is made: the speaker data bit is only kept.
  */
 #include "hw/isa/isa.h"
@@ -178,9 +179,10 @@ static uint64_t next_edge(struct channel *c, uint64_t t, unsigned gap)
     return edge > t ? edge : 0;
 }
 
-static void arm(struct i8254 *s, unsigned gap)
+/* For the first edge after tick t. */
+static void arm(struct i8254 *s, uint64_t t, unsigned gap)
 {
-    s->irq_tick = next_edge(&s->ch[0], now_ticks(s), gap);
+    s->irq_tick = next_edge(&s->ch[0], t, gap);
     if (s->irq_tick) {
         timer_set(&s->timer, tick_time(s->irq_tick));
     } else {
@@ -193,16 +195,20 @@ static void edge(void *opaque)
     struct i8254 *s = opaque;
     const struct irq *irq = isa_irq(s->dev.machine, 0);
 
+    if (s->dev.machine->nvcpus && vcpu_is_behind(s->dev.machine->vcpus[0])) {
+        timer_retry(&s->timer, tick_time(s->irq_tick));
+        return;
+    }
     irq_set(irq, 0);
     irq_set(irq, 1);
-    arm(s, MIN_GAP); /* a count of 2 must not keep the host's main loop */
+    arm(s, s->irq_tick, MIN_GAP); /* a count of 2 must not keep the host's main loop */
 }
 
 /* After the mode or count of channel 0 changed. */
 static void update_irq(struct i8254 *s)
 {
     irq_set(isa_irq(s->dev.machine, 0), output(&s->ch[0], now_ticks(s)));
-    arm(s, 0);
+    arm(s, now_ticks(s), 0);
 }
 
 /* ---- registers ---- */

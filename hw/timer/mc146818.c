@@ -8,6 +8,8 @@
 #include "hw/isa/isa.h"
 #include "hw/timer/timers.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 enum {
@@ -39,11 +41,14 @@ enum {
 };
 enum { C_IRQF = 0x80, C_PF = 0x40, C_AF = 0x20, C_UF = 0x10 };
 enum { CMOS_SIZE = 128, RTC_IRQ = 8, UIP_NS = 244000 };
+enum { MAX_OWED = 8192, SLEW = 4 /* owed interrupts come so much faster */ };
 #define NS INT64_C(1000000000)
 
 struct mc146818 {
     struct device dev; /* must be first */
-    bool localtime;
+    char *base, *clock, *driftfix; /* properties */
+    bool follows_host; /* the time of day is the host's, also after the machine stood still */
+    bool slew;         /* periodic interrupts that were missed are given later */
 
     uint8_t cmos[CMOS_SIZE];
     uint8_t index;    /* as written to port 70, with the NMI mask */
@@ -51,6 +56,7 @@ struct mc146818 {
     int64_t base_ns;
     int64_t next_sec;       /* second (since 1970) whose update is handled next */
     uint64_t periodic_seen; /* periods already turned into the flag */
+    uint32_t owed;          /* slew: periods that the guest has not been told of */
     struct timer second, periodic;
 };
 
@@ -61,6 +67,7 @@ static const struct state_field mc146818_fields[] = {
     STATE_I64(struct mc146818, base_ns),
     STATE_I64(struct mc146818, next_sec),
     STATE_U64(struct mc146818, periodic_seen),
+    STATE_U32(struct mc146818, owed),
     STATE_TIMER(struct mc146818, second),
     STATE_TIMER(struct mc146818, periodic),
     STATE_END,
@@ -71,15 +78,27 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
+/* What the time of day counts with: the machine's clock, or the host's. */
+static int64_t ticks(const struct mc146818 *s)
+{
+    int64_t sec, nsec;
+
+    if (!s->follows_host) {
+        return clock_now(s->dev.machine->clock);
+    }
+    clock_wall(s->dev.machine->clock, &sec, &nsec);
+    return sec * NS + nsec;
+}
+
 /* Seconds and the fraction are kept apart, so that any year the guest may write fits. */
 static int64_t now_sec(const struct mc146818 *s)
 {
-    return s->base_sec + floor_div(clock_now(s->dev.machine->clock) + s->base_ns, NS);
+    return s->base_sec + floor_div(ticks(s) + s->base_ns, NS);
 }
 
 static int64_t now_fraction(const struct mc146818 *s)
 {
-    int64_t ns = clock_now(s->dev.machine->clock) + s->base_ns;
+    int64_t ns = ticks(s) + s->base_ns;
 
     return ns - floor_div(ns, NS) * NS;
 }
@@ -87,7 +106,7 @@ static int64_t now_fraction(const struct mc146818 *s)
 static void set_now(struct mc146818 *s, int64_t sec, int64_t fraction)
 {
     s->base_sec = sec;
-    s->base_ns = fraction - clock_now(s->dev.machine->clock);
+    s->base_ns = fraction - ticks(s);
 }
 
 static bool stopped(const struct mc146818 *s)
@@ -213,8 +232,14 @@ static void update_irq(struct mc146818 *s)
 
 static void catch_up_periodic(struct mc146818 *s)
 {
-    if (periodic_hz(s) && periods(s) != s->periodic_seen) {
-        s->periodic_seen = periods(s);
+    uint64_t now = periods(s);
+
+    if (periodic_hz(s) && now != s->periodic_seen) {
+        uint64_t missed = now - s->periodic_seen - !(s->cmos[RTC_C] & C_PF);
+        if (s->slew && (s->cmos[RTC_B] & B_PIE)) {
+            s->owed = (uint32_t)(s->owed + missed < MAX_OWED ? s->owed + missed : MAX_OWED);
+        }
+        s->periodic_seen = now;
         s->cmos[RTC_C] |= C_PF;
     }
 }
@@ -223,7 +248,9 @@ static void arm_periodic(struct mc146818 *s)
 {
     unsigned hz = periodic_hz(s);
 
-    if (hz && (s->cmos[RTC_B] & B_PIE)) {
+    if (hz && (s->cmos[RTC_B] & B_PIE) && s->owed && !(s->cmos[RTC_C] & C_PF)) {
+        timer_set(&s->periodic, clock_now(s->dev.machine->clock) + NS / hz / SLEW);
+    } else if (hz && (s->cmos[RTC_B] & B_PIE)) {
         timer_set(&s->periodic, (int64_t)clock_muldiv(periods(s) + 1, (uint64_t)NS, hz) + 1);
     } else {
         timer_cancel(&s->periodic);
@@ -235,6 +262,10 @@ static void periodic_expired(void *opaque)
     struct mc146818 *s = opaque;
 
     catch_up_periodic(s);
+    if (s->owed && !(s->cmos[RTC_C] & C_PF)) {
+        s->owed--;
+        s->cmos[RTC_C] |= C_PF;
+    }
     update_irq(s);
     arm_periodic(s);
 }
@@ -245,6 +276,7 @@ static void arm_second(struct mc146818 *s)
         timer_cancel(&s->second);
     } else {
         int64_t at = (s->next_sec - s->base_sec) * NS - s->base_ns;
+        at += clock_now(s->dev.machine->clock) - ticks(s);
         timer_set(&s->second, at > 0 ? at : 0);
     }
 }
@@ -312,6 +344,9 @@ static uint8_t read_reg(struct mc146818 *s, unsigned reg)
         v = s->cmos[RTC_C];
         s->cmos[RTC_C] = 0;
         update_irq(s);
+        if (s->owed) {
+            arm_periodic(s);
+        }
         return v;
     default:
         return s->cmos[reg];
@@ -337,6 +372,7 @@ static void write_mode(struct mc146818 *s, unsigned reg, uint8_t v)
     }
     if (reg == RTC_A) {
         s->periodic_seen = periods(s);
+        s->owed = 0;
     }
     arm_periodic(s);
     update_irq(s);
@@ -403,12 +439,13 @@ bool mc146818_nmi_masked(struct device *d)
 static void mc146818_loaded(void *obj)
 {
     struct mc146818 *s = obj;
-    const int64_t far = INT64_C(1) << 60;
+    const int64_t far = INT64_C(1) << 62;
 
     if (s->base_sec > far || s->base_sec < -far || s->base_ns > far || s->base_ns < -far ||
         s->next_sec > far || s->next_sec < -far) {
         s->base_sec = s->base_ns = s->next_sec = 0; /* a damaged snapshot */
     }
+    s->owed = s->owed < MAX_OWED ? s->owed : 0;
     if (!stopped(s) && (s->next_sec > now_sec(s) + 1 || s->next_sec < now_sec(s) - 60)) {
         restart_seconds(s);
     }
@@ -425,26 +462,66 @@ static void mc146818_reset(struct device *d)
     s->cmos[RTC_B] &= (uint8_t) ~(B_PIE | B_AIE | B_UIE | B_SQWE);
     s->cmos[RTC_C] = 0;
     s->index = 0;
+    s->owed = 0;
     arm_periodic(s);
     update_irq(s);
 }
 
-static bool mc146818_realize(struct device *d, struct error *err)
+/* YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS as seconds since 1970. */
+static bool parse_date(const char *text, int64_t *sec)
 {
-    struct mc146818 *s = (struct mc146818 *)d;
+    unsigned year, month, mday, hour = 0, min = 0, s = 0;
+    int end = -1, n = sscanf(text, "%4u-%2u-%2u%n", &year, &month, &mday, &end);
+
+    if (n == 3 && end > 0 && text[end] == 'T') {
+        const char *time = text + end + 1;
+        end = -1;
+        n = sscanf(time, "%2u:%2u:%2u%n", &hour, &min, &s, &end);
+        text = time;
+    }
+    if (n != 3 || end < 0 || text[end] || year < 1900 || !month || month > 12 || !mday || mday > 31 || hour > 23 ||
+        min > 59 || s > 59) {
+        return false;
+    }
+    *sec = days_of(year, month, mday) * 86400 + hour * INT64_C(3600) + min * INT64_C(60) + s;
+    return true;
+}
+
+static bool set_base(struct mc146818 *s, struct error *err)
+{
     int64_t sec, nsec;
 
-    timer_init(&s->second, d->machine->clock, second_expired, s);
-    timer_init(&s->periodic, d->machine->clock, periodic_expired, s);
-    clock_wall(d->machine->clock, &sec, &nsec);
-    if (s->localtime) {
+    clock_wall(s->dev.machine->clock, &sec, &nsec);
+    if (s->base && !strcmp(s->base, "localtime")) {
         time_t t = (time_t)sec;
         struct tm tm;
         if (localtime_r(&t, &tm)) {
             sec += tm.tm_gmtoff;
         }
+    } else if (s->base && strcmp(s->base, "utc") && !parse_date(s->base, &sec)) {
+        return error_set(err, "base=%s is neither utc, localtime nor a date like 2006-06-17T16:01:21", s->base);
     }
     set_now(s, sec, nsec);
+    return true;
+}
+
+static bool mc146818_realize(struct device *d, struct error *err)
+{
+    struct mc146818 *s = (struct mc146818 *)d;
+
+    if (s->clock && strcmp(s->clock, "vm") && strcmp(s->clock, "host") && strcmp(s->clock, "rt")) {
+        return error_set(err, "clock=%s is none of host, rt and vm", s->clock);
+    }
+    if (s->driftfix && strcmp(s->driftfix, "slew") && strcmp(s->driftfix, "none")) {
+        return error_set(err, "driftfix=%s is neither slew nor none", s->driftfix);
+    }
+    s->follows_host = s->clock && strcmp(s->clock, "vm");
+    s->slew = s->driftfix && !strcmp(s->driftfix, "slew");
+    timer_init(&s->second, d->machine->clock, second_expired, s);
+    timer_init(&s->periodic, d->machine->clock, periodic_expired, s);
+    if (!set_base(s, err)) {
+        return false;
+    }
     s->cmos[RTC_A] = 0x26; /* 32.768 kHz, 1024 Hz periodic */
     s->cmos[RTC_B] = B_24H;
     s->cmos[RTC_D] = 0x80; /* the battery is good */
@@ -454,8 +531,10 @@ static bool mc146818_realize(struct device *d, struct error *err)
 }
 
 static const struct property mc146818_props[] = {
-    PROP_BOOL(struct mc146818, localtime, 0,
-              "the clock shows the host's local time instead of UTC"),
+    PROP_STRING(struct mc146818, base, "time at the start: utc (the default), localtime, or a date"),
+    PROP_STRING(struct mc146818, clock,
+                "vm (the default): stands still with the machine; host, rt: follows the host's clock"),
+    PROP_STRING(struct mc146818, driftfix, "slew: periodic interrupts that were missed come later"),
     PROP_END,
 };
 

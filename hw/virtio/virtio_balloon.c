@@ -26,6 +26,7 @@ struct virtio_balloon {
     uint16_t known;            /* bit n: stat[n] has been told */
     struct virtq_chain *stats; /* the driver's buffer, given back when we want news */
     struct timer poll;
+    int64_t last_update; /* seconds since 1970; 0: never */
 };
 
 static const char *const stat_names[NSTATS] = {
@@ -91,6 +92,8 @@ static void take_stats(struct virtio_balloon *b, struct virtq_chain *c)
     }
     free(b->stats);
     b->stats = c;
+    int64_t nsec;
+    clock_wall(b->virtio.pci.dev.machine->clock, &b->last_update, &nsec);
     if (b->polling_interval) {
         int64_t now = clock_now(b->virtio.pci.dev.machine->clock);
         timer_set(&b->poll, now + b->polling_interval * INT64_C(1000000000));
@@ -170,8 +173,11 @@ static void balloon_config_write(struct virtio *v, const uint8_t *config, unsign
 {
     struct virtio_balloon *b = container_of(v, struct virtio_balloon, virtio);
 
-    if (offset + size > C_ACTUAL) {
+    if (offset + size > C_ACTUAL && b->actual != le_get32(config + C_ACTUAL)) {
         b->actual = le_get32(config + C_ACTUAL);
+        if (v->pci.dev.machine->balloon_changed) {
+            v->pci.dev.machine->balloon_changed(v->pci.dev.machine);
+        }
     }
 }
 
@@ -225,6 +231,7 @@ const struct device_type virtio_balloon_type = {
     .reset = balloon_reset,
     .destroy = balloon_destroy,
     .user_creatable = true,
+    .category = "Misc",
     .bus_info = &balloon_info,
 };
 
@@ -240,6 +247,47 @@ bool balloon_set(struct machine *m, uint64_t bytes, struct error *err)
     bytes = bytes < m->ram_size ? bytes : m->ram_size;
     b->wanted = (uint32_t)((m->ram_size - bytes) / PAGE);
     virtio_config_changed(&b->virtio);
+    return true;
+}
+
+bool balloon_actual(struct machine *m, uint64_t *bytes)
+{
+    struct virtio_balloon *b = (struct virtio_balloon *)device_find_type(m, &virtio_balloon_type);
+
+    *bytes = b ? m->ram_size - (uint64_t)b->actual * PAGE : 0;
+    return b != NULL;
+}
+
+bool balloon_stat(struct device *d, unsigned i, const char **name, uint64_t *value, int64_t *last_update)
+{
+    /* In the order of the tags, by the names that management tools know. */
+    static const char *const names[NSTATS] = {
+        "stat-swap-in",      "stat-swap-out",        "stat-major-faults", "stat-minor-faults", "stat-free-memory",
+        "stat-total-memory", "stat-available-memory", "stat-disk-caches", "stat-htlb-pgalloc", "stat-htlb-pgfail",
+    };
+    struct virtio_balloon *b = (struct virtio_balloon *)d;
+
+    if (d->type != &virtio_balloon_type || i >= NSTATS) {
+        return false;
+    }
+    *name = names[i];
+    *value = b->known >> i & 1 ? b->stat[i] : UINT64_MAX;
+    *last_update = b->last_update;
+    return true;
+}
+
+bool balloon_set_polling(struct device *d, uint32_t seconds)
+{
+    struct virtio_balloon *b = (struct virtio_balloon *)d;
+
+    if (d->type != &virtio_balloon_type) {
+        return false;
+    }
+    b->polling_interval = seconds;
+    timer_cancel(&b->poll);
+    if (seconds && b->stats) {
+        poll_stats(b);
+    }
     return true;
 }
 

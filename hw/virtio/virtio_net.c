@@ -3,14 +3,16 @@
  * The driver may leave checksums and the cutting of TCP packets to us: the checksum is completed
  * here, and the back end takes the packet in one piece. What comes from the back end has right
  * checksums, which the driver is told; TCP segments that arrive together are merged (tcp_merge.c).
- * Sending happens in the main loop, so that a vcpu does not wait for the host's sockets. Left out:
- * several queue pairs, VLAN filter, announcements, hash reports. */
+ * Sending happens in the main loop, so that a vcpu does not wait for the host's sockets. With
+ * several queue pairs a flow's frames come by one of them, chosen by its addresses and ports. Left
+ * out: VLAN filter, announcements, hash reports and the driver's own choice of hashes (RSS). */
 #include "hw/virtio/virtio.h"
 
 #include "host/le.h"
 #include "host/net.h"
 #include "hw/net/card.h"
 #include "hw/virtio/tcp_merge.h"
+#include "hw/virtio/virtio_net.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,9 +30,15 @@ enum net_feature {
     F_CTRL_VQ = 17,
     F_CTRL_RX = 18,
     F_CTRL_RX_EXTRA = 20,
+    F_MQ = 22,
     F_CTRL_MAC_ADDR = 23,
 };
-enum { Q_RECEIVE, Q_SEND, Q_CONTROL };
+enum {
+    Q_RECEIVE,
+    Q_SEND,
+    Q_CONTROL,
+    MAX_PAIRS = 16
+}; /* of the first pair, and if there is no other */
 enum { C_MAC = 0, C_STATUS = 6, C_PAIRS = 8, C_MTU = 10, CONFIG_BYTES = 12, STATUS_UP = 1 };
 enum { /* struct virtio_net_hdr */
        H_FLAGS = 0,
@@ -47,7 +55,15 @@ enum { /* struct virtio_net_hdr */
        GSO_TCPV4 = 1,
        TCP_CHECKSUM_AT = 16,
 };
-enum { CTRL_RX = 0, CTRL_MAC = 1, MAC_TABLE_SET = 0, MAC_ADDR_SET = 1, ACK_OK = 0, ACK_ERR = 1 };
+enum {
+    CTRL_RX = 0,
+    CTRL_MAC = 1,
+    CTRL_MQ = 4,
+    MAC_TABLE_SET = 0,
+    MAC_ADDR_SET = 1,
+    ACK_OK = 0,
+    ACK_ERR = 1
+};
 enum { RX_PROMISC, RX_ALLMULTI, RX_ALLUNI, RX_NOMULTI, RX_NOUNI, RX_NOBCAST, RX_MODES };
 enum { MAC_BYTES = 6, MAC_TABLE = 64, ETHERNET_HEADER = 14, CONTROL_QUEUE_SIZE = 64 };
 enum { MAX_FRAME = 65536 + ETHERNET_HEADER + 8, MAX_BUFFERS = 64, SEND_BATCH = 256 };
@@ -55,11 +71,15 @@ enum { MAX_FRAME = 65536 + ETHERNET_HEADER + 8, MAX_BUFFERS = 64, SEND_BATCH = 2
 struct virtio_net {
     struct virtio virtio;
     struct netdev *netdev; /* properties */
-    char *mac;
+    char *mac, *romfile;
+    bool rombar;
     uint32_t host_mtu;
     uint16_t rx_queue_size, tx_queue_size;
-    bool mrg_rxbuf, csum, host_tso4, host_tso6, guest_csum, guest_tso4, ctrl_vq;
+    uint32_t queues;
+    bool mq, mrg_rxbuf, csum, host_tso4, host_tso6, guest_csum, guest_tso4, ctrl_vq;
 
+    uint16_t pairs;             /* in use */
+    uint32_t send_pairs;        /* bit n: pair n has been kicked */
     uint8_t own_mac[MAC_BYTES]; /* as the property gives it */
     uint8_t address[MAC_BYTES]; /* as the driver has set it */
     uint8_t rx_mode[RX_MODES];
@@ -74,10 +94,14 @@ struct virtio_net {
 static const struct property net_props[] = {
     VIRTIO_PROPS(struct virtio_net, virtio),
     PROP_NETDEV(struct virtio_net, netdev, "the -netdev"),
+    PCI_ROM_PROPS(struct virtio_net, romfile, rombar, "pxe-virtio.rom"),
     PROP_STRING(struct virtio_net, mac, "address, like 52:54:00:12:34:56"),
     PROP_U32(struct virtio_net, host_mtu, 0, "MTU that the guest should use; 0: its own choice"),
     PROP_U16(struct virtio_net, rx_queue_size, 256, "descriptors, a power of 2"),
     PROP_U16(struct virtio_net, tx_queue_size, 256, "descriptors, a power of 2"),
+    PROP_BOOL(struct virtio_net, mq, 0, "offer several pairs of queues"),
+    PROP_U32(struct virtio_net, queues, 0,
+             "pairs with mq=on, 1 to 16; 0: one a processor, up to 8"),
     PROP_BOOL(struct virtio_net, mrg_rxbuf, 1, "offer mergeable receive buffers"),
     PROP_BOOL(struct virtio_net, csum, 1, "offer to complete checksums"),
     PROP_BOOL(struct virtio_net, host_tso4, 1, "offer to take large TCP packets"),
@@ -97,8 +121,14 @@ static const struct state_field net_fields[] = {
     STATE_BOOL(struct virtio_net, unicast_overflow),
     STATE_BOOL(struct virtio_net, multicast_overflow),
     STATE_BYTES(struct virtio_net, table),
+    STATE_U16(struct virtio_net, pairs),
     STATE_END,
 };
+
+static unsigned max_pairs(const struct virtio_net *n)
+{
+    return n->mq ? n->queues : 1;
+}
 
 static void net_loaded(void *obj)
 {
@@ -107,6 +137,7 @@ static void net_loaded(void *obj)
     if (n->nunicast > MAC_TABLE || n->nmulticast > MAC_TABLE - n->nunicast) {
         n->nunicast = n->nmulticast = 0; /* a damaged snapshot */
     }
+    n->pairs = n->pairs && n->pairs <= max_pairs(n) ? n->pairs : 1;
     virtio_loaded(&n->virtio);
 }
 
@@ -151,10 +182,25 @@ static bool wanted(const struct virtio_net *n, const uint8_t *to)
             in_table(n, 0, n->nunicast, to));
 }
 
-/* Takes buffers for `bytes`; their number, 0: there are not enough yet, -1: they are too small. */
-static int take_buffers(struct virtio_net *n, uint64_t bytes, struct virtq_chain **chain)
+/* The pair by which a frame goes to the driver. */
+static unsigned pair_of(const struct virtio_net *n, const uint8_t *frame, size_t len)
 {
-    struct virtqueue *q = &n->virtio.queue[Q_RECEIVE];
+    unsigned sum = 0;
+
+    if (n->pairs == 1 || len < 38 || frame[12] != 8 || frame[13]) {
+        return 0;
+    }
+    /* Addresses, and ports when no options stand before them; the same both ways. */
+    for (unsigned i = 26; i < (frame[14] == 0x45 ? 38u : 34u); i++) {
+        sum += frame[i] * (i & 1 ? 1u : 31u);
+    }
+    return (sum ^ sum >> 7) % n->pairs;
+}
+
+/* Takes buffers for `bytes`; their number, 0: there are not enough yet, -1: they are too small. */
+static int take_buffers(struct virtio_net *n, struct virtqueue *q, uint64_t bytes,
+                        struct virtq_chain **chain)
+{
     int max = virtio_has(&n->virtio, F_MRG_RXBUF) ? MAX_BUFFERS : 1, count = 0, found;
     uint64_t room = 0;
 
@@ -171,14 +217,14 @@ static int take_buffers(struct virtio_net *n, uint64_t bytes, struct virtq_chain
     return found == max ? -1 : 0;
 }
 
-static int find_buffers(struct virtio_net *n, uint64_t bytes, struct virtq_chain **chain)
+static int find_buffers(struct virtio_net *n, struct virtqueue *q, uint64_t bytes,
+                        struct virtq_chain **chain)
 {
-    struct virtqueue *q = &n->virtio.queue[Q_RECEIVE];
-    int count = take_buffers(n, bytes, chain);
+    int count = take_buffers(n, q, bytes, chain);
 
     if (!count) {
         virtqueue_want_kicks(q, true);
-        count = take_buffers(n, bytes, chain); /* they may have come meanwhile */
+        count = take_buffers(n, q, bytes, chain); /* they may have come meanwhile */
     }
     if (count) {
         virtqueue_want_kicks(q, false);
@@ -194,13 +240,16 @@ static int find_buffers(struct virtio_net *n, uint64_t bytes, struct virtq_chain
 /* Puts a frame into the driver's buffers; false: there is no room. header is completed here. */
 static bool put_frame(struct virtio_net *n, uint8_t *header, const uint8_t *frame, size_t len)
 {
-    struct virtqueue *q = &n->virtio.queue[Q_RECEIVE];
+    struct virtqueue *q = &n->virtio.queue[2 * pair_of(n, frame, len)];
     struct virtq_chain *chain[MAX_BUFFERS];
     unsigned head = header_bytes(n);
     size_t done = 0;
     int count;
 
-    count = find_buffers(n, head + len, chain);
+    if (!q->ready) {
+        return true; /* nobody listens there: gone */
+    }
+    count = find_buffers(n, q, head + len, chain);
     if (count <= 0) {
         return count < 0;
     }
@@ -326,17 +375,18 @@ static void send_chain(struct virtio_net *n, const struct virtq_chain *c)
 
 static void send_later(void *opaque);
 
-static void plan_send(struct virtio_net *n)
+static void plan_send(struct virtio_net *n, unsigned pair)
 {
+    n->send_pairs |= 1u << pair;
     if (!n->send_planned) {
         n->send_planned = true;
         netdev_defer(n->netdev, send_later, n);
     }
 }
 
-static void send_waiting(struct virtio_net *n)
+static void send_waiting(struct virtio_net *n, unsigned pair)
 {
-    struct virtqueue *q = &n->virtio.queue[Q_SEND];
+    struct virtqueue *q = &n->virtio.queue[2 * pair + 1];
     struct virtq_chain *c;
     unsigned sent = 0;
 
@@ -349,7 +399,7 @@ static void send_waiting(struct virtio_net *n)
         }
         virtqueue_notify(q);
         if (sent >= SEND_BATCH && n->netdev) {
-            plan_send(n); /* others want the main loop too */
+            plan_send(n, pair); /* others want the main loop too */
             return;
         }
         sent = 0;
@@ -361,8 +411,15 @@ static void send_later(void *opaque)
 {
     struct virtio_net *n = opaque;
 
+    uint32_t pairs = n->send_pairs;
+
     n->send_planned = false;
-    send_waiting(n);
+    n->send_pairs = 0;
+    for (unsigned i = 0; i < max_pairs(n); i++) {
+        if (pairs >> i & 1) {
+            send_waiting(n, i);
+        }
+    }
 }
 
 /* ---- the control queue ---- */
@@ -412,6 +469,14 @@ static bool control(struct virtio_net *n, const struct virtq_chain *c)
     if (command[0] == CTRL_MAC && command[1] == MAC_TABLE_SET) {
         return set_mac_table(n, c);
     }
+    if (command[0] == CTRL_MQ && command[1] == 0 && virtio_has(&n->virtio, F_MQ)) {
+        uint8_t pairs[2];
+        if (virtq_read(c, 2, pairs, 2) != 2 || !le_get16(pairs) || le_get16(pairs) > max_pairs(n)) {
+            return false;
+        }
+        n->pairs = le_get16(pairs);
+        return true;
+    }
     if (command[0] == CTRL_MAC && command[1] == MAC_ADDR_SET) {
         uint8_t mac[MAC_BYTES];
         if (virtq_read(c, 2, mac, MAC_BYTES) != MAC_BYTES) {
@@ -444,18 +509,44 @@ static void net_kick(struct virtio *v, struct virtqueue *q)
 {
     struct virtio_net *n = container_of(v, struct virtio_net, virtio);
 
-    if (q->index == Q_RECEIVE && n->netdev) {
+    unsigned control = virtio_has(v, F_MQ) ? 2 * max_pairs(n) : Q_CONTROL;
+
+    if (n->ctrl_vq && q->index == control) {
+        serve_control(n, q);
+    } else if (!(q->index & 1) && n->netdev) {
         if (end_merge(n)) {
             netdev_ready(n->netdev);
         }
-    } else if (q->index == Q_SEND && n->netdev) {
+    } else if ((q->index & 1) && n->netdev) {
         virtqueue_want_kicks(q, false);
-        plan_send(n);
-    } else if (q->index == Q_SEND) {
-        send_waiting(n); /* to nowhere */
-    } else if (q->index == Q_CONTROL) {
-        serve_control(n, q);
+        plan_send(n, q->index / 2);
+    } else if (q->index & 1) {
+        send_waiting(n, q->index / 2); /* to nowhere */
     }
+}
+
+bool virtio_net_filter(struct device *d, struct virtio_net_filter *f)
+{
+    struct virtio_net *n = (struct virtio_net *)d;
+
+    if (d->type != &virtio_net_type) {
+        return false;
+    }
+    *f = (struct virtio_net_filter){
+        .promiscuous = n->rx_mode[RX_PROMISC],
+        .all_multicast = n->rx_mode[RX_ALLMULTI],
+        .no_multicast = n->rx_mode[RX_NOMULTI],
+        .all_unicast = n->rx_mode[RX_ALLUNI],
+        .no_unicast = n->rx_mode[RX_NOUNI],
+        .no_broadcast = n->rx_mode[RX_NOBCAST],
+        .unicast_overflow = n->unicast_overflow,
+        .multicast_overflow = n->multicast_overflow,
+        .mac = n->address,
+        .table = n->table,
+        .nunicast = n->nunicast,
+        .nmulticast = n->nmulticast,
+    };
+    return true;
 }
 
 /* ---- configuration ---- */
@@ -473,6 +564,7 @@ static uint64_t net_features(struct virtio *v)
     f |= n->guest_csum && n->guest_tso4 ? 1u << F_GUEST_TSO4 : 0;
     f |= n->mrg_rxbuf ? 1u << F_MRG_RXBUF : 0;
     f |= n->host_mtu ? 1u << F_MTU : 0;
+    f |= n->ctrl_vq && max_pairs(n) > 1 ? 1u << F_MQ : 0;
     if (n->ctrl_vq) {
         f |= 1u << F_CTRL_VQ | 1u << F_CTRL_RX | 1u << F_CTRL_RX_EXTRA | 1u << F_CTRL_MAC_ADDR;
     }
@@ -484,8 +576,8 @@ static void net_config(struct virtio *v, uint8_t *config)
     struct virtio_net *n = container_of(v, struct virtio_net, virtio);
 
     memcpy(config + C_MAC, n->address, MAC_BYTES);
-    le_put16(config + C_STATUS, n->netdev ? STATUS_UP : 0);
-    le_put16(config + C_PAIRS, 1);
+    le_put16(config + C_STATUS, n->netdev && netdev_link_up(n->netdev) ? STATUS_UP : 0);
+    le_put16(config + C_PAIRS, (uint16_t)max_pairs(n));
     le_put16(config + C_MTU, (uint16_t)n->host_mtu);
 }
 
@@ -511,6 +603,7 @@ static void net_soft_reset(struct virtio *v)
     n->nunicast = n->nmulticast = 0;
     n->unicast_overflow = n->multicast_overflow = false;
     n->merge.len = 0;
+    n->pairs = 1;
 }
 
 static const struct virtio_class net_class = {
@@ -530,6 +623,11 @@ static void net_reset(struct device *d)
     virtio_reset((struct virtio *)d);
 }
 
+static void link_changed(void *opaque)
+{
+    virtio_config_changed(&((struct virtio_net *)opaque)->virtio);
+}
+
 static bool check_size(const char *name, unsigned size, struct error *err)
 {
     return (size >= 64 && size <= VIRTQUEUE_MAX && !(size & (size - 1))) ||
@@ -546,18 +644,31 @@ static bool net_realize(struct device *d, struct error *err)
         !check_size("tx_queue_size", n->tx_queue_size, err)) {
         return false;
     }
+    if (!n->queues) {
+        n->queues = d->machine->nvcpus < 8 ? d->machine->nvcpus : 8;
+        n->queues += !n->queues;
+    }
+    if (n->queues > MAX_PAIRS) {
+        return error_set(err, "virtio-net-pci: queues=%u is not from 1 to %d", n->queues,
+                         MAX_PAIRS);
+    }
+    n->pairs = 1;
     if (n->host_mtu && (n->host_mtu < 68 || n->host_mtu > 65535)) {
         return error_set(err, "virtio-net-pci: host_mtu=%u is not from 68 to 65535", n->host_mtu);
     }
-    if (n->netdev && !netdev_connect(n->netdev, &(struct net_card){n, receive, batch_end}, err)) {
+    if (n->netdev &&
+        !netdev_connect(n->netdev, &(struct net_card){n, receive, batch_end, link_changed}, err)) {
         return false;
     }
-    virtio_add_queue(&n->virtio, Q_RECEIVE, n->rx_queue_size);
-    virtio_add_queue(&n->virtio, Q_SEND, n->tx_queue_size);
-    if (n->ctrl_vq) {
-        virtio_add_queue(&n->virtio, Q_CONTROL, CONTROL_QUEUE_SIZE);
+    for (unsigned i = 0; i < max_pairs(n); i++) {
+        virtio_add_queue(&n->virtio, 2 * i, n->rx_queue_size);
+        virtio_add_queue(&n->virtio, 2 * i + 1, n->tx_queue_size);
     }
-    return virtio_init(&n->virtio, &net_class, err);
+    if (n->ctrl_vq) {
+        virtio_add_queue(&n->virtio, 2 * max_pairs(n), CONTROL_QUEUE_SIZE);
+    }
+    return virtio_init(&n->virtio, &net_class, err) &&
+           pci_load_rom(&n->virtio.pci, n->romfile, "pxe-virtio.rom", n->rombar, err);
 }
 
 static const struct pci_info net_info = VIRTIO_PCI_INFO(0x1000, 1, 0x02, 0x00);

@@ -9,7 +9,8 @@ enum { QUEUE_SIZE = 8, CHUNK = 256 };
 
 struct virtio_rng {
     struct virtio virtio;
-    uint64_t max_bytes; /* properties */
+    char *rng; /* properties */
+    uint64_t max_bytes;
     uint32_t period;
     uint64_t left; /* of this period */
     struct timer refill;
@@ -17,6 +18,7 @@ struct virtio_rng {
 
 static const struct property rng_props[] = {
     VIRTIO_PROPS(struct virtio_rng, virtio),
+    PROP_STRING(struct virtio_rng, rng, "id of the -object rng-random (all give the host's random numbers)"),
     {"max-bytes", PT_U64, offsetof(struct virtio_rng, max_bytes), INT64_MAX,
      "bytes the guest gets in each period"},
     {"period", PT_U32, offsetof(struct virtio_rng, period), 65536, "length of a period in ms"},
@@ -139,5 +141,6 @@ const struct device_type virtio_rng_type = {
     .realize = rng_realize,
     .reset = rng_reset,
     .user_creatable = true,
+    .category = "Misc",
     .bus_info = &rng_info,
 };

@@ -43,7 +43,7 @@ static bool port_realize(struct device *d, struct error *err)
     if (!virtio_serial_attach(p, err)) {
         return false;
     }
-    p->host_open = p->chardev != NULL;
+    p->host_open = false; /* the chardev says when somebody is there */
     return !p->chardev || chardev_connect(p->chardev, &fe, err);
 }
 
@@ -72,6 +72,7 @@ const struct device_type virtserialport_type = {
     .realize = port_realize,
     .destroy = port_destroy,
     .user_creatable = true,
+    .category = "Input",
 };
 
 const struct device_type virtconsole_type = {
@@ -84,4 +85,5 @@ const struct device_type virtconsole_type = {
     .realize = console_realize,
     .destroy = port_destroy,
     .user_creatable = true,
+    .category = "Input",
 };

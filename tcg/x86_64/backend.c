@@ -174,7 +174,7 @@ static bool uses_32bit_pc(const struct ir *ir)
 static void gen_second_page(struct gen *g)
 {
     struct code *c = &g->c;
-    bool narrow = uses_32bit_pc(g->ir);
+    bool narrow = g->narrow;
 
     lea(c, !narrow, RCX, at(HOST_PC, g->tb->second));
     if (narrow) {
@@ -244,6 +244,7 @@ static void gen_op(struct gen *g, const struct ir_op *op, unsigned *n)
         break;
     }
     taken = x64_gen_fp80(g, op);
+    taken = taken ? taken : x64_gen_host_op(g, op);
     taken = taken ? taken : x64_gen_control(g, op);
     if (taken) {
         *n = taken;
@@ -323,6 +324,7 @@ static size_t x64_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uin
     }
     begin(g);
     count_uses(g);
+    g->narrow = uses_32bit_pc(ir);
     x64_group_accesses(g);
     g->c = (struct code){.p = buf, .end = buf + size - 64};
     put64(&g->c, (uintptr_t)tb->host & ~(uintptr_t)PAGE_OFFSET_MASK);
@@ -380,8 +382,9 @@ static void x64_run(struct vcpu *v, const struct tb *tb)
     x64_fp_in(v);
     exit = enter(v, code, v->tlb[tb->ctx]);
     x64_fp_out(v);
+    v->tcg_cpu->apart = exit == EXIT_APART;
     v->tcg_cpu->last_exit =
-        exit ? (struct tb_exit *)(uintptr_t)(exit - (uintptr_t)v->tcg->exec_delta) : NULL;
+        exit > EXIT_APART ? (struct tb_exit *)(uintptr_t)(exit - (uintptr_t)v->tcg->exec_delta) : NULL;
 }
 
 static void x64_landed(struct vcpu *v)

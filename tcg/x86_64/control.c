@@ -51,6 +51,12 @@ static void move_pc(struct gen *g, int64_t imm, unsigned wrap)
     }
 }
 
+void x64_jump(struct gen *g, int64_t imm, unsigned wrap, const uint8_t *thunk)
+{
+    move_pc(g, imm, wrap);
+    jump_to(g, thunk);
+}
+
 static void poll(struct gen *g)
 {
     x_rm(&g->c, 0x80, 7, env_at(offsetof(struct vcpu, exit_request)));

@@ -34,6 +34,7 @@ enum {
     REG_EXPECT,
     REG_GROUP, /* places of groups of accesses */
     NGROUP_REGS = 3,
+    REG_SCRATCH = REG_GROUP + NGROUP_REGS, /* a value in no register of the guest's, around calls of C */
     VREG_SLOW = TCG_NVREGS - 1,
 };
 
@@ -105,13 +106,15 @@ enum cold_kind {
     COLD_CMPXCHG,
     COLD_LEAVE,
     COLD_CALL,
+    COLD_GROUP, /* the first access of a group */
+    COLD_APART, /* another one, not aligned */
     COLD_FP_MISS,
     COLD_FP_FLAGS,
     COLD_FP_CONTROL
 };
 struct cold {
     uint8_t kind;
-    uint8_t t;      /* the guest address of the look-up, or NO_REG */
+    uint8_t t;      /* the guest address of the look-up */
     uint8_t i;      /* offset of the TLB entry, when t is xored with its tag */
     uint8_t keeper; /* of the place of the group that this access leads */
     uint8_t d;    /* result's host register (xmm for vectors), NO_REG: none */
@@ -119,12 +122,10 @@ struct cold {
     uint8_t value;  /* host register, NO_REG: imm */
     uint8_t value2; /* CMPXCHG: replacement */
     uint16_t memop, tag; /* tag: that t is xored with */
-    uint16_t own_tag;    /* the one that the access itself wants, when it is one of a group */
-    bool grouped, leads;
-    uint8_t wide;        /* its address is a sum of 64 bits */
-    uint8_t groups;      /* keepers in use */
-    struct mem m;        /* the guest address; NO_REG base or index: in the slot of op's */
-    int32_t delta;       /* from t to the operand */
+    bool write, group_write; /* GROUP: the access, one of the group */
+    uint8_t scratch;         /* ... mask of a register to keep */
+    uint16_t span;           /* ... bytes from t on */
+    int32_t delta;           /* ... from t to the operand */
     int64_t imm;
     uint8_t *from[2]; /* displacements to patch to here */
     uint8_t *back;
@@ -199,6 +200,7 @@ struct gen {
     uint8_t cmp_w;
 
     bool keeps_pc; /* a helper sets pc */
+    bool narrow;   /* the pc wraps at 32 bits */
     struct fp_state fp;
     const struct ir_op *fp_load; /* the load that an x87 operation is to do itself */
     uint8_t *fp_empty_at, *fp_mask_at; /* bytes of the run's check */
@@ -221,6 +223,9 @@ struct gen {
     unsigned cap_map;
 };
 
+/* What generated code returns: the exit (as it is executed) that can be linked, or one of these. */
+enum { EXIT_NONE, EXIT_APART };
+
 /* Common routines, once a cache (thunks.c). */
 enum thunk_call {
     CALL_LIGHT,  /* the helper neither raises nor looks at guest registers */
@@ -229,9 +234,9 @@ enum thunk_call {
     NCALLS
 };
 struct x64_thunks {
-    const uint8_t *enter, *leave, *leave_keep_pc, *leave_none; /* addresses to execute */
+    const uint8_t *enter, *leave, *leave_keep_pc, *leave_none, *leave_apart; /* addresses to execute */
     const uint8_t *call[TLB_NCTX][NCALLS], *vop;
-    bool bmi2, avx, avx2, lzcnt, bmi1, popcnt, fma, f16c, aes, pclmul, sha, gfni, vaes, vpclmul, intel;
+    bool sse42, bmi2, avx, avx2, lzcnt, bmi1, popcnt, fma, f16c, aes, pclmul, sha, gfni, vaes, vpclmul, intel;
 };
 
 enum { MAX_HELPERS = 1024 };
@@ -350,6 +355,7 @@ void x64_group_accesses(struct gen *g); /* groups.c */
 void x64_gen_memory(struct gen *g, const struct ir_op *op);
 unsigned x64_gen_control(struct gen *g, const struct ir_op *op); /* ops taken */
 unsigned x64_gen_fp80(struct gen *g, const struct ir_op *op); /* ops taken; x87.c */
+unsigned x64_gen_host_op(struct gen *g, const struct ir_op *op); /* how many ops it took: 0, 1 */
 unsigned x64_gen_fp80_load(struct gen *g, const struct ir_op *op);
 bool x64_fp_inline(const struct gen *g, const struct ir_op *op);
 bool x64_fp_skips(const struct gen *g, unsigned i);
@@ -366,6 +372,8 @@ void x64_save(struct gen *g, const struct places *p); /* code only: what is newe
 void x64_reload(struct gen *g, const struct places *p, unsigned except);
 struct cold *x64_cold(struct gen *g, enum cold_kind kind);
 void x64_call_thunk(struct gen *g, const uint8_t *thunk);
+/* pc += imm, wrapped (0: not, 1: at 32 bits, 2: at 16 bits), and on to the thunk. */
+void x64_jump(struct gen *g, int64_t imm, unsigned wrap, const uint8_t *thunk);
 void x64_map_here(struct gen *g, const struct places *p, int32_t off, uint16_t meta);
 unsigned x64_cond(enum ir_cond c, bool swapped);
 /* Compares, and returns the host condition that holds when a COND b. */
@@ -377,6 +385,9 @@ uint64_t x64_load(struct vcpu *v, uint64_t memop, uint64_t ctx);
 uint64_t x64_store(struct vcpu *v, uint64_t memop, uint64_t ctx);
 uint64_t x64_vload(struct vcpu *v, uint64_t memop, uint64_t ctx);
 uint64_t x64_vstore(struct vcpu *v, uint64_t memop, uint64_t ctx);
+/* Of the first access of a group; what: its offset from the group's start, the group's size << 16, that the group
+ * writes << 32, that it writes itself << 33. Returns the group's place on the host, 0: it has none. */
+uint64_t x64_group(struct vcpu *v, uint64_t memop, uint64_t what, uint64_t ctx);
 uint64_t x64_atomic(struct vcpu *v, uint64_t memop_op, uint64_t ctx);
 uint64_t x64_cmpxchg(struct vcpu *v, uint64_t memop, uint64_t ctx);
 /* The host's MXCSR becomes the guest's, or gives its flags to v->fp and becomes C's again. */

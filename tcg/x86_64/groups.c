@@ -1,6 +1,8 @@
 /* Groups of accesses: those off one base register (or one base and index) with small distances share one
  * look-up. The first of a group, in program order, looks up the page for all of them; the place on the host
- * stays in a register for the others, or 0 when they do not share a page: then each looks for itself.
+ * stays in a register for the others, which check nothing. When they do not share a page, or it may not be
+ * accessed in all their ways, the block is left before the first one's instruction, and goes on as another one,
+ * keyed with TB_APART, that has no groups.
  *
  * A group ends at labels and calls. What another vcpu unmaps or protects meanwhile is seen at the next block,
  * as a processor would that has not answered the interrupt yet. */
@@ -107,6 +109,9 @@ void x64_group_accesses(struct gen *g)
         renew(t, r);
     }
     memset(g->group_of, 0, ir->nops * sizeof(*g->group_of));
+    if (ir->flags & TB_APART) {
+        return;
+    }
     for (unsigned i = 0; i < ir->nops; i++) {
         const struct ir_op *op = &ir->ops[i];
         switch (op->opc) {

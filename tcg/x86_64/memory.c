@@ -3,6 +3,7 @@
 #ifdef __x86_64__
 #include "tcg/x86_64/gen.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define TAG_READ  ((uint16_t)offsetof(struct tlb_entry, rtag))
@@ -188,16 +189,6 @@ static void store_imm(struct gen *g, unsigned size, struct mem m, int64_t imm)
     }
 }
 
-/* Registers that keep the place of a group of accesses: what C does may make them wrong. */
-static void forget_groups(struct gen *g, const struct cold *k)
-{
-    for (unsigned n = 0; n < NGROUP_REGS; n++) {
-        if (k->groups >> n & 1) {
-            mov_mi(&g->c, 1, slot_of((ir_reg)(REG_GROUP + n)), 0);
-        }
-    }
-}
-
 /* index = offset of the TLB entry of the address in t */
 static void tlb_offset(struct gen *g, unsigned t, unsigned index)
 {
@@ -212,79 +203,64 @@ static void tlb_offset(struct gen *g, unsigned t, unsigned index)
     alu_ri(&g->c, ALU_AND, 0, index, TLB_MASK << 5);
 }
 
-/* The access by itself, for one of a group that has no place. What C needs is saved already; address in rax.
- * Falls through when C must do it. */
-static void gen_alone(struct gen *g, const struct cold *k)
+/* The rest of the block, from this instruction on, by a block whose accesses all look up for themselves. */
+static void leave_apart(struct gen *g, const struct places *p, int32_t insn_off)
 {
-    unsigned size = 1u << (k->memop & MO_SIZE);
-    uint8_t *fail[2] = {NULL, NULL};
+    x64_adopt(g, p);
+    x64_vflush(g, false);
+    x64_cc_flush(g, false);
+    x64_unlock(g);
+    x64_jump(g, insn_off, g->narrow, thunks(g)->leave_apart);
+}
 
-    tlb_offset(g, RAX, RCX);
-    mov_rm(&g->c, 1, RDX, at_index(HOST_TLB, RCX, 0, k->own_tag));
-    alu_rr(&g->c, ALU_XOR, 1, RDX, RAX);
-    alu_ri(&g->c, ALU_CMP, 1, RDX, (int32_t)(4096 - size));
-    fail[0] = jcc32(&g->c, CC_A);
-    if (k->memop & MO_ALIGN) {
-        x_rr(&g->c, 0xf6 | X_RMBYTE, 0, RAX);
-        put8(&g->c, size - 1);
-        fail[1] = jcc32(&g->c, CC_NE);
+/* The first access of a group found no place for all of them. */
+static void gen_cold_group(struct gen *g, const struct cold *k)
+{
+    unsigned ctx = g->ir->ctx;
+    struct places apart_places = k->places;
+
+    for (unsigned n = 0; n < 2 && k->from[n]; n++) {
+        patch32(&g->c, k->from[n], g->c.p);
     }
-    alu_rm(&g->c, ALU_ADD, 1, RAX, at_index(HOST_TLB, RCX, 0, ADDEND));
-    switch (k->kind) {
-    case COLD_LOAD:
-        if (k->fp_opcode) {
-            x_rm(&g->c, k->fp_opcode, k->fp_reg, at(RAX, 0));
-        } else {
-            load_value(g, k->memop, k->w, k->d, at(RAX, 0));
-        }
-        reload_pool(g, &k->places, k->d);
-        break;
-    case COLD_STORE:
-        mov_rm(&g->c, 1, RCX, slot_of(REG_VALUE));
-        store_value(g, k->memop & MO_SIZE, at(RAX, 0), RCX);
-        reload_pool(g, &k->places, NO_REG);
-        break;
-    case COLD_VLOAD:
-        v_load(g, k->d, at(RAX, 0), k->memop & MO_SIZE);
-        reload_pool(g, &k->places, NO_REG);
-        break;
-    default:
-        v_store(g, k->value, at(RAX, 0), k->memop & MO_SIZE);
-        reload_pool(g, &k->places, NO_REG);
-        break;
+    save_pool(g, &k->places);
+    for (unsigned m = k->scratch; m; m &= m - 1) {
+        mov_mr(&g->c, 1, slot_of(REG_SCRATCH), (unsigned)__builtin_ctz(m));
     }
-    if (k->leads) {
-        alu_rr(&g->c, ALU_XOR, 0, k->keeper, k->keeper); /* the group has no place */
+    x64_vsave(g, &k->places);
+    x64_fp_save(g, &k->fp);
+    mov_mr(&g->c, 1, slot_of(REG_VA), k->t);
+    mov_ri(&g->c, RSI, k->memop & (MO_SIZE | MO_ALIGN | MO_A32));
+    mov_ri(&g->c, RDX, (uint64_t)k->delta | (uint64_t)k->span << 16 | (uint64_t)k->group_write << 32 |
+                           (uint64_t)k->write << 33);
+    mov_ri(&g->c, RCX, ctx);
+    mov_ri(&g->c, RDI, x64_helper_index(g, (const void *)(uintptr_t)x64_group));
+    x64_call_thunk(g, thunks(g)->call[ctx][CALL_FULL]);
+    x64_map_here(g, &k->places, k->insn_off, k->insn_meta);
+    test_rr(&g->c, 1, RAX, RAX);
+    uint8_t *apart = jcc32(&g->c, CC_E);
+    if (k->keeper != RAX) {
+        mov_rr(&g->c, 1, k->keeper, RAX);
+    }
+    x64_fp_reload(g, &k->fp);
+    reload_pool(g, &k->places, k->keeper);
+    x64_vreload(g, &k->places, NO_REG);
+    for (unsigned m = k->scratch; m; m &= m - 1) {
+        mov_rm(&g->c, 1, (unsigned)__builtin_ctz(m), slot_of(REG_SCRATCH));
     }
     uint8_t *back = jmp32(&g->c);
     patch32(&g->c, back, k->back);
-    patch32(&g->c, fail[0], g->c.p);
-    if (fail[1]) {
-        patch32(&g->c, fail[1], g->c.p);
-    }
+    patch32(&g->c, apart, g->c.p);
+    reload_pool(g, &k->places, NO_REG); /* flags may be made of them */
+    apart_places.vdirty = 0;            /* saved above */
+    leave_apart(g, &apart_places, k->insn_off);
 }
 
-/* rax = the guest address of k's operand; all of the pool is saved. */
-static void lea_out_of_line(struct gen *g, const struct cold *k)
+/* An access of a group is not aligned. */
+static void gen_cold_apart(struct gen *g, const struct cold *k)
 {
-    struct mem m = k->m;
-    bool indexed = (k->op->aux & MO_INDEX) && k->op->c != IR_NONE;
-
-    for (unsigned n = 0; n < 1u + indexed; n++) {
-        uint8_t *part = n ? &m.index : &m.base;
-        if (*part != NO_REG) {
-            continue;
-        }
-        for (unsigned left = HOST_POOL; left; left &= left - 1) {
-            unsigned reg = (unsigned)__builtin_ctz(left);
-            if (reg != m.base && reg != m.index) {
-                mov_rm(&g->c, 1, reg, slot_of(n ? k->op->c : k->op->a));
-                *part = (uint8_t)reg;
-                break;
-            }
-        }
-    }
-    lea(&g->c, k->wide, RAX, m);
+    patch32(&g->c, k->from[0], g->c.p);
+    x64_fp_save(g, &k->fp);
+    leave_apart(g, &k->places, k->insn_off);
 }
 
 static void gen_cold_memory(struct gen *g, struct cold *k)
@@ -315,17 +291,7 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
     if (k->i != NO_REG) {
         alu_rm(&g->c, ALU_XOR, 1, k->t, at_index(HOST_TLB, k->i, 0, k->tag));
     }
-    if (k->grouped) {
-        if (k->leads) {
-            lea(&g->c, k->wide, RAX, at(k->t, k->delta));
-        } else {
-            lea_out_of_line(g, k);
-        }
-        mov_mr(&g->c, 1, slot_of(REG_VA), RAX);
-        gen_alone(g, k);
-    } else {
-        mov_mr(&g->c, 1, slot_of(REG_VA), k->t);
-    }
+    mov_mr(&g->c, 1, slot_of(REG_VA), k->t);
     x64_fp_save(g, &k->fp);
     mov_ri(&g->c, RSI,
            (k->memop & (MO_SIZE | MO_ALIGN)) | (k->kind == COLD_ATOMIC ? (unsigned)k->op->imm2 << 16 : 0));
@@ -333,7 +299,6 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
     mov_ri(&g->c, RDI, x64_helper_index(g, (const void *)(uintptr_t)run[k->kind]));
     x64_call_thunk(g, thunks(g)->call[ctx][CALL_FULL]);
     x64_map_here(g, &k->places, k->insn_off, k->insn_meta);
-    forget_groups(g, k);
     x64_fp_reload(g, &k->fp);
     if (k->kind == COLD_VLOAD) {
         x64_vreload(g, &k->places, k->d);
@@ -349,9 +314,6 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
         }
         reload_pool(g, &k->places, k->d);
         x64_vreload(g, &k->places, NO_REG);
-    }
-    if (k->leads) {
-        alu_rr(&g->c, ALU_XOR, 0, k->keeper, k->keeper);
     }
     uint8_t *back = jmp32(&g->c);
     patch32(&g->c, back, k->back);
@@ -374,6 +336,10 @@ void x64_gen_cold(struct gen *g)
     for (unsigned n = 0; n < g->ncold && !g->c.overflow; n++) {
         if (g->cold[n].kind == COLD_CALL) {
             x64_gen_cold_call(g, &g->cold[n]);
+        } else if (g->cold[n].kind == COLD_GROUP) {
+            gen_cold_group(g, &g->cold[n]);
+        } else if (g->cold[n].kind == COLD_APART) {
+            gen_cold_apart(g, &g->cold[n]);
         } else if (g->cold[n].kind >= COLD_FP_MISS) {
             x64_fp_cold(g, &g->cold[n]);
         } else {
@@ -428,11 +394,6 @@ static struct cold *cold_access(struct gen *g, const struct ir_op *op, uint16_t 
     k->memop = op->aux;
     k->w = op->w;
     k->op = op;
-    for (unsigned n = 0; n < NGROUP_REGS; n++) {
-        if (g->last_use[REG_GROUP + n] > g->i) {
-            k->groups |= (uint8_t)(1u << n);
-        }
-    }
     return k;
 }
 
@@ -473,20 +434,16 @@ static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag
     tlb_offset(g, l.t, l.i);
     struct mem entry_tag = at_index(HOST_TLB, l.i, 0, tag);
     struct mem addend = at_index(HOST_TLB, l.i, 0, ADDEND);
+    /* All registers are taken before the first branch: both must find the same things evicted. */
+    unsigned diff = atomic ? l.t : x64_alloc(g);
     if (atomic) { /* few registers are left: t is the difference for a while */
         alu_rm(&g->c, ALU_XOR, 1, l.t, entry_tag);
     }
-    /* Before the first branch to the code out of line: what an allocation spills must be in memory there. */
-    unsigned diff = atomic ? NO_REG : x64_alloc(g);
     if (((op->aux & MO_ALIGN) || atomic) && size > 1) {
         unsigned t = l.t;
         if (before % size) {
-            t = atomic ? x64_alloc(g) : diff;
+            t = diff;
             lea(&g->c, 0, t, at(l.t, (int32_t)before));
-            if (atomic) {
-                g->now.held[t] = IR_NONE;
-                g->locked &= (uint16_t) ~(1u << t);
-            }
         }
         x_rr(&g->c, 0xf6 | X_RMBYTE, 0, t);
         put8(&g->c, size - 1);
@@ -515,29 +472,23 @@ static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag
     return l;
 }
 
-/* A register of an address, for code out of line: in its place, or NO_REG: to be read from its slot. */
-static uint8_t part_out_of_line(struct gen *g, ir_reg r)
-{
-    return is_home(r) ? home_of(r) : is_temp(r) || is_cc(r) ? (uint8_t)x64_use(g, r) : NO_REG;
-}
-
-static struct mem address_out_of_line(struct gen *g, const struct ir_op *op)
-{
-    bool index = (op->aux & MO_INDEX) && op->c != IR_NONE;
-    struct mem m = {.index = NO_REG, .scale = op->aux >> MO_SCALE & 3};
-
-    m.disp = (int32_t)op->imm;
-    m.base = part_out_of_line(g, op->a);
-    if (index) {
-        m.index = part_out_of_line(g, op->c);
-    }
-    return m;
-}
-
 struct place {
     struct mem m; /* on the host */
-    struct cold *cold;
+    struct cold *cold; /* what is left to fill in by the access; NULL: nothing */
 };
+
+/* Registers of the pool in `locked` that hold what is in no slot: at most one, a value to be stored. */
+static uint8_t scratch_in(const struct gen *g, uint16_t locked)
+{
+    uint8_t mask = 0;
+
+    for (unsigned m = locked & HOST_POOL; m; m &= m - 1) {
+        unsigned reg = (unsigned)__builtin_ctz(m);
+        mask |= g->now.held[reg] == SCRATCH ? (uint8_t)(1u << reg) : 0;
+    }
+    assert(!(mask & (mask - 1)));
+    return mask;
+}
 
 /* The host's place of an access: by a look-up of its own, one for the group that it leads, or from the
  * register that keeps the place of its group. */
@@ -545,7 +496,6 @@ static struct place find_place(struct gen *g, const struct ir_op *op, bool write
 {
     const struct group *group = g->group_of[g->i] ? &g->groups[g->group_of[g->i] - 1] : NULL;
     uint16_t tag = write ? TAG_WRITE : TAG_READ;
-    struct place p;
     struct lookup l;
 
     if (!group) {
@@ -553,44 +503,36 @@ static struct place find_place(struct gen *g, const struct ir_op *op, bool write
         return (struct place){at_index(l.i, l.t, 0, 0), l.cold};
     }
     ir_reg keeper = (ir_reg)(REG_GROUP + group->keeper);
-    int64_t delta = g->group_off[g->i] - group->lo;
+    int32_t delta = (int32_t)(g->group_off[g->i] - group->lo);
     if (group->leader == g->i) {
-        l = look_up(g, op, group->write ? TAG_WRITE : TAG_READ, kind, false, delta,
-                    (unsigned)(group->hi - group->lo));
-        l.cold->grouped = l.cold->leads = true;
-        l.cold->delta = (int32_t)delta;
-        l.cold->wide = !(op->aux & MO_A32);
+        unsigned span = (unsigned)(group->hi - group->lo);
+        uint16_t before = g->locked;
+        l = look_up(g, op, group->write ? TAG_WRITE : TAG_READ, COLD_GROUP, false, delta, span);
         alu_rr(&g->c, ALU_ADD, 1, l.i, l.t);
+        l.cold->places = g->now; /* the access is still to come */
+        l.cold->scratch = scratch_in(g, before);
+        l.cold->delta = delta;
+        l.cold->span = (uint16_t)span;
+        l.cold->write = write;
+        l.cold->group_write = group->write;
         l.cold->keeper = (uint8_t)l.i;
+        l.cold->back = g->c.p;
         g->last_use[keeper] = group->last;
         x64_done(g, keeper, l.i);
-        l.cold->own_tag = tag;
-        return (struct place){at(l.i, (int32_t)delta), l.cold};
+        return (struct place){at(l.i, delta), NULL};
     }
-    /* The registers of its own address must be at hand for the way out of line, as they are now. */
-    struct mem m = address_out_of_line(g, op);
     unsigned hb = x64_use(g, keeper);
     if (op->aux & MO_ALIGN) {
         unsigned t = x64_alloc(g), size = 1u << (op->aux & MO_SIZE);
-        lea(&g->c, 0, t, at(hb, (int32_t)delta));
+        lea(&g->c, 0, t, at(hb, delta));
         x_rr(&g->c, 0xf6 | X_RMBYTE, 0, t);
         put8(&g->c, size - 1);
         g->now.held[t] = IR_NONE;
         g->locked &= (uint16_t) ~(1u << t);
+        cold_access(g, op, 0, COLD_APART)->from[0] = jcc32(&g->c, CC_NE);
+        flags_clobbered(g);
     }
-    p.cold = cold_access(g, op, tag, kind);
-    if (op->aux & MO_ALIGN) {
-        p.cold->from[1] = jcc32(&g->c, CC_NE);
-    }
-    test_rr(&g->c, 1, hb, hb);
-    p.cold->from[0] = jcc32(&g->c, CC_E);
-    p.cold->grouped = true;
-    p.cold->wide = !(op->aux & MO_A32);
-    p.cold->m = m;
-    p.cold->own_tag = tag;
-    p.m = at(hb, (int32_t)delta);
-    flags_clobbered(g);
-    return p;
+    return (struct place){at(hb, delta), NULL};
 }
 
 static void gen_load(struct gen *g, const struct ir_op *op)
@@ -610,8 +552,13 @@ static void gen_load(struct gen *g, const struct ir_op *op)
         d = g->group_of[g->i] ? x64_alloc(g) : p.m.base;
     }
     load_value(g, op->aux, op->w, d, p.m);
-    p.cold->d = (uint8_t)d;
-    p.cold->back = g->c.p;
+    if (g->zf_reg == d) { /* the host's flags are those of its value before */
+        g->zf_reg = NO_REG;
+    }
+    if (p.cold) {
+        p.cold->d = (uint8_t)d;
+        p.cold->back = g->c.p;
+    }
     if (op->d != IR_NONE) {
         x64_done(g, op->d, d);
     }
@@ -622,9 +569,11 @@ void x64_load_fp(struct gen *g, const struct ir_op *op, unsigned opcode, unsigne
     struct place p = find_place(g, op, false, COLD_LOAD);
 
     x_rm(&g->c, opcode, reg, p.m);
-    p.cold->fp_opcode = (uint8_t)opcode;
-    p.cold->fp_reg = (uint8_t)reg;
-    p.cold->back = g->c.p;
+    if (p.cold) {
+        p.cold->fp_opcode = (uint8_t)opcode;
+        p.cold->fp_reg = (uint8_t)reg;
+        p.cold->back = g->c.p;
+    }
 }
 
 static void gen_store(struct gen *g, const struct ir_op *op)
@@ -642,14 +591,18 @@ static void gen_store(struct gen *g, const struct ir_op *op)
         }
     }
     p = find_place(g, op, true, COLD_STORE);
-    p.cold->value = (uint8_t)value;
-    p.cold->imm = op->imm2;
+    if (p.cold) {
+        p.cold->value = (uint8_t)value;
+        p.cold->imm = op->imm2;
+    }
     if (value != NO_REG) {
         store_value(g, size, p.m, value);
     } else {
         store_imm(g, size, p.m, op->imm2);
     }
-    p.cold->back = g->c.p;
+    if (p.cold) {
+        p.cold->back = g->c.p;
+    }
 }
 
 static void gen_vload(struct gen *g, const struct ir_op *op)
@@ -659,8 +612,10 @@ static void gen_vload(struct gen *g, const struct ir_op *op)
     struct place p = find_place(g, op, false, COLD_VLOAD);
 
     v_load(g, x, p.m, size);
-    p.cold->d = (uint8_t)x;
-    p.cold->back = g->c.p;
+    if (p.cold) {
+        p.cold->d = (uint8_t)x;
+        p.cold->back = g->c.p;
+    }
     x64_vdone(g, op->d, x, size == MO_256 || (op->flags & IR_VZU));
 }
 
@@ -669,21 +624,43 @@ static void gen_vstore(struct gen *g, const struct ir_op *op)
     unsigned size = op->aux & MO_SIZE, x = x64_vuse(g, op->b, size == MO_256);
     struct place p = find_place(g, op, true, COLD_VSTORE);
 
-    p.cold->value = (uint8_t)x;
     v_store(g, x, p.m, size);
-    p.cold->back = g->c.p;
+    if (p.cold) {
+        p.cold->value = (uint8_t)x;
+        p.cold->back = g->c.p;
+    }
 }
 
 /* ---- atomics ---- */
 
-static unsigned lock_size(unsigned size)
+/* Nobody but devices can see the memory between a load and a store of the only processor, and guests do not change
+ * in place what devices write. But they order their accesses by locked instructions that change nothing (add 0
+ * to the top of the stack) and by XCHG: these stay. */
+static bool needs_lock(const struct gen *g, const struct ir_op *op)
 {
-    return X_LOCK | (size == MO_16 ? X_66 : size == MO_64 ? X_W : 0);
+    if (!g->t->cpus || g->t->cpus->next || (op->opc == IR_ATOMIC && op->imm2 == IR_AT_XCHG)) {
+        return true;
+    }
+    if (op->opc == IR_CMPXCHG || op->b < TCG_REG_TEMP) {
+        return false;
+    }
+    for (const struct ir_op *at = op; at-- > g->ir->ops;) { /* what made the operand */
+        if (at->d == op->b) {
+            return at->opc == IR_MOVI && at->imm == 0;
+        }
+    }
+    return true;
+}
+
+static unsigned atomic_size(unsigned size, bool lock)
+{
+    return (lock ? X_LOCK : 0) | (size == MO_16 ? X_66 : size == MO_64 ? X_W : 0);
 }
 
 static void gen_atomic(struct gen *g, const struct ir_op *op)
 {
-    unsigned size = op->aux & MO_SIZE, b, d, code = lock_size(size);
+    bool lock = needs_lock(g, op);
+    unsigned size = op->aux & MO_SIZE, b, d, code = atomic_size(size, lock);
     bool wanted = op->d != IR_NONE && (!is_temp(op->d) || g->last_use[op->d] > g->i);
     enum ir_atomic what = (enum ir_atomic)op->imm2;
     struct lookup l;
@@ -700,9 +677,13 @@ static void gen_atomic(struct gen *g, const struct ir_op *op)
         uint8_t *again = g->c.p;
         mov_rr(&g->c, 1, l.i, RAX);
         alu_rr(&g->c, what == IR_AT_AND ? ALU_AND : what == IR_AT_OR ? ALU_OR : ALU_XOR, 1, l.i, b);
-        x_rm(&g->c, (size == MO_8 ? 0xb0 | X_BYTE : 0xb1) | X_0F | code, l.i, at(l.t, 0));
-        uint8_t *retry = jcc32(&g->c, CC_NE);
-        patch32(&g->c, retry, again);
+        if (lock) {
+            x_rm(&g->c, (size == MO_8 ? 0xb0 | X_BYTE : 0xb1) | X_0F | code, l.i, at(l.t, 0));
+            uint8_t *retry = jcc32(&g->c, CC_NE);
+            patch32(&g->c, retry, again);
+        } else {
+            x_rm(&g->c, (size == MO_8 ? 0x88 | X_BYTE : 0x89) | code, l.i, at(l.t, 0));
+        }
         extend(g, size, 1, RAX, RAX);
     } else if (what == IR_AT_XCHG) {
         mov_rr(&g->c, 1, RAX, b);
@@ -762,7 +743,8 @@ static void gen_cmpxchg(struct gen *g, const struct ir_op *op)
     c = x64_use(g, op->c);
     l = look_up(g, op, TAG_WRITE, COLD_CMPXCHG, true, 0, 1u << size);
     l.cold->value = (uint8_t)c;
-    x_rm(&g->c, (size == MO_8 ? 0xb0 | X_BYTE : 0xb1) | X_0F | lock_size(size), c, at(l.t, 0));
+    x_rm(&g->c, (size == MO_8 ? 0xb0 | X_BYTE : 0xb1) | X_0F | atomic_size(size, needs_lock(g, op)), c,
+         at(l.t, 0));
     extend(g, size, 1, RAX, RAX);
     l.cold->w = 1;
     l.cold->memop = (uint16_t)(op->aux & ~MO_SIGN);

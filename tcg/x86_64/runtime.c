@@ -13,6 +13,23 @@ uint64_t x64_load(struct vcpu *v, uint64_t memop, uint64_t ctx)
     return softmmu_load(v, va, (unsigned)memop, (unsigned)ctx);
 }
 
+uint64_t x64_group(struct vcpu *v, uint64_t memop, uint64_t what, uint64_t ctx)
+{
+    uint64_t lo = v->reg[REG_VA], va = lo + (what & 0xffff);
+    unsigned size = 1u << (memop & MO_SIZE), span = what >> 16 & 0xffff;
+    const struct tlb_entry *e = &v->tlb[ctx][lo >> PAGE_BITS & TLB_MASK];
+
+    va = memop & MO_A32 ? (uint32_t)va : va;
+    tcg_check_aligned(v, va, (unsigned)memop);
+    if ((va & PAGE_OFFSET_MASK) + size > PAGE_SIZE_GUEST) {
+        return 0;
+    }
+    softmmu_probe(v, va, what >> 33 & 1 ? ACCESS_WRITE : ACCESS_READ, (unsigned)ctx);
+    return (lo ^ (what >> 32 & 1 ? e->wtag : e->rtag)) <= PAGE_SIZE_GUEST - span
+               ? (uint64_t)(uintptr_t)tlb_host(e, lo)
+               : 0;
+}
+
 static uint64_t truncate(uint64_t x, unsigned memop)
 {
     unsigned shift = 64 - (8u << (memop & MO_SIZE));

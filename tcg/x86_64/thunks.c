@@ -62,14 +62,18 @@ static void make_enter(struct code *c)
 
 static void make_leave(struct code *c, struct x64_thunks *th, ptrdiff_t delta)
 {
-    uint8_t *skip;
+    uint8_t *skip, *apart;
 
+    th->leave_apart = c->p + delta;
+    mov_ri(c, RAX, EXIT_APART);
+    apart = jmp32(c);
     th->leave_keep_pc = c->p + delta;
     alu_rr(c, ALU_XOR, 0, RAX, RAX);
     skip = jmp32(c);
     th->leave_none = c->p + delta;
     alu_rr(c, ALU_XOR, 0, RAX, RAX);
     th->leave = c->p + delta;
+    patch32(c, apart, c->p);
     mov_mr(c, 1, slot_of(TCG_REG_PC), HOST_PC);
     patch32(c, skip, c->p);
     save_homes(c, true);
@@ -134,6 +138,7 @@ static void find_features(struct x64_thunks *th)
     th->bmi2 = __builtin_cpu_supports("bmi2");
     th->avx = __builtin_cpu_supports("avx");
     th->avx2 = __builtin_cpu_supports("avx2");
+    th->sse42 = __builtin_cpu_supports("sse4.2");
     th->popcnt = __builtin_cpu_supports("popcnt");
     unsigned a, b, c, d;
     th->lzcnt = __get_cpuid(0x80000001, &a, &b, &c, &d) && (c >> 5 & 1);

@@ -251,7 +251,7 @@ static const struct row rows[VOP_COUNT] = {
     ROWN(VTESTPS, 0x0e | P38, F_FLAGS, false, N_AVX) ROWN(VTESTPD, 0x0f | P38, F_FLAGS, false, N_AVX)
     ROWN(VCMPPS, 0xc2 | X_0F, F_VVV, true, N_AVX) ROWN(VCMPPD, 0xc2 | P66, F_VVV, true, N_AVX)
     ROWN(VCMPSS, 0xc2 | X_0F | X_F3, F_VVV, true, N_AVX) ROWN(VCMPSD, 0xc2 | X_0F | X_F2, F_VVV, true, N_AVX)
-    ROWN(VCVTPH2PS, 0x13 | P38, F_VV, false, N_F16C)
+    ROWN(VCVTPH2PS, 0x13 | P38, F_VV, false, N_F16C) ROWN(VCVTPS2PH, 0x1d | P3A, F_TO_RM, true, N_F16C)
     FMA4(VFMA132, 0x98) FMA4(VFMA213, 0xa8) FMA4(VFMA231, 0xb8)
     ROWN(AESENC, 0xdc | P38, F_VVV, false, N_AES) ROWN(AESENCLAST, 0xdd | P38, F_VVV, false, N_AES)
     ROWN(AESDEC, 0xde | P38, F_VVV, false, N_AES) ROWN(AESDECLAST, 0xdf | P38, F_VVV, false, N_AES)

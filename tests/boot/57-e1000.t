@@ -14,7 +14,7 @@ wait_for 300 'is up after'
 ok $? "Linux boots"
 sleep 1
 send 'insmod /e1000.ko; ip link set eth0 up; sleep 1; cat /sys/class/net/eth0/address; udhcpc -i eth0 -q -n -s /dhcp; echo dhcp=$?\n'
-wait_for 60 'dhcp=0'
+wait_for 120 'dhcp=0'
 grep -aq '^52:54:00:01:02:03' "$work/console"
 ok $? "the driver reads its address from the EEPROM"
 grep -aq 'lease 10.0.2.15 dns 10.0.2.3' "$work/console"
@@ -22,6 +22,6 @@ ok $? "DHCP gives an address"
 fetch "50 MB come in unchanged"
 fetch_from_guest 10
 send 'poweroff\n'
-wait_end 60
+wait_end 120
 ok $? "poweroff ends with status 0"
 finish

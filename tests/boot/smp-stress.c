@@ -4,7 +4,8 @@
  *   atomic counters (add, xadd, inc, cmpxchg, cmpxchg16b), spin locks around plain counters
  *   store-then-load and message passing between two threads (x86-TSO), with MFENCE where it is needed
  *   pages unmapped and protected while others read them: they must fault as soon as the call returned
- *   code written and called at once, and code patched for another thread
+ *   code written and called at once, code patched for another thread, and pages that are called for the first
+ *   time while another thread writes to them
  *   signals and futexes (by pthread conditions) between threads */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -103,6 +104,9 @@ static struct duel {
 /* Both wait for each other at round n. */
 static bool meet(struct duel *d, unsigned side, unsigned n)
 {
+    if (atomic_load(&stop)) { /* whoever has given up once must not seem to come later */
+        return false;
+    }
     atomic_store(&d->turn[side], n);
     for (unsigned spin = 0; atomic_load(&d->turn[!side]) < n; spin++) {
         if (atomic_load(&stop)) {
@@ -300,6 +304,53 @@ static void codes(struct worker *w)
     }
 }
 
+/* Threads 2k and 2k+1: one calls a function on a page that was not code before, while the other changes its
+ * value, which is aligned. After that and a serialization the new value must be seen. */
+static void first_calls(struct worker *w, unsigned *n)
+{
+    struct duel *d = &duel[w->n / 2];
+    uint8_t *at = code + (nthreads + w->n / 2) * PAGE + 0x103;
+    function call = (function)(uintptr_t)at;
+    bool writes = w->n & 1;
+
+    if ((w->n ^ 1) >= nthreads) {
+        return;
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        unsigned value = 2 * ((unsigned)w->rounds * 16 + i), a = 0, b, c = 0, dx, got;
+        if (writes) {
+            put_function(at, value);
+        }
+        if (!meet(d, w->n & 1, ++*n)) {
+            return;
+        }
+        if (writes) {
+            for (volatile unsigned spin = 0; spin < (w->rounds * 7 + i * 13) % 200; spin++) {
+            }
+            *(volatile unsigned *)(at + 1) = value + 1;
+        } else {
+            got = call();
+            if (got != value && got != value + 1) {
+                fail("code that another processor writes is neither old nor new", got, value);
+            }
+        }
+        if (!meet(d, w->n & 1, ++*n)) {
+            return;
+        }
+        if (!writes) {
+            __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(dx) : : "memory");
+            got = call();
+            if (got != value + 1) {
+                fail("a store to a page that just became code was missed", got, value + 1);
+            }
+            w->codes += 2;
+        }
+        if (!meet(d, w->n & 1, ++*n)) {
+            return;
+        }
+    }
+}
+
 /* ---- signals and waiting ---- */
 
 static __thread volatile sig_atomic_t signalled;
@@ -348,6 +399,7 @@ static void *run(void *opaque)
         order(w, &n);
         mappings(w);
         codes(w);
+        first_calls(w, &n);
         talk(w);
         w->rounds++;
     }
@@ -370,7 +422,7 @@ int main(int argc, char **argv)
     sigaction(SIGBUS, &act, NULL);
     act = (struct sigaction){.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigaction(SIGUSR1, &act, NULL);
-    code = mmap(NULL, nthreads * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    code = mmap(NULL, 2 * nthreads * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (code == MAP_FAILED) {
         perror("smp-stress: mmap");
         return 2;

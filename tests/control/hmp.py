@@ -14,7 +14,7 @@ dragoman = sys.argv[1].split()
 count = failed = 0
 work = tempfile.mkdtemp(prefix="dragoman-hmp.")
 path = work + "/qmp"
-args = ["-m", "64", "-smp", "2", "-accel", os.environ.get("ACCEL", "interp"), "-display", "none"]
+args = ["-m", "64", "-smp", "2", "-accel", os.environ.get("ACCEL", "tcg"), "-display", "none"]
 
 
 def ok(good, name, note=""):
@@ -76,13 +76,19 @@ for line, pattern in (
         ("cpu 1", r"^$"), ("cpu 2", "0 to 1"), ("cpu x", "0 to 1"), ("memsave 0xffff0 16 %s/m" % work, r"^$"),
         ("pmemsave 0xf0000 0x10000 '%s/p q'" % work, r"^$"), ("pmemsave 0 16", "'filename' is missing"),
         ("pmemsave 0 16 /nonexistent/x", "Could not open"), ("pmemsave 0 16 a b", "left over"),
-        ("pmemsave 0 zz a", "expected"), ("sendkey ctrl-alt-delete", r"^$"), ("sendkey a", r"^$"), ("sendkey", "KEY"),
+        ("pmemsave 0 zz a", "no symbol 'zz'"), ("pmemsave 0 , a", "expected"), ("sendkey ctrl-alt-delete", r"^$"), ("sendkey a", r"^$"), ("sendkey", "KEY"),
         ("sendkey ctrl-", r"^$"), ("sendkey bogus", "unknown key"), ("sendkey spce", "did you mean 'spc'"), ("nmi", r"^$"),
         ("log", "guest_errors"), ("log int,bogus", "bogus"), ("log none", r"^$"), ("system_wakeup", "Unable to wake up"),
         ("inof", "did you mean 'info'"), ("info statsu", "did you mean 'status'"), ("systemreset", "did you mean 'system_reset'"),
         ("\t  ", r"^$"), ("x" * 5000, "unknown command"), ("x/" + "1" * 5000, "are known|count"), ("cont", r"^$"),
         ("info status", "running"), ("stop", r"^$"), ("info status", "paused"), ("c", r"^$"), ("system_reset", r"^$"),
-        ("info status", "running"), ("system_powerdown", r"^$"), ("step", "step")):
+        ("info status", "running"), ("system_powerdown", r"^$"),
+        ("step", r"\A0x[0-9a-f]{8}:  .*\n\Z"), ("info status", "paused"), ("step 3", r"\A(0x[0-9a-f]{8}:  .*\n){3}\Z"),
+        ("step 0", "from 1 to"), ("step 1x", "from 1 to"), ("cont", r"^$"), ("info status", "running"),
+        ("x /2i $pc", r"\A(0x[0-9a-f]{8}:  .*\n){2}\Z"), ("p start_kernel", "no symbol 'start_kernel'.*-symbols"),
+        ("info registers x", "-a or nothing"), ("info registers", r"CS +=.* CS(16|32) DPL=0"),
+        ("info registers", r"CR0=.*\[ .*\](.|\n)*DR7=(.|\n)*MXCSR=00001f80(.|\n)*XMM07"), ("info cpus", r"pc=0x"),
+        ("screendump /tmp/x", "no display"), ("gpa2hva 0", "pmemsave"), ("savevm x", "no snapshots")):
     out = hmp(line)
     ok(re.search(pattern, out), line[:60], out)
 ok(os.path.getsize(work + "/m") == 16 and os.path.getsize(work + "/p q") == 65536, "the files have their sizes")
@@ -126,6 +132,25 @@ for keys, until, what in (
     good, got = typed(keys, until)
     ok(good, "on a terminal: " + what, got)
 ok(proc.wait(20) == 0, "and it ends")
+
+# ---- sharing the terminal with the serial port
+proc = subprocess.Popen(dragoman + args[:-2] + ["-nographic"], stdin=slave, stdout=slave, stderr=slave)
+good, got = typed(b"", b"(?s)SeaBIOS", 30)
+ok(good, "-nographic: the serial port is on the terminal", got)
+good, got = typed(b"\x01c", rb"\(dragoman\) ")
+ok(good, "Ctrl-A c: the monitor", got)
+for keys, until, what in ((b"info status\r", rb"VM status: running", "takes commands"),
+                          (b"\x1b[A\r", rb"info status[\r\n]+VM status: running", "has a history"),
+                          (b"log gue\x15inf\tstat\t\r", rb"VM status: running", "completion, Ctrl-U"),
+                          (b"\x01\x01p 3\x1b[D\x1b[D\x1b[D\x1b[H\r", rb"0x3\r", "Ctrl-A twice is one")):
+    good, got = typed(keys, until)
+    ok(good, "Ctrl-A c: " + what, got)
+typed(b"\x01c", b"\r\n")
+good, got = typed(b"x", b"dragoman", 1)
+ok(not good, "Ctrl-A c again: what is typed is not the monitor's", got)
+typed(b"\x01c", rb"\(dragoman\) ")
+typed(b"quit\r", b"quit")
+ok(proc.wait(20) == 0, "quit there")
 subprocess.run(["rm", "-rf", work])
 print("1..%d" % count)
 sys.exit(failed != 0)

@@ -70,6 +70,30 @@ if command -v gcc >/dev/null && gcc -m32 -c -x c /dev/null -o /dev/null 2>/dev/n
     has '<after_entry\+0x14>' "symbols of an ELF file"
     head -c 300 "$work/e.elf" >"$work/cut.elf"
 fi
+# A 64-bit kernel with exceptions, system calls and mistakes; the symbols are the ELF file's own.
+nasm -f elf32 -o "$work/k.o" "$SRC/tests/debug/stepping.asm" && ld -m elf_i386 -Ttext=0x100000 -e _start -o "$work/k.elf" "$work/k.o"
+kernel() {
+    rm -f "$work/log"
+    run -kernel "$work/k.elf" "$@"
+}
+kernel -d int,mmu,guest_errors,unimp,pcall
+has 'cpu0: exception 0e #PF error 0004 at 002b:0*[0-9a-f]+ cpl 3 cr2 0*3fe01000 .*<u_int2>' "int: a page fault of the user, with all"
+has 'exception 0d #GP error 0000 at 002b:.* cpl 3 .*<u_gp>' "and what it may not do"
+has 'interrupt 20 .* at 0008:.*<l_sti2>' "an interrupt from outside"
+has 'software interrupt 40 .* at 002b:.*<u_int2>' "a software interrupt: where it returns to"
+has 'cpu0: page fault at 0*3fe00010 error 00 cr3 10[0-9a-f]000' "mmu"
+has 'i8042: unknown command 0x12' "guest_errors"
+has 'io: read of port 0x1234: nothing there' "unimp"
+has 'far jump to 0008:[0-9a-f]*, next 0010:[0-9a-f]* cpl 0' "pcall: a far jump"
+kernel -singlestep -d exec,cpu,in_asm,op,op_opt,out_asm,stats -dfilter "0x$(nm "$work/k.elf" | awk '$3 == "l_rep" {print $1}')+1"
+has '^Trace 0: pc 0x10[0-9a-f]{4} ' "exec"
+has 'rcx=0*1 |rcx=0*3 ' "cpu: registers"
+has 'rip=0*10[0-9a-f]{4} rflags=0*[0-9a-f]+ cpl=0' "with flags and privilege level"
+has 'cs=0008:0+ ss=0010:0+ ' "and segments"
+has 'rep movsb' "in_asm"
+has '^OP.*: pc 0x10' "op"
+has '^OUT: ' "out_asm"
+has 'blocks: ' "stats"
 bad() { # word, arguments
     word=$1
     shift

@@ -100,7 +100,7 @@ static bool near_vectors(uint32_t rules, const struct native_fx *a, const struct
 
 static bool near_extended(const struct native_st *a, const struct native_st *b)
 {
-    enum { ULPS = 4 };
+    enum { ULPS = 1 };
     uint64_t x = a->mant, y = b->mant;
 
     if ((a->se & 0x7fff) <= 1 && (b->se & 0x7fff) <= 1 &&
@@ -108,8 +108,8 @@ static bool near_extended(const struct native_st *a, const struct native_st *b)
         return x - y + ULPS <= 2 * ULPS;
     }
     return (a->se == b->se && x - y + ULPS <= 2 * ULPS) ||
-           (a->se + 1 == b->se && x >= UINT64_MAX - ULPS) ||
-           (b->se + 1 == a->se && y >= UINT64_MAX - ULPS);
+           (a->se + 1 == b->se && x > UINT64_MAX - ULPS) ||
+           (b->se + 1 == a->se && y > UINT64_MAX - ULPS);
 }
 
 /* Registers by their place in the stack; physical: by their number, as MMX instructions see them.

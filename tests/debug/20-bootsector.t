@@ -2,7 +2,8 @@
 . "$SRC/tests/boot/lib.sh"
 . "$SRC/tests/debug/lib.sh"
 need_nasm
-(cd "$work" && nasm -f bin -o boot.img "$SRC/tests/debug/bootsector.asm" && truncate -s 1M boot.img) || skip_all "nasm"
+(cd "$work" && nasm -f bin -o boot.img "$SRC/tests/debug/bootsector.asm" && truncate -s 1M boot.img) ||
+    fail_all "bootsector.asm is assembled"
 at() { # address of a label
     awk -v name="$1" '$3 == name {print "0x" $2}' "$work/bootsector.map"
 }

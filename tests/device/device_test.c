@@ -184,7 +184,9 @@ int main(void)
     tap_ok(strstr(help, "isa-debug-exit"), "-device help");
     free(help);
     help = device_type_help(&thing_type);
-    tap_ok(strstr(help, "word=<uint16>  a word (default: 0x300)"), "-device thing,help");
+    tap_ok(strstr(help, "thing options:") && strstr(help, "word=<uint16>") &&
+               strstr(help, " - a word (default: 0x300)"),
+           "-device thing,help");
     free(help);
     timer_set(&t->timer, 1000000);
     bench_close(&b); /* with an armed timer */

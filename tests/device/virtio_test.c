@@ -562,7 +562,8 @@ static void net_destroy(struct netdev *nd)
 {
     free(nd);
 }
-static const struct netdev_ops net_ops = {net_send, net_destroy, NULL, true};
+static const struct netdev_ops net_ops = {
+    .send = net_send, .destroy = net_destroy, .takes_large = true};
 
 static void receive_frames(struct driver *d, struct netdev *nd)
 {
@@ -802,6 +803,69 @@ static void test_net(void)
     netdev_destroy(nd);
 }
 
+static bool set_pairs(struct driver *d, uint16_t pairs)
+{
+    uint64_t mem = DRIVER_BUFFERS + 0xa000;
+    uint8_t command[4] = {4, 0, (uint8_t)pairs, (uint8_t)(pairs >> 8)};
+    uint32_t id, len;
+
+    memory_write(b.m->memory, mem, command, 4);
+    put_desc(d, 4, 0, mem, 4, D_NEXT, 1);
+    put_desc(d, 4, 1, mem + 512, 1, D_WRITE, 0);
+    make_available(d, 4, 0);
+    driver_kick(d, 4);
+    return take_used(d, 4, &id, &len) && (memory_read16(b.m->memory, mem + 512) & 0xff) == 0;
+}
+
+static void test_net_pairs(void)
+{
+    struct error err = {{0}};
+    struct netdev *nd = calloc(1, sizeof(*nd));
+    struct device *dev = device_create(b.m, &virtio_net_type, NULL);
+    struct driver d;
+    uint8_t frame[100];
+    uint16_t before[2];
+
+    netdev_init(nd, &net_ops, loop, "pairs");
+    device_set_ptr(dev, "netdev", nd);
+    device_set(dev, "mq", "on", &err);
+    device_set(dev, "queues", "2", &err);
+    device_set(dev, "guest_tso4", "off", &err);
+    bench_must(device_realize(dev, &err) ? dev : NULL, &err);
+    driver_find(&d, &b, dev);
+    driver_start(&d, UINT64_MAX, 5);
+    tap_ok(common_in(&d, 0x2008, 2) == 2, "pairs: two are offered");
+    for (unsigned q = 0; q <= 2; q += 2) {
+        for (uint16_t i = 0; i < 16; i++) {
+            put_desc(&d, q, i, DRIVER_BUFFERS + 0x1000u * i, 1000, D_WRITE, 0);
+            make_available(&d, q, i);
+        }
+        before[q / 2] = used_index(&d, q);
+    }
+    segment(frame, 1, 10, 0x10);
+    netdev_deliver(nd, frame, 64);
+    tap_ok((uint16_t)(used_index(&d, 0) - before[0]) == 1, "pairs: only one is used at first");
+    tap_ok(!set_pairs(&d, 0) && !set_pairs(&d, 3) && set_pairs(&d, 2), "pairs: the driver chooses how many");
+    for (unsigned i = 0; i < 12; i++) {
+        frame[35] = (uint8_t)(i * 37); /* a port: another flow */
+        netdev_deliver(nd, frame, 64);
+    }
+    unsigned one = (uint16_t)(used_index(&d, 0) - before[0]), two = (uint16_t)(used_index(&d, 2) - before[1]);
+    tap_ok(one + two == 13 && one > 2 && two > 2, "pairs: flows are spread over them (%u, %u)", one, two);
+    nsent = 0;
+    put_desc(&d, 3, 0, DRIVER_BUFFERS + 0x8000, 112, 0, 0);
+    make_available(&d, 3, 0);
+    driver_kick(&d, 3);
+    settle(1);
+    tap_ok(nsent == 1, "pairs: the second one sends");
+    tap_ok(state_round_trip(dev), "pairs: state");
+    struct device *bad = device_create(b.m, &virtio_net_type, NULL);
+    device_set(bad, "queues", "17", &err);
+    tap_ok(!device_realize(bad, &err), "%s", err.msg);
+    pci_config_write(d.v->pci.bus, 0, d.v->pci.devfn, 4, 0, 2);
+    netdev_destroy(nd);
+}
+
 /* ---- balloon and console ---- */
 
 /* QEMU's user-mode emulation, under which the cross build is tested, takes MADV_REMOVE and does nothing: the
@@ -993,6 +1057,7 @@ int main(void)
     test_rng();
     test_disk(path);
     test_net();
+    test_net_pairs();
     test_balloon();
     test_serial();
     bench_close(&b);

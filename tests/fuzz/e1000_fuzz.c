@@ -40,7 +40,7 @@ static void net_destroy(struct netdev *nd)
 {
     (void)nd;
 }
-static struct netdev_ops net_ops = {net_send, net_destroy, NULL, false};
+static struct netdev_ops net_ops = {.send = net_send, .destroy = net_destroy};
 
 static int routing(struct pci_device *p, int pin)
 {

@@ -143,6 +143,8 @@ static size_t make_packet(char *out)
         "qRcmd,",
         "696e666f20",
         "67646220",
+        "636174636820616c6c",
+        "qMemoryRegionInfo:",
         "qSearch:memory:",
         "qCRC:",
         "QNonStop:1",

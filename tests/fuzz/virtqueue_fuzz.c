@@ -49,7 +49,8 @@ static void net_destroy(struct netdev *nd)
 {
     (void)nd;
 }
-static const struct netdev_ops net_ops = {net_send, net_destroy, NULL, true};
+static const struct netdev_ops net_ops = {
+    .send = net_send, .destroy = net_destroy, .takes_large = true};
 
 static struct device *realized(struct device *d)
 {

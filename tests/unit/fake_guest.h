@@ -107,6 +107,13 @@ static uint8_t *fake_access(struct vcpu *v, uint64_t va, enum access acc, unsign
     return fake_cpu(v)->ram + *phys;
 }
 
+uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx)
+{
+    uint64_t phys;
+
+    return fake_access(v, va, acc, ctx, &phys);
+}
+
 uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
 {
     unsigned size = 1u << (memop & MO_SIZE);
@@ -202,9 +209,11 @@ const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys)
 
 /* ---- host ops: the machine is the cpu ---- */
 
-static void fake_protect(struct machine *m, uint64_t phys, unsigned len)
+static bool fake_protect(struct machine *m, uint64_t phys, unsigned len)
 {
     struct fake_cpu *c = (struct fake_cpu *)(void *)m;
+
+    bool fresh = !c->code[phys >> 12];
 
     (void)len;
     c->protects++;
@@ -217,6 +226,7 @@ static void fake_protect(struct machine *m, uint64_t phys, unsigned len)
             }
         }
     }
+    return fresh;
 }
 
 static void fake_unprotect(struct machine *m, uint64_t phys)
