@@ -281,7 +281,7 @@ static void emit_maskmov(struct translator *t, const struct x86_insn *i)
         .count = i->op[store ? 2 : 0].size / (wide ? 8u : 4u),
         .ctx = t->ir->ctx,
         .seg = i->seg,
-        .a32 = i->addrsize == 4,
+        .a32 = i->addrsize == 4 && !t_code64(t), /* in 64-bit mode the operand's address alone */
         .a64 = t_code64(t),
     };
 

@@ -1,8 +1,6 @@
 /* SSE to SSE4.2 and MMX arithmetic, conversions, compares and shuffles (SDM volume 2): one table from
  * mnemonic to vector operation of the IR, one emitter a kind. Moves, inserts and extracts are in
- * emit_sse_move.c.
- *
- * Left out: a pending x87 exception does not stop an MMX instruction (#MF). */
+ * emit_sse_move.c. */
 #include "cpu/emit_vector.h"
 #include "tcg/vops.h"
 

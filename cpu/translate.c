@@ -16,8 +16,10 @@
 #include <string.h>
 
 #include "cpu/cpuid.h"
+#include "cpu/emit_vector.h"
 #include "cpu/isa.h"
 #include "cpu/segment.h"
+#include "cpu/x87.h"
 #include "host/log.h"
 #include "softmmu/debug.h"
 #include "tcg/tcg.h"
@@ -583,6 +585,32 @@ static int static_fault(const struct translator *t, const struct x86_insn *i, bo
     return -1;
 }
 
+/* A pending x87 exception stops MMX instructions too: the first one of a block, and behind x87 code. */
+static uint64_t helper_mmx_check(struct vcpu *v)
+{
+    x87_check(x86_cpu(v));
+    return 0;
+}
+X86_HELPER(mmx_check, 0, HELPER_RAISES);
+
+static void emit_mmx_check(struct translator *t, const struct x86_insn *i)
+{
+    if ((i->row->attr & AT_MMX) || vector_uses_mmx(i)) {
+        if (!t->mmx_checked) {
+            ir_call(t->ir, &h_mmx_check, IR_NONE, IR_NONE, IR_NONE, IR_NONE, 0);
+        }
+        t->mmx_checked = true;
+    } else if (!(i->row->attr & (AT_SSE | AT_AVX))) {
+        t->mmx_checked &= !(i->row->attr & AT_FPU) && i->mnemonic != MN_FXRSTOR && i->mnemonic != MN_XRSTOR &&
+                          i->mnemonic != MN_XRSTORS;
+    }
+}
+
+static bool is_nowait(unsigned mnemonic)
+{
+    return mnemonic == MN_FNSTENV || mnemonic == MN_FNSAVE || mnemonic == MN_FNSTCW || mnemonic == MN_FNSTSW;
+}
+
 static void translate_insn(struct translator *t, const struct x86_insn *i)
 {
     bool error;
@@ -604,6 +632,10 @@ static void translate_insn(struct translator *t, const struct x86_insn *i)
                (unsigned long long)(t->block_pc + t->off));
         emit_raise(t, EXC_UD);
         return;
+    }
+    emit_mmx_check(t, i);
+    if ((i->row->attr & AT_FPU) && !is_nowait(i->mnemonic)) {
+        t->ir->ops[t->insn_op].imm2 |= META_WAITS;
     }
     emit(t, i);
 }
@@ -705,6 +737,8 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
     }
 }
 
+enum { MEMORY_FAULTS = 1 << EXC_SS | 1 << EXC_GP | 1 << EXC_PF | 1 << EXC_AC };
+
 void x86_restore(struct vcpu *v, uint64_t off, uint64_t meta)
 {
     struct x86_cpu *c = x86_cpu(v);
@@ -712,6 +746,11 @@ void x86_restore(struct vcpu *v, uint64_t off, uint64_t meta)
 
     if ((meta & META_RMW) && c->exc.vector == EXC_PF && !(c->exc.error & PF_FETCH)) {
         c->exc.error |= PF_WRITE;
+    }
+    if ((meta & META_WAITS) && (c->fp_sw & SW_ES) && (c->cr0 & CR0_NE) &&
+        (MEMORY_FAULTS >> c->exc.vector & 1)) {
+        c->exc.vector = EXC_MF;
+        c->exc.has_error = c->exc.noncanonical = false;
     }
     v->reg[TCG_REG_PC] = v->tb_flags & KEY_CS64 ? pc : (uint32_t)pc;
 }

@@ -35,6 +35,7 @@ struct translator {
     /* Conditional jumps behind which the block went on: where they lead is at its end. */
     bool goes_on;       /* it may */
     const struct translate_request *req;
+    bool mmx_checked;   /* for a pending x87 exception */
     bool inlined;       /* inside a leaf function that the block called; it comes back to return_off */
     int32_t return_off;
     bool followed;      /* a direct jump: the block goes on at follow_off */
@@ -58,7 +59,8 @@ struct translator {
 
 /* INSN's imm2. */
 enum {
-    META_RMW = 1, /* it reads what it then writes: its page faults are reported as those of a write */
+    META_RMW = 1,   /* it reads what it then writes: its page faults are reported as those of a write */
+    META_WAITS = 2, /* an x87 instruction, which a pending exception stops before its memory operand can */
 };
 static inline void mark_rmw(struct translator *t)
 {

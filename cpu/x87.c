@@ -2,6 +2,7 @@
  *
  * Left out: instruction and operand pointers (they read as zero). */
 #include "cpu/x87.h"
+#include "tcg/tb.h"
 
 #include <string.h>
 
@@ -194,11 +195,12 @@ void x87_store_env(struct x86_cpu *c, uint64_t at, unsigned opsize, unsigned ctx
     uint16_t words[7] = {c->fp_cw, x86_get_fpsw(c), x86_get_fptw(c), (uint16_t)c->fp_ip, c->fp_cs,
                          (uint16_t)c->fp_dp, c->fp_ds};
 
+    tcg_probe_write(&c->v, at, opsize == 2 ? 14 : 28, ctx);
     for (unsigned i = 0; i < 7; i++) {
         if (opsize == 2) {
             x86_store(c, at + 2 * i, words[i], MO_16, ctx);
         } else {
-            x86_store(c, at + 4 * i, words[i] | (i < 3 ? 0xffff0000u : 0), MO_32, ctx);
+            x86_store(c, at + 4 * i, words[i] | (i < 3 || i == 6 ? 0xffff0000u : 0), MO_32, ctx);
         }
     }
     c->fp_cw |= FP_ALL; /* FNSTENV masks everything */
@@ -227,6 +229,7 @@ void x87_save(struct x86_cpu *c, uint64_t at, unsigned opsize, unsigned ctx)
 {
     uint64_t regs = at + (opsize == 2 ? 14 : 28);
 
+    tcg_probe_write(&c->v, at, (opsize == 2 ? 14 : 28) + 80, ctx); /* all or nothing */
     for (unsigned i = 0; i < 8; i++) {
         struct sf80 x = x87_get(c, i);
         x86_store(c, regs + 10 * i, x.mant, MO_64, ctx);

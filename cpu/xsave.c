@@ -8,6 +8,7 @@
  * "init" one is. */
 #include "cpu/cpuid.h"
 #include "cpu/system.h"
+#include "tcg/tb.h"
 
 enum {
     X87 = 1 << 0,
@@ -345,6 +346,8 @@ void x86_xsave(struct x86_cpu *c, uint64_t linear, bool rex_w, enum x86_xsave_ki
     uint64_t rfbm = requested(c, kind == XSAVE_SUPERVISOR), inuse = x86_xinuse(c), bv, write;
     bool compact = kind == XSAVE_COMPACT || kind == XSAVE_SUPERVISOR;
     uint64_t format = compact ? rfbm | COMPACTED : 0;
+
+    tcg_probe_write(&c->v, linear, 8, a.ctx); /* before the header is read */
 
     if (compact) {
         if (x86_get_mxcsr(c) != MXCSR_INIT) {

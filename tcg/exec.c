@@ -20,9 +20,10 @@
 static void forget_pcs(struct vcpu *v, unsigned ctx)
 {
     struct pc_log *log = &v->tcg_cpu->target_log[ctx];
+    const struct pc_entry none = {NO_PC, v->tcg->nowhere};
 
     for (unsigned i = 0; i < RETURN_ENTRIES; i++) {
-        v->returns[ctx][i].pc = NO_PC;
+        v->returns[ctx][i] = none;
     }
     if (log->n <= TARGET_LOG) {
         for (unsigned i = 0; i < log->n; i++) {
@@ -33,6 +34,7 @@ static void forget_pcs(struct vcpu *v, unsigned ctx)
             v->targets[ctx].pc[i] = NO_PC;
         }
     }
+    v->targets[ctx].code[target_hash(NO_PC)] = v->tcg->nowhere;
     log->n = 0;
 }
 
@@ -85,7 +87,7 @@ static inline void note_target(struct vcpu *v, struct tb *tb)
     const void **code = &v->targets[tb->ctx].code[index];
 
     entry_pc = &v->targets[tb->ctx].pc[index];
-    if (*entry_pc == pc && *code == tb->code) {
+    if ((*entry_pc == pc && *code == tb->code) || index == target_hash(NO_PC)) {
         return;
     }
     if (log->n < TARGET_LOG) {

@@ -153,6 +153,7 @@ struct tcg {
     struct machine *m;
     const struct executor *exec;
     void *backend; /* the executor's own */
+    const void *nowhere; /* its code that goes to the dispatcher with the pc: what empty entries lead to */
     struct tcg_host_ops host;
     struct perf *perf; /* NULL: nobody wants names of blocks */
     struct tcg_options opt;

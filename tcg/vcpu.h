@@ -201,7 +201,9 @@ const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys);
  * the call and at its return, so that there is no top to keep. targets: blocks by pc. */
 #define RETURN_ENTRIES 64
 #define TARGET_ENTRIES 2048
-#define NO_PC          UINT64_C(0x8000000000000000) /* no guest pc */
+/* Of an empty entry. Should a guest go to that pc, it finds tcg.nowhere: in every empty entry of returns, and in the
+ * one entry of targets where it would be looked for, which is never used. */
+#define NO_PC UINT64_MAX
 struct pc_entry {
     uint64_t pc;      /* NO_PC: empty */
     const void *code; /* the executor's exit of the call that leads to pc */

@@ -184,30 +184,60 @@ DEFINE(CMPSD)
     put_low(d, a, compute(fp, SF_64, CMP, a->q[0], b->q[0], (unsigned)imm & 7), 8);
 }
 
-/* ---- approximations: 12 bits, as the SDM allows; denormals count as zero, no flags ---- */
+/* ---- approximations: 12 bits, as the SDM allows; denormals count as zero, no flags ----
+ *
+ * In integers: the host's floating-point unit may hold the guest's rounding, and would raise flags. */
+
+/* Bits of a number in (1/2, 1] times 2^exp, given with 24 bits behind the point. */
+static uint32_t pack_approximate(uint32_t x, int exp)
+{
+    uint32_t r = x >> 24 ? (uint32_t)(exp + 127) << 23 : (uint32_t)(exp + 126) << 23 | (x & 0x7fffff);
+
+    return (r + 0x400) & 0xfffff800;
+}
+
+static uint32_t root_approximate(uint32_t mant, int exp)
+{
+    uint64_t x, r = 0;
+
+    if (exp & 1) {
+        mant <<= 1;
+        exp--;
+    }
+    x = (UINT64_C(1) << 63) / mant; /* 2^40 times the square of the result, which is in (1/4, 1] */
+    for (uint64_t bit = UINT64_C(1) << 20; bit; bit >>= 1) {
+        if ((r | bit) * (r | bit) <= x) {
+            r |= bit;
+        }
+    }
+    return pack_approximate((uint32_t)r << 4, -exp / 2);
+}
 
 static uint32_t approximate(uint32_t x, bool root)
 {
-    float f, r;
-    uint32_t out, sign = x & 0x80000000;
+    uint32_t sign = x & 0x80000000, mant = (x & 0x7fffff) | 0x800000, r;
+    int exp = (int)(x >> 23 & 0xff) - 127;
 
-    if ((x & 0x7f800000) == 0x7f800000 && (x & 0x007fffff)) {
+    if (exp == 128 && (x & 0x007fffff)) {
         return x | 0x00400000;
     }
-    if (!(x & 0x7f800000)) {
+    if (exp == -127) {
         return sign | 0x7f800000;
     }
     if (root && sign) {
         return 0xffc00000;
     }
-    if ((x & 0x7fffffff) == 0x7f800000) {
+    if (exp == 128) {
         return sign;
     }
-    memcpy(&f, &x, 4);
-    r = root ? (float)(1.0 / __builtin_sqrt((double)f)) : (float)(1.0 / (double)f);
-    memcpy(&out, &r, 4);
-    out = (out + 0x400) & 0xfffff800;
-    return out & 0x7f800000 ? out : sign; /* tiny results are zero */
+    if (root) {
+        return root_approximate(mant, exp);
+    }
+    if (exp > 126 || (exp == 126 && mant > 0x800000)) { /* tiny results are zero */
+        return sign;
+    }
+    r = pack_approximate((uint32_t)((UINT64_C(1) << 47) / mant), -exp);
+    return sign | r;
 }
 
 DEFINE(RCPPS)

@@ -374,7 +374,7 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         }                                                                                          \
         R(ip->a) = (type)(va + (uint64_t)(int64_t)ip->imm);                                        \
         tc->return_top = (tc->return_top - 1) % RETURN_STACK;                                      \
-        if (likely(top->pc == pc)) {                                                               \
+        if (likely(top->pc == pc && top->code)) { /* an empty entry's pc is 0 */                   \
             /* The block comes from the call's exit, without waiting for the load. */              \
             const union iop *to = exit_target(top->code);                                          \
             if (likely(page_is(v, LINEAR##wrap(pc), to[-1].q[0]))) {                               \

@@ -280,7 +280,7 @@ static size_t finish(struct gen *g, uint8_t *buf, size_t size)
     map.meta = put_table(&p, end, g->meta, g->nmeta * sizeof(*g->meta), &ok);
     map.cc = put_table(&p, end, g->cc, g->ncc * sizeof(*g->cc), &ok);
     map.cold = g->cold_at;
-    map.body = (uint32_t)(g->body - g->start);
+    map.body = (uint32_t)(g->checked - g->start);
     g->tb->map = put_table(&p, end, &map, sizeof(map), &ok);
     g->tb->code = g->start + g->t->exec_delta;
     g->tb->code_at = (uint32_t)(g->start - (uint8_t *)g->tb);
@@ -333,6 +333,7 @@ static size_t x64_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uin
     if (tb->host2) {
         gen_second_page(g);
     }
+    g->checked = g->c.p;
     if (g->loops) {
         for (unsigned x = 0; x < 16; x++) {
             if (g->loop_vregs >> x & 1) {
@@ -491,6 +492,7 @@ static bool x64_create(struct tcg *t, uint8_t *room, size_t size, struct error *
     if (!x->gen || !x64_make_thunks(t, x, room, size)) {
         return error_set(err, "out of memory for the code generator");
     }
+    t->nowhere = x->th.leave_none;
     return true;
 }
 

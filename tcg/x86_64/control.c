@@ -727,6 +727,7 @@ static bool gen_checked_exit(struct gen *g, const struct ir_op *op)
     }
     t = x64_use(g, op->a);
     commit(g);
+    x64_cc_in_memory(g); /* the registers that it was described by are given up below */
     index = t == RAX ? RCX : RAX;
     if (ret) {
         unsigned sp = home_of(add->d);

@@ -177,6 +177,7 @@ struct gen {
     uint8_t *start; /* of the code */
     uint32_t cold_at; /* offset of what is out of line */
     uint8_t *body;  /* behind the check of the second page: where a loop comes back to */
+    uint8_t *checked; /* behind the check of the second page; body is behind the loads of a loop's registers too */
     bool loops;     /* the block jumps to itself */
     uint16_t loop_vregs, loop_vdirty; /* guest vector registers kept through the loop */
 

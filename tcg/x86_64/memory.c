@@ -227,8 +227,8 @@ static void gen_cold_group(struct gen *g, const struct cold *k)
         mov_mr(&g->c, 1, slot_of(REG_SCRATCH), (unsigned)__builtin_ctz(m));
     }
     x64_vsave(g, &k->places);
-    x64_fp_save(g, &k->fp);
     mov_mr(&g->c, 1, slot_of(REG_VA), k->t);
+    x64_fp_save(g, &k->fp); /* takes rax, rcx, rdx */
     mov_ri(&g->c, RSI, k->memop & (MO_SIZE | MO_ALIGN | MO_A32));
     mov_ri(&g->c, RDX, (uint64_t)k->delta | (uint64_t)k->span << 16 | (uint64_t)k->group_write << 32 |
                            (uint64_t)k->write << 33);
@@ -238,10 +238,10 @@ static void gen_cold_group(struct gen *g, const struct cold *k)
     x64_map_here(g, &k->places, k->insn_off, k->insn_meta);
     test_rr(&g->c, 1, RAX, RAX);
     uint8_t *apart = jcc32(&g->c, CC_E);
+    x64_fp_reload(g, &k->fp); /* keeps rax only */
     if (k->keeper != RAX) {
         mov_rr(&g->c, 1, k->keeper, RAX);
     }
-    x64_fp_reload(g, &k->fp);
     reload_pool(g, &k->places, k->keeper);
     x64_vreload(g, &k->places, NO_REG);
     for (unsigned m = k->scratch; m; m &= m - 1) {
@@ -259,7 +259,11 @@ static void gen_cold_group(struct gen *g, const struct cold *k)
 static void gen_cold_apart(struct gen *g, const struct cold *k)
 {
     patch32(&g->c, k->from[0], g->c.p);
-    x64_fp_save(g, &k->fp);
+    if (k->fp.live) { /* which takes registers that the flags may be made of */
+        save_pool(g, &k->places);
+        x64_fp_save(g, &k->fp);
+        reload_pool(g, &k->places, NO_REG);
+    }
     leave_apart(g, &k->places, k->insn_off);
 }
 

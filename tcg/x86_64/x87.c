@@ -984,6 +984,10 @@ static bool free_st(struct gen *g, const struct ir_op *op)
 /* Run or no run. */
 static void status(struct gen *g, const struct ir_op *op)
 {
+    if (op->d != IR_NONE) { /* flags that are made of its register may need three others */
+        x64_before_write(g, op->d, NULL);
+        x64_unlock(g);
+    }
     x64_take(g, RAX);
     x64_take(g, RCX);
     if (g->fp.live) {

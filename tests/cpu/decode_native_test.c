@@ -198,28 +198,33 @@ struct test {
     uint32_t seen[MAX_SEEN];
 };
 
-static struct native_case at_end(const struct test *t, const uint8_t *bytes, unsigned len)
+/* The last len bytes of the code area, and nothing behind. */
+static void at_end(const struct test *t, unsigned n, const uint8_t *bytes, unsigned len)
 {
-    struct native_case k = {.code_len = (uint16_t)len,
-                            .code_at = (uint16_t)(NATIVE_CODE_SIZE - len),
-                            .bits = (uint8_t)t->bits,
-                            .in.rflags = 0x202};
+    struct native_group *g = &native_groups(t->native)[n];
+    struct native_case *k = &native_cases(t->native)[n];
 
-    memcpy(k.code, bytes, len);
-    k.in.reg[X86_RSP] = t->bits == 16 ? 0x1000 : NATIVE_DATA + 0x1000;
-    return k;
+    *g = (struct native_group){.len = (uint16_t)len,
+                               .at = (uint16_t)(NATIVE_CODE_SIZE - len),
+                               .bits = (uint8_t)t->bits,
+                               .traps = true,
+                               .first = n,
+                               .count = 1};
+    memcpy(g->code, bytes, len);
+    *k = (struct native_case){.rflags = 0x202};
+    k->reg[X86_RSP] = t->bits == 16 ? 0x1000 : NATIVE_DATA + 0x1000;
 }
 
-/* It faulted for want of bytes behind the pages. */
-static bool wanted_more(const struct test *t, const struct native_case *k,
-                        const struct native_result *r)
+/* Case n faulted for want of bytes behind the pages. */
+static bool wanted_more(const struct test *t, unsigned n, const struct native_result *r)
 {
-    uint64_t start = k->code_at + (t->bits == 16 ? 0u : NATIVE_CODE);
+    uint64_t start = native_groups(t->native)[n].at + (t->bits == 16 ? 0u : NATIVE_CODE);
 
+    r += n;
     if (t->bits == 16) {
-        return r->vector == EXC_GP && r->out.rip == start;
+        return r->vector == EXC_GP && r->rip == start;
     }
-    return r->vector == EXC_PF && (r->error & FETCH) && r->out.rip == start &&
+    return r->vector == EXC_PF && (r->error & FETCH) && r->rip == start &&
            r->cr2 == NATIVE_CODE + NATIVE_CODE_SIZE;
 }
 
@@ -246,22 +251,22 @@ static void report(struct test *t, const struct candidate *c, const char *what, 
     putchar('\n');
 }
 
-static void judge_valid(struct test *t, const struct candidate *c, const struct native_case k[2],
-                        const struct native_result r[2])
+/* n: the case with the whole instruction; the next has a byte less. */
+static void judge_valid(struct test *t, const struct candidate *c, unsigned n, const struct native_result *r)
 {
     const struct x86_insn *i = &c->insn;
 
     t->valid++;
-    if (r[0].vector == EXC_UD) {
+    if (r[n].vector == EXC_UD) {
         if (host_has(i->row->feature) && !ONE_OF(ud_at_run, i->mnemonic) && modelled(i)) {
             report(t, c, "undefined", EXC_UD);
         }
         return;
     }
-    if (t->bits != 16 && wanted_more(t, &k[0], &r[0])) {
-        report(t, c, "longer", (unsigned)r[0].vector);
-    } else if (i->len > 1 && !wanted_more(t, &k[1], &r[1])) {
-        report(t, c, "shorter", (unsigned)r[1].vector);
+    if (t->bits != 16 && wanted_more(t, n, r)) {
+        report(t, c, "longer", (unsigned)r[n].vector);
+    } else if (i->len > 1 && !wanted_more(t, n + 1, r)) {
+        report(t, c, "shorter", (unsigned)r[n + 1].vector);
     }
 }
 
@@ -281,8 +286,7 @@ static void judge_undefined(struct test *t, const struct candidate *c,
 /* Half a batch of candidates: two cases for each. */
 static void test_batch(struct test *t)
 {
-    static struct native_case k[NATIVE_BATCH];
-    static struct native_result r[NATIVE_BATCH];
+    const struct native_result *r;
     static struct candidate c[NATIVE_BATCH / 2];
     enum x86_bits mode = t->bits == 64 ? X86_64 : t->bits == 32 ? X86_32 : X86_16;
 
@@ -294,17 +298,17 @@ static void test_batch(struct test *t)
         }
         bool valid = c[n].result == X86_DECODE_OK;
         unsigned len = valid ? c[n].insn.len : INSN_MAX;
-        k[2 * n] = at_end(t, c[n].bytes, len);
-        k[2 * n + 1] = at_end(t, c[n].bytes, valid && len > 1 ? len - 1 : len);
+        at_end(t, 2 * n, c[n].bytes, len);
+        at_end(t, 2 * n + 1, c[n].bytes, valid && len > 1 ? len - 1 : len);
         n++;
     }
-    native_run(t->native, k, r, NATIVE_BATCH);
+    r = native_run(t->native, NATIVE_BATCH);
     for (unsigned n = 0; n < NATIVE_BATCH / 2; n++) {
         if (r[2 * n].vector < 0) {
             continue; /* a system call, a loop */
         }
         if (c[n].result == X86_DECODE_OK) {
-            judge_valid(t, &c[n], &k[2 * n], &r[2 * n]);
+            judge_valid(t, &c[n], 2 * n, r);
         } else {
             judge_undefined(t, &c[n], &r[2 * n]);
         }

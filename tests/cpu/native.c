@@ -1,14 +1,15 @@
-/* The native side of the instruction tests, see native.h. Linux on x86-64 only; elsewhere
- * native_start() says so.
+/* The native side of the prover, see native.h. Linux on x86-64 only; elsewhere native_start() says
+ * so.
  *
- * Parent and child share one memfd: the code area, the data area, the cases and the results. The
- * child maps the two areas at their fixed addresses (code executable, never writable there) and
- * once more writable for itself. It enters a case with all registers loaded and is left by the
- * signal of the exception that ends it, whose frame holds the whole state; returning from the
- * handler goes on in the child's loop. Compatibility mode is entered by a far jump to Linux's
- * 32-bit code segment.
+ * Parent and child share one memfd: the code area, the data area, the groups, cases and results.
+ * The child maps the two areas at their fixed addresses (code executable, never writable there) and
+ * once more writable for itself. It enters a case with all registers loaded and is left either by
+ * the jump behind the code to native_exit, which stores the state, or by the signal of an
+ * exception, whose frame holds it; returning from the handler goes on in the child's loop.
+ * Compatibility mode is entered by IRET to Linux's 32-bit segment.
  *
- * A seccomp filter kills the child on any system call but the few that its loop needs. */
+ * The loop uses neither FS nor the C library, since FS points into the data area. A seccomp filter
+ * kills the child on any system call but the few that the loop needs. */
 #include "tests/cpu/native.h"
 
 #include <string.h>
@@ -25,17 +26,44 @@ void native_image(uint8_t image[NATIVE_DATA_SIZE])
     }
 }
 
-uint64_t native_hash(const uint8_t data[NATIVE_DATA_SIZE])
+void native_patch(uint8_t *data, const struct native_case *k)
 {
-    uint64_t h = 1;
-
-    for (unsigned n = 0; n < NATIVE_DATA_SIZE; n += 8) {
-        uint64_t x;
-        memcpy(&x, data + n, 8);
-        h = (h ^ x) * UINT64_C(0x9e3779b97f4a7c15);
-        h ^= h >> 29;
+    for (unsigned n = 0; n < k->npatches; n++) {
+        memcpy(data + k->patch[n].at, k->patch[n].bytes, k->patch[n].len);
     }
-    return h;
+}
+
+void native_collect(uint8_t *data, const uint8_t *image, unsigned ignore, struct native_result *r)
+{
+    enum { BLOCK = 128 };
+    uint64_t hash = 1;
+    unsigned count = 0;
+
+    if (ignore) {
+        memcpy(data + ignore, image + ignore, 4);
+    }
+    for (unsigned b = 0; b < NATIVE_DATA_SIZE; b += BLOCK) {
+        if (!memcmp(data + b, image + b, BLOCK)) {
+            continue;
+        }
+        for (unsigned n = b; n < b + BLOCK; n += 8) {
+            uint64_t now, was;
+            memcpy(&now, data + n, 8);
+            memcpy(&was, image + n, 8);
+            if (now == was) {
+                continue;
+            }
+            memcpy(data + n, &was, 8);
+            if (count < NATIVE_CHANGES) {
+                r->change[count] = (struct native_change){n, now};
+            }
+            count++;
+            hash = (hash ^ now ^ (uint64_t)n << 52) * UINT64_C(0x9e3779b97f4a7c15);
+            hash ^= hash >> 29;
+        }
+    }
+    r->nchanges = (uint16_t)count;
+    r->data_hash = hash;
 }
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -59,34 +87,39 @@ uint64_t native_hash(const uint8_t data[NATIVE_DATA_SIZE])
 #include <asm/ldt.h>
 #include <asm/prctl.h>
 
-enum { CONTROL = NATIVE_ESP_HIGH + 0x7000, CS64 = 0x33, CS32 = 0x23, USER_DS = 0x2b };
-/* Selectors in the LDT, for 16-bit mode. */
-enum { LDT_CODE = 0 << 3 | 7, LDT_DATA = 1 << 3 | 7, LDT_ES = 2 << 3 | 7 };
+enum { CONTROL = NATIVE_ESP_HIGH + 0x7000 };
 
-/* At CONTROL in the child; native_enter() knows the offsets. */
+/* At CONTROL in the child; the assembler below knows the offsets. */
 struct control {
     uint64_t reg[16];        /* 0x00 */
     uint64_t rflags;         /* 0x80 */
     uint64_t rip;            /* 0x88 */
     uint64_t host_rsp;       /* 0x90 */
-    uint64_t resume;         /* 0x98 */
+    uint64_t resume;         /* 0x98: where a signal handler returns to */
     uint64_t cs, ss, ds, es; /* 0xa0 */
+    uint64_t fx;             /* 0xc0: address of the state to load; 0: none */
+    uint64_t fx_out;         /* 0xc8 */
+    uint64_t by_iret;        /* 0xd0 */
+    uint64_t exit;           /* 0xd8: native_exit, for the jump behind the code */
+    uint32_t mxcsr;          /* 0xe0: the usual one */
+    uint32_t xstate;         /* 0xe4: components of XSAVE */
     struct native_result *r; /* of the running case; NULL: none runs */
-    unsigned ticks;          /* alarms seen by the running case */
-    uint32_t vectors;        /* 0xcc: 0 none, 1 XMM and MMX, 2 YMM too */
-    uint32_t mxcsr;          /* 0xd0 */
-    uint8_t room[0x200 - 0xd4];
-    uint64_t vec[16][4]; /* 0x200 */
-    uint64_t mm[8];      /* 0x400 */
+    uint64_t ticks;          /* alarms seen by the running case */
+    uint64_t room;
+    uint64_t out[16];    /* 0x100 */
+    uint64_t out_rflags; /* 0x180 */
+    uint64_t out_sel[6]; /* 0x188 */
 };
-_Static_assert(offsetof(struct control, vectors) == 0xcc, "native_enter knows");
-_Static_assert(offsetof(struct control, vec) == 0x200, "native_enter knows");
+_Static_assert(offsetof(struct control, xstate) == 0xe4, "native_enter knows");
+_Static_assert(offsetof(struct control, out) == 0x100, "native_exit knows");
+_Static_assert(offsetof(struct control, out_sel) == 0x188, "native_exit knows");
 
 struct shared {
     uint8_t code[NATIVE_CODE_SIZE];
     uint8_t data[NATIVE_DATA_SIZE];
-    volatile unsigned count, done;
-    volatile bool no_ldt;
+    volatile unsigned ngroups, group, done; /* done: cases of that group */
+    volatile bool cannot[3];                /* 64, 32, 16 bits */
+    struct native_group groups[NATIVE_BATCH];
     struct native_case cases[NATIVE_BATCH];
     struct native_result results[NATIVE_BATCH];
 };
@@ -100,44 +133,84 @@ struct native {
 /* ---- the child ---- */
 
 void native_enter(void);
+void native_exit(void);
 __asm__(".text\n"
         ".globl native_enter\n"
         "native_enter:\n"
         "    push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
         "    mov %rsp, 0x5a3c7090\n"
-        "    pushq $0x202; popfq\n" /* IRET refuses NT, which the last case may have set */
         "    lea 1f(%rip), %rax\n"
         "    mov %rax, 0x5a3c7098\n"
         "    mov 0x5a3c70b0, %rax\n"
         "    mov %eax, %ds\n"
         "    mov 0x5a3c70b8, %rax\n"
         "    mov %eax, %es\n"
-        "    cmpl $0, 0x5a3c70cc; je 3f\n"
-        "    fninit\n"
-        "    movq 0x5a3c7400, %mm0; movq 0x5a3c7408, %mm1; movq 0x5a3c7410, %mm2\n"
-        "    movq 0x5a3c7418, %mm3; movq 0x5a3c7420, %mm4; movq 0x5a3c7428, %mm5\n"
-        "    movq 0x5a3c7430, %mm6; movq 0x5a3c7438, %mm7\n"
-        "    cmpl $2, 0x5a3c70cc; je 2f\n"
-        ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
-        "    movdqu 0x5a3c7200 + 32 * \\n, %xmm\\n\n"
-        ".endr\n"
-        "    jmp 4f\n"
-        "2:\n"
-        ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
-        "    vmovdqu 0x5a3c7200 + 32 * \\n, %ymm\\n\n"
-        ".endr\n"
-        "4:  ldmxcsr 0x5a3c70d0\n"
+        "    mov 0x5a3c70c0, %rcx\n"
+        "    jrcxz 3f\n"
+        "    mov 0x5a3c70e4, %eax\n"
+        "    xor %edx, %edx\n"
+        "    xrstor64 (%rcx)\n"
         "3:  mov $0x5a3c7f00, %rsp\n"
+        "    cmpq $0, 0x5a3c70d0\n"
+        "    je 4f\n"
+        "    pushq $0x202; popfq\n"                                  /* IRET refuses NT */
         "    pushq 0x5a3c70a8; pushq 0x5a3c7020; pushq 0x5a3c7080\n" /* SS:RSP, RFLAGS */
         "    pushq 0x5a3c70a0; pushq 0x5a3c7088\n"                   /* CS:RIP */
-        "    mov 0x5a3c7000, %rax; mov 0x5a3c7008, %rcx; mov 0x5a3c7010, %rdx\n"
+        "    call 5f\n"
+        "    iretq\n"
+        "4:  call 5f\n"
+        "    pushq 0x5a3c7080; popfq\n"
+        "    mov 0x5a3c7020, %rsp\n"
+        "    jmp *0x5a3c7088\n"
+        "5:  mov 0x5a3c7000, %rax; mov 0x5a3c7008, %rcx; mov 0x5a3c7010, %rdx\n"
         "    mov 0x5a3c7018, %rbx; mov 0x5a3c7028, %rbp; mov 0x5a3c7030, %rsi\n"
         "    mov 0x5a3c7038, %rdi; mov 0x5a3c7040, %r8;  mov 0x5a3c7048, %r9\n"
         "    mov 0x5a3c7050, %r10; mov 0x5a3c7058, %r11; mov 0x5a3c7060, %r12\n"
         "    mov 0x5a3c7068, %r13; mov 0x5a3c7070, %r14; mov 0x5a3c7078, %r15\n"
-        "    iretq\n"
+        "    ret\n"
+        ".globl native_exit\n"
+        "native_exit:\n"
+        "    mov %rax, 0x5a3c7100; mov %rcx, 0x5a3c7108; mov %rdx, 0x5a3c7110\n"
+        "    mov %rbx, 0x5a3c7118; mov %rsp, 0x5a3c7120; mov %rbp, 0x5a3c7128\n"
+        "    mov %rsi, 0x5a3c7130; mov %rdi, 0x5a3c7138; mov %r8, 0x5a3c7140\n"
+        "    mov %r9, 0x5a3c7148;  mov %r10, 0x5a3c7150; mov %r11, 0x5a3c7158\n"
+        "    mov %r12, 0x5a3c7160; mov %r13, 0x5a3c7168; mov %r14, 0x5a3c7170\n"
+        "    mov %r15, 0x5a3c7178\n"
+        "    mov 0x5a3c7090, %rsp\n"
+        "    pushfq; popq 0x5a3c7180\n"
+        "    pushq $0x202; popfq\n"
+        "    mov %es, %eax; mov %rax, 0x5a3c7188\n"
+        "    mov %cs, %eax; mov %rax, 0x5a3c7190\n"
+        "    mov %ss, %eax; mov %rax, 0x5a3c7198\n"
+        "    mov %ds, %eax; mov %rax, 0x5a3c71a0\n"
+        "    mov %fs, %eax; mov %rax, 0x5a3c71a8\n"
+        "    mov %gs, %eax; mov %rax, 0x5a3c71b0\n"
+        "    mov 0x5a3c70c8, %rcx\n"
+        "    jrcxz 1f\n"
+        "    mov 0x5a3c70e4, %eax\n"
+        "    xor %edx, %edx\n"
+        "    xsave64 (%rcx)\n"
+        "    ldmxcsr 0x5a3c70e0\n"
         "1:  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
         "    ret\n");
+
+static long call(long nr, long a, long b, long c)
+{
+    long r;
+
+    __asm__ volatile("syscall"
+                     : "=a"(r)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c)
+                     : "rcx", "r11", "memory");
+    return r;
+}
+
+static void leave(int status)
+{
+    for (;;) {
+        call(SYS_exit_group, status, 0, 0);
+    }
+}
 
 static const int greg_of[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
                                 REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
@@ -146,43 +219,40 @@ static const int greg_of[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG
 static void take_state(struct native_result *r, const ucontext_t *u)
 {
     const greg_t *g = u->uc_mcontext.gregs;
+    uint64_t s = (uint64_t)g[REG_CSGSFS];
+    unsigned ds, es, fs, gs;
 
     for (unsigned n = 0; n < 16; n++) {
-        r->out.reg[n] = (uint64_t)g[greg_of[n]];
+        r->reg[n] = (uint64_t)g[greg_of[n]];
     }
-    r->out.rip = (uint64_t)g[REG_RIP];
-    r->out.rflags = (uint64_t)g[REG_EFL];
+    r->rip = (uint64_t)g[REG_RIP];
+    r->rflags = (uint64_t)g[REG_EFL];
     r->vector = (int)g[REG_TRAPNO];
     r->error = (uint32_t)g[REG_ERR];
     r->cr2 = (uint64_t)g[REG_CR2];
+    __asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
+                     : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
+    r->sel[0] = (uint16_t)es;
+    r->sel[1] = (uint16_t)s;
+    r->sel[2] = (uint16_t)(s >> 48);
+    r->sel[3] = (uint16_t)ds;
+    r->sel[4] = (uint16_t)fs;
+    r->sel[5] = (uint16_t)gs;
 }
 
 /* From the signal frame's FXSAVE image, followed by Linux's description of what the kernel has put
  * behind it: the XSAVE header at 512 and the upper halves at 576. */
-static void take_vectors(struct native_result *r, const ucontext_t *u)
+static void take_fx(struct native_result *r, const ucontext_t *u)
 {
-    const uint8_t *fx = (const uint8_t *)u->uc_mcontext.fpregs;
+    const struct native_fx *fx = (const struct native_fx *)u->uc_mcontext.fpregs;
     uint32_t magic;
-    uint64_t xstate_bv = 0;
 
-    memcpy(&magic, fx + 464, 4);
-    if (magic == 0x46505853) {
-        memcpy(&xstate_bv, fx + 512, 8);
-    }
-    memcpy(&r->out.mxcsr, fx + 24, 4);
-    memcpy(&r->out.fsw, fx + 2, 2);
-    r->out.ftw = fx[4];
-    for (unsigned n = 0; n < 8; n++) {
-        memcpy(&r->out.mm[n], fx + 32 + 16 * n, 8);
-        memcpy(&r->out.mm_high[n], fx + 40 + 16 * n, 2);
-    }
-    for (unsigned n = 0; n < 16; n++) {
-        memcpy(r->out.vec[n], fx + 160 + 16 * n, 16);
-        if (xstate_bv & 4) {
-            memcpy(r->out.vec[n] + 2, fx + 576 + 16 * n, 16);
-        } else {
-            memset(r->out.vec[n] + 2, 0, 16);
-        }
+    memcpy(&magic, (const uint8_t *)fx + 464, 4);
+    memcpy(&r->fx, fx, 512);
+    if (magic == 0x46505853 && (fx->xstate_bv & 4)) {
+        memcpy(r->fx.ymm_high, fx->ymm_high, sizeof fx->ymm_high);
+    } else {
+        memset(r->fx.ymm_high, 0, sizeof r->fx.ymm_high);
     }
 }
 
@@ -196,21 +266,20 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     /* The case may have set EFLAGS.AC, which signal delivery keeps. */
     __asm__ volatile("pushfq; andl $~0x40000, (%%rsp); popfq" ::: "memory", "cc");
     if (!c->r) {
-        if (sig == SIGALRM) {
+        if (sig == SIGVTALRM) {
             return;
         }
-        _exit(100 + sig);
+        leave(100 + sig);
     }
-    if (sig == SIGALRM && ++c->ticks < 2) {
+    if (sig == SIGVTALRM && ++c->ticks < 2) {
         return;
     }
     take_state(c->r, u);
-    if (c->vectors) {
-        uint32_t mxcsr = 0x1f80;
-        take_vectors(c->r, u);
-        memcpy((uint8_t *)u->uc_mcontext.fpregs + 24, &mxcsr, 4);
+    if (c->fx) {
+        take_fx(c->r, u);
+        memcpy((uint8_t *)u->uc_mcontext.fpregs + 24, &c->mxcsr, 4);
     }
-    if (sig == SIGALRM) {
+    if (sig == SIGVTALRM) {
         c->r->vector = NATIVE_TIMEOUT;
     } else if (sig == SIGSYS) {
         c->r->vector = NATIVE_SYSCALL;
@@ -219,8 +288,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     g[REG_RSP] = (greg_t)c->host_rsp;
     g[REG_RIP] = (greg_t)c->resume;
     g[REG_EFL] = 0x202;
-    g[REG_CSGSFS] =
-        (greg_t)(((uint64_t)g[REG_CSGSFS] & 0x0000ffffffff0000) | CS64 | (uint64_t)USER_DS << 48);
+    g[REG_CSGSFS] = (greg_t)(((uint64_t)g[REG_CSGSFS] & 0x0000ffffffff0000) | NATIVE_CS64 |
+                             (uint64_t)NATIVE_DS << 48);
 }
 
 static void confine(void)
@@ -236,6 +305,7 @@ static void confine(void)
         ALLOW(SYS_write),
         ALLOW(SYS_rt_sigreturn),
         ALLOW(SYS_exit_group),
+        ALLOW(SYS_arch_prctl),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
     };
     struct sock_fprog prog = {sizeof code / sizeof code[0], code};
@@ -270,8 +340,8 @@ static bool set_segment(unsigned selector, uint32_t base, uint32_t limit, bool c
 
 static void child_signals(void)
 {
-    static const int caught[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGALRM};
-    struct itimerval tick = {{0, 200000}, {0, 200000}};
+    static const int caught[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGVTALRM};
+    struct itimerval tick = {{0, 100000}, {0, 100000}};
     struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     stack_t alt = {.ss_size = 1 << 16};
 
@@ -281,33 +351,93 @@ static void child_signals(void)
     for (unsigned n = 0; n < sizeof caught / sizeof caught[0]; n++) {
         sigaction(caught[n], &sa, NULL);
     }
-    setitimer(ITIMER_REAL, &tick, NULL);
+    setitimer(ITIMER_VIRTUAL, &tick, NULL);
 }
 
-static void run_case(struct shared *s, struct control *c, const struct native_case *k,
-                     struct native_result *r, const uint8_t *image)
+static void set_bases(void)
 {
-    memset(s->code, 0xcc, sizeof s->code);
-    memcpy(s->code + k->code_at, k->code, k->code_len);
-    memcpy(s->data, image, sizeof s->data);
-    for (unsigned n = 0; n < k->npatches; n++) {
-        memcpy(s->data + k->patch[n].at, k->patch[n].bytes, k->patch[n].len);
+    call(SYS_arch_prctl, ARCH_SET_FS, NATIVE_FS_BASE, 0);
+    call(SYS_arch_prctl, ARCH_SET_GS, NATIVE_GS_BASE, 0);
+}
+
+static bool jumps_out(const struct native_group *g)
+{
+    return g->bits == 64 && !g->traps;
+}
+
+static void put_code(struct shared *s, const struct native_group *g)
+{
+    static const uint8_t out[7] = {0xff, 0x24, 0x25, 0xd8,
+                                   0x70, 0x3c, 0x5a}; /* jmp *control.exit */
+
+    memcpy(s->code + g->at, g->code, g->len);
+    if (jumps_out(g)) {
+        memcpy(s->code + g->at + g->len, out, sizeof out);
     }
-    memcpy(c->reg, k->in.reg, sizeof c->reg);
-    c->rflags = k->in.rflags;
-    c->rip = k->code_at + (k->bits == 16 ? 0 : NATIVE_CODE);
-    c->cs = k->bits == 64 ? CS64 : k->bits == 32 ? CS32 : LDT_CODE;
-    c->ss = k->bits == 16 ? LDT_DATA : USER_DS;
+}
+
+static void remove_code(struct shared *s, const struct native_group *g)
+{
+    unsigned len = g->len + NATIVE_AFTER;
+
+    memset(s->code + g->at, 0xcc,
+           g->at + len <= NATIVE_CODE_SIZE ? len : NATIVE_CODE_SIZE - (unsigned)g->at);
+}
+
+static void enter_group(struct control *c, const struct native_group *g)
+{
+    c->rip = g->at + (g->bits == 16 ? 0 : NATIVE_CODE);
+    c->cs = g->bits == 64 ? NATIVE_CS64 : g->bits == 32 ? NATIVE_CS32 : NATIVE_LDT_CODE;
+    c->ss = g->bits == 16 ? NATIVE_LDT_DATA : NATIVE_DS;
     c->ds = c->ss;
-    c->es = k->bits == 16 ? LDT_ES : USER_DS;
+    c->es = g->bits == 16 ? NATIVE_LDT_ES : NATIVE_DS;
+}
+
+static void run_case(struct shared *s, struct control *c, const struct native_group *g, unsigned n,
+                     const uint8_t *image)
+{
+    const struct native_case *k = &s->cases[n];
+    struct native_result *r = &s->results[n];
+
+    native_patch(s->data, k);
+    memcpy(c->reg, k->reg, sizeof c->reg);
+    c->rflags = k->rflags;
+    c->by_iret = g->bits != 64 || (k->rflags & 0x100);
     c->ticks = 0;
-    c->vectors = !k->vectors ? 0 : __builtin_cpu_supports("avx") ? 2 : 1;
-    c->mxcsr = k->in.mxcsr;
-    memcpy(c->vec, k->in.vec, sizeof c->vec);
-    memcpy(c->mm, k->in.mm, sizeof c->mm);
+    c->fx = g->full ? (uint64_t)(uintptr_t)&k->fx : 0;
+    c->fx_out = g->full ? (uint64_t)(uintptr_t)&r->fx : 0;
     c->r = r;
     native_enter();
-    r->data_hash = native_hash(s->data);
+    if (c->r) { /* by native_exit */
+        c->r = NULL;
+        memcpy(r->reg, c->out, sizeof r->reg);
+        r->rip = c->rip + g->len + 1;
+        r->rflags = c->out_rflags;
+        r->vector = 3;
+        r->error = 0;
+        r->cr2 = 0;
+        for (unsigned m = 0; m < 6; m++) {
+            r->sel[m] = (uint16_t)c->out_sel[m];
+        }
+    }
+    if (g->segments) {
+        set_bases();
+    }
+    native_collect(s->data, image, k->ignore, r);
+}
+
+static void run_batch(struct shared *s, struct control *c, const uint8_t *image)
+{
+    for (; s->group < s->ngroups; s->group++, s->done = 0) {
+        const struct native_group *g = &s->groups[s->group];
+        put_code(s, g);
+        enter_group(c, g);
+        while (s->done < g->count) {
+            run_case(s, c, g, g->first + s->done, image);
+            s->done++;
+        }
+        remove_code(s, g);
+    }
 }
 
 /* Faults the pages in, so that the case's own faults are the only ones. */
@@ -335,33 +465,37 @@ static void __attribute__((noreturn)) child(int fd, int from, int to)
         map_fixed(CONTROL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     char byte;
 
+    c->mxcsr = 0x1f80;
+    c->xstate = __builtin_cpu_supports("avx") ? 7 : 3;
+    c->exit = (uint64_t)(uintptr_t)native_exit;
     map_fixed(NATIVE_CODE, NATIVE_CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     map_fixed(NATIVE_DATA, NATIVE_DATA_WRITABLE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
               offsetof(struct shared, data));
     map_fixed(NATIVE_DATA + NATIVE_DATA_WRITABLE, NATIVE_DATA_SIZE - NATIVE_DATA_WRITABLE,
               PROT_READ, MAP_SHARED, fd, offsetof(struct shared, data) + NATIVE_DATA_WRITABLE);
     native_image(image);
-    syscall(SYS_arch_prctl, ARCH_SET_GS, (unsigned long)NATIVE_GS_BASE);
-    s->no_ldt = !set_segment(LDT_CODE, NATIVE_CODE, NATIVE_CODE_SIZE - 1, true) ||
-                !set_segment(LDT_DATA, NATIVE_DATA, 0xffff, false) ||
-                !set_segment(LDT_ES, NATIVE_DATA, NATIVE_ES_LIMIT, false);
+    memcpy(s->data, image, sizeof image);
+    memset(s->code, 0xcc, sizeof s->code);
+    if (!set_segment(NATIVE_LDT_CODE, NATIVE_CODE, NATIVE_CODE_SIZE - 1, true) ||
+        !set_segment(NATIVE_LDT_DATA, NATIVE_DATA, 0xffff, false) ||
+        !set_segment(NATIVE_LDT_ES, NATIVE_DATA, NATIVE_ES_LIMIT, false)) {
+        s->cannot[2] = true;
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     child_signals();
     confine();
     touch();
+    set_bases(); /* no thread-local storage from here on */
     for (;;) {
-        ssize_t got = read(from, &byte, 1);
-        if (got < 0 && errno == EINTR) {
+        long got = call(SYS_read, from, (long)&byte, 1);
+        if (got == -EINTR) {
             continue;
         }
         if (got != 1) {
-            _exit(0);
+            leave(0);
         }
-        while (s->done < s->count) {
-            run_case(s, c, &s->cases[s->done], &s->results[s->done], image);
-            s->done++;
-        }
-        while (write(to, &byte, 1) < 0 && errno == EINTR) {
+        run_batch(s, c, image);
+        while (call(SYS_write, to, (long)&byte, 1) == -EINTR) {
         }
     }
 }
@@ -402,6 +536,17 @@ static void reap(struct native *n)
     waitpid(n->pid, NULL, 0);
 }
 
+/* The mode works: no code at all ends with #BP. */
+static bool proves(struct native *n, unsigned bits)
+{
+    native_groups(n)[0] = (struct native_group){.bits = (uint8_t)bits, .traps = true, .count = 1};
+    native_cases(n)[0] = (struct native_case){.rflags = 0x202, .reg[4] = NATIVE_DATA + 0x800};
+    if (bits == 16) {
+        native_cases(n)[0].reg[4] = NATIVE_ESP_HIGH + 0x800;
+    }
+    return native_run(n, 1)[0].vector == 3;
+}
+
 struct native *native_start(const char **why)
 {
     struct native *n = calloc(1, sizeof *n);
@@ -422,15 +567,13 @@ struct native *native_start(const char **why)
         free(n);
         return NULL;
     }
-    /* Proves the set-up: an empty sequence ends with #BP. */
-    struct native_case nothing = {.bits = 64, .in.rflags = 0x202};
-    struct native_result r;
-    native_run(n, &nothing, &r, 1);
-    if (r.vector != 3) {
+    if (!proves(n, 64)) {
         *why = "the sandboxed child does not work here";
         native_stop(n);
         return NULL;
     }
+    n->shared->cannot[1] = !proves(n, 32); /* not under every hypervisor and kernel */
+    n->shared->cannot[2] = n->shared->cannot[2] || n->shared->cannot[1] || !proves(n, 16);
     return n;
 }
 
@@ -442,42 +585,44 @@ void native_stop(struct native *n)
     free(n);
 }
 
-void native_run(struct native *n, const struct native_case *cases, struct native_result *results,
-                unsigned count)
+struct native_group *native_groups(struct native *n)
+{
+    return n->shared->groups;
+}
+
+struct native_case *native_cases(struct native *n)
+{
+    return n->shared->cases;
+}
+
+const struct native_result *native_run(struct native *n, unsigned ngroups)
 {
     struct shared *s = n->shared;
     const char *why;
     char byte = 0;
 
-    memcpy(s->cases, cases, count * sizeof *cases);
-    memset(s->results, 0, count * sizeof *results);
-    s->count = count;
-    s->done = 0;
-    while (s->done < count) {
+    s->ngroups = ngroups;
+    s->group = s->done = 0;
+    while (s->group < ngroups) {
         struct pollfd wait = {.fd = n->from, .events = POLLIN};
-        if (write(n->to, &byte, 1) == 1 && poll(&wait, 1, 60000) == 1 &&
+        if (write(n->to, &byte, 1) == 1 && poll(&wait, 1, 120000) == 1 &&
             read(n->from, &byte, 1) == 1) {
             continue;
         }
         reap(n);
-        s->results[s->done].vector = NATIVE_DIED;
+        s->results[s->groups[s->group].first + s->done].vector = NATIVE_DIED;
         s->done++;
         if (!spawn(n, &why)) {
             fprintf(stderr, "native: %s\n", why);
             exit(99);
         }
     }
-    memcpy(results, s->results, count * sizeof *results);
-}
-
-const uint8_t *native_data(struct native *n)
-{
-    return n->shared->data;
+    return s->results;
 }
 
 bool native_can(struct native *n, unsigned bits)
 {
-    return bits != 16 || !n->shared->no_ldt;
+    return !n->shared->cannot[bits == 64 ? 0 : bits == 32 ? 1 : 2];
 }
 
 #else /* no native side on this host */
@@ -493,18 +638,22 @@ void native_stop(struct native *n)
     (void)n;
 }
 
-void native_run(struct native *n, const struct native_case *cases, struct native_result *results,
-                unsigned count)
+struct native_group *native_groups(struct native *n)
 {
     (void)n;
-    (void)cases;
-    (void)results;
-    (void)count;
+    return NULL;
 }
 
-const uint8_t *native_data(struct native *n)
+struct native_case *native_cases(struct native *n)
 {
     (void)n;
+    return NULL;
+}
+
+const struct native_result *native_run(struct native *n, unsigned ngroups)
+{
+    (void)n;
+    (void)ngroups;
     return NULL;
 }
 
