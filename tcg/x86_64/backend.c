@@ -279,7 +279,7 @@ static size_t finish(struct gen *g, uint8_t *buf, size_t size)
     map.meta = put_table(&p, end, g->meta, g->nmeta * sizeof(*g->meta), &ok);
     map.cc = put_table(&p, end, g->cc, g->ncc * sizeof(*g->cc), &ok);
     map.cold = g->cold_at;
-    map.body = (uint32_t)(g->body - g->start);
+    map.entry = (uint32_t)(g->entry - g->start);
     g->tb->map = put_table(&p, end, &map, sizeof(map), &ok);
     g->tb->code = g->start + g->t->exec_delta;
     g->tb->code_at = (uint32_t)(g->start - (uint8_t *)g->tb);
@@ -332,6 +332,7 @@ static size_t x64_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uin
     if (tb->host2) {
         gen_second_page(g);
     }
+    g->entry = g->c.p;
     if (g->loops) {
         for (unsigned x = 0; x < 16; x++) {
             if (g->loop_vregs >> x & 1) {
@@ -374,8 +375,7 @@ static void x64_run(struct vcpu *v, const struct tb *tb)
     enter = (uint64_t(*)(struct vcpu *, const void *, struct tlb_entry *))(uintptr_t)x64_of(v->tcg)
                 ->th.enter;
     if (tb->host2) {
-        code +=
-            ((const struct map64 *)tb->map)->body; /* the dispatcher has checked the second page */
+        code += ((const struct map64 *)tb->map)->entry; /* the dispatcher has checked the page */
     }
     x64_fp_in(v);
     exit = enter(v, code, v->tlb[tb->ctx]);

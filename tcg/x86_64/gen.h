@@ -147,7 +147,7 @@ struct map_entry64 {
 struct map64 {
     uint32_t nentries;
     uint32_t cold;     /* code offset of what is out of line */
-    uint32_t body;     /* code offset behind the check of the second page */
+    uint32_t entry;    /* code offset behind the check of the second page */
     int32_t last_off;  /* of the last instruction */
     const struct map_entry64 *entries;
     const uint64_t *meta;
@@ -176,7 +176,8 @@ struct gen {
     struct tb *tb;
     uint8_t *start; /* of the code */
     uint32_t cold_at; /* offset of what is out of line */
-    uint8_t *body;  /* behind the check of the second page: where a loop comes back to */
+    uint8_t *entry; /* behind the check of the second page */
+    uint8_t *body;  /* where a loop comes back to: its vector registers are loaded */
     bool loops;     /* the block jumps to itself */
     uint16_t loop_vregs, loop_vdirty; /* guest vector registers kept through the loop */
 
