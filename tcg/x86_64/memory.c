@@ -238,10 +238,10 @@ static void gen_cold_group(struct gen *g, const struct cold *k)
     x64_map_here(g, &k->places, k->insn_off, k->insn_meta);
     test_rr(&g->c, 1, RAX, RAX);
     uint8_t *apart = jcc32(&g->c, CC_E);
+    x64_fp_reload(g, &k->fp); /* which keeps rax only */
     if (k->keeper != RAX) {
         mov_rr(&g->c, 1, k->keeper, RAX);
     }
-    x64_fp_reload(g, &k->fp);
     reload_pool(g, &k->places, k->keeper);
     x64_vreload(g, &k->places, NO_REG);
     for (unsigned m = k->scratch; m; m &= m - 1) {
