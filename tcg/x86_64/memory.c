@@ -227,8 +227,8 @@ static void gen_cold_group(struct gen *g, const struct cold *k)
         mov_mr(&g->c, 1, slot_of(REG_SCRATCH), (unsigned)__builtin_ctz(m));
     }
     x64_vsave(g, &k->places);
-    x64_fp_save(g, &k->fp);
     mov_mr(&g->c, 1, slot_of(REG_VA), k->t);
+    x64_fp_save(g, &k->fp);
     mov_ri(&g->c, RSI, k->memop & (MO_SIZE | MO_ALIGN | MO_A32));
     mov_ri(&g->c, RDX, (uint64_t)k->delta | (uint64_t)k->span << 16 | (uint64_t)k->group_write << 32 |
                            (uint64_t)k->write << 33);
