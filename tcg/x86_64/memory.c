@@ -203,12 +203,16 @@ static void tlb_offset(struct gen *g, unsigned t, unsigned index)
     alu_ri(&g->c, ALU_AND, 0, index, TLB_MASK << 5);
 }
 
-/* The rest of the block, from this instruction on, by a block whose accesses all look up for themselves. */
-static void leave_apart(struct gen *g, const struct places *p, int32_t insn_off)
+/* The rest of the block, from this instruction on, by a block whose accesses all look up for themselves. fp: x87
+ * values that are still on the host, or NULL. */
+static void leave_apart(struct gen *g, const struct places *p, const struct fp_state *fp, int32_t insn_off)
 {
     x64_adopt(g, p);
     x64_vflush(g, false);
     x64_cc_flush(g, false);
+    if (fp) { /* last: it uses registers that flags may be made of */
+        x64_fp_save(g, fp);
+    }
     x64_unlock(g);
     x64_jump(g, insn_off, g->narrow, thunks(g)->leave_apart);
 }
@@ -252,15 +256,14 @@ static void gen_cold_group(struct gen *g, const struct cold *k)
     patch32(&g->c, apart, g->c.p);
     reload_pool(g, &k->places, NO_REG); /* flags may be made of them */
     apart_places.vdirty = 0;            /* saved above */
-    leave_apart(g, &apart_places, k->insn_off);
+    leave_apart(g, &apart_places, NULL, k->insn_off);
 }
 
 /* An access of a group is not aligned. */
 static void gen_cold_apart(struct gen *g, const struct cold *k)
 {
     patch32(&g->c, k->from[0], g->c.p);
-    x64_fp_save(g, &k->fp);
-    leave_apart(g, &k->places, k->insn_off);
+    leave_apart(g, &k->places, &k->fp, k->insn_off);
 }
 
 static void gen_cold_memory(struct gen *g, struct cold *k)
