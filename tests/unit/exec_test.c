@@ -6,7 +6,7 @@
  *     04 r rel16    r -= 1, jump if not 0  0a r a       [a] = r (8 bits)
  *     05 r          jump to r              0b r a       r = atomic exchange-add of [a]
  *     06 r a        r = [a] (64 bits)      0c           helper that retries alone
- *     0d r          r = 10 * r, a call     0e r         v[r] = v[r] + ... (vectors)
+ *     0d r          r = 10 * r, a call     0e r a       v[r] += v[a] (vectors of quadwords)
  *     10 r          push r                 11 r         pop r       (register 14 is the stack)
  *     12 rel16      call                   13           return
  *     14 r          call r
@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 
+#include "tcg/vops.h"
 #include "tests/unit/tap.h"
 
 static const uint8_t length[] = {1, 3, 3, 3, 4, 2, 3, 3, 1, 10, 3, 3, 1, 2, 3, 1, 2, 2, 3, 1, 2};
@@ -179,6 +180,9 @@ static void translate(struct vcpu *v, const struct translate_request *req, struc
             break;
         case 13:
             ir_call(ir, &h_ten, b[1], b[1], IR_NONE, IR_NONE, 0);
+            break;
+        case 14:
+            ir_vop(ir, VOP_PADDQ, b[1], b[1], b[2], IR_NONE, 0, 0);
             break;
         default:
             break;
@@ -565,6 +569,32 @@ static void test_two_pages(void)
     fake_destroy(c);
 }
 
+/* A loop keeps its vector registers on the host: the first entry, the dispatcher's, must load them,
+ * whatever page the loop goes on to. */
+static void test_vector_loop(unsigned at)
+{
+    struct fake_cpu *c = fake_create(&ops, &plain);
+    struct as a = {c->ram + at};
+
+    PUT(&a, 14, 1, 2);
+    djnz(&a, c->ram, 1, at);
+    PUT(&a, 8);
+    for (unsigned round = 1; round <= 2; round++) {
+        c->v.reg[1] = 10;
+        for (unsigned k = 0; k < 2; k++) {
+            c->v.vec[1].q[k] = 1 + k;
+            c->v.vec[2].q[k] = 1000 * round + k;
+        }
+        fake_run(c, at);
+        tap_ok(c->v.vec[1].q[0] == 10000 * round + 1 && c->v.vec[1].q[1] == 10000 * round + 12,
+               "a loop of vectors at %#x, run %u: %" PRIu64 " %" PRIu64, at, round,
+               c->v.vec[1].q[0], c->v.vec[1].q[1]);
+        tap_ok(c->v.vec[2].q[0] == 1000 * round && c->v.vec[2].q[1] == 1000 * round + 1,
+               "and what it only reads");
+    }
+    fake_destroy(c);
+}
+
 static void test_single(void)
 {
     struct tcg_options one = {.accel = plain.accel, .one_insn = true};
@@ -814,6 +844,8 @@ int main(void)
         test_fault();
         test_smc();
         test_two_pages();
+        test_vector_loop(0x1000);
+        test_vector_loop(0x1ffe);
         test_single();
         test_mmio();
         test_small_cache();
