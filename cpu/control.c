@@ -264,7 +264,7 @@ void x86_run_late_timers(struct x86_cpu *c)
 {
     struct machine *m = c->v.machine;
 
-    if (clock_is_late(m->clock) && machine_trylock(m)) {
+    if (m && m->clock && clock_is_late(m->clock) && machine_trylock(m)) {
         clock_run_timers(m->clock);
         machine_unlock(m);
     }
