@@ -179,6 +179,7 @@ static const struct {
     {"virtio-blk", "virtio-blk-pci"},         {"virtio-net", "virtio-net-pci"},
     {"virtio-rng", "virtio-rng-pci"},         {"virtio-serial", "virtio-serial-pci"},
     {"virtio-balloon", "virtio-balloon-pci"}, {"e1000-82540em", "e1000"},
+    {"ich9-ahci", "ahci"},                    {"virtio-scsi", "virtio-scsi-pci"},
 };
 
 const struct device_type *device_type_find(const char *name)

@@ -19,6 +19,7 @@
     _(piix3_type) \
     _(piix4_pm_type) \
     _(piix3_ide_type) \
+    _(ahci_type) \
     _(ide_hd_type) \
     _(ide_cd_type) \
     _(fw_cfg_type) \
