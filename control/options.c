@@ -37,7 +37,7 @@ static const struct row rows[] = {
     {"append", TEXT, AT(append), "TEXT", "and this kernel command line"},
     {"boot", TEXT, AT(boot), "ORDER | order=,menu=on|off", "boot order: c disk, d CD-ROM"},
     {"drive", LIST, AT(drives),
-     "file=F[,if=ide|virtio|none,index=N,media=disk|cdrom,format=raw|qcow2,readonly=on,snapshot=on,id=ID,cache=MODE...]",
+     "file=F[,if=ide|scsi|virtio|none,index=N,media=disk|cdrom,format=raw|qcow2,readonly=on,snapshot=on,id=ID,cache=MODE...]",
      "a disk or CD-ROM (docs/storage.md has all properties)"},
     {"blockdev", LIST, AT(blockdevs), "driver=qcow2,node-name=N,file.driver=file,file.filename=F... | JSON",
      "an image for -device ...,drive=N"},

@@ -260,12 +260,22 @@ static bool place_ide(struct program *p, struct drive *d, struct block *b, struc
 static bool place_virtio(struct program *p, struct drive *d, struct block *b, struct error *err)
 {
     if (d->cdrom) {
-        return error_set(err, "if=virtio: a CD-ROM drive needs if=ide");
+        return error_set(err, "if=virtio: a CD-ROM drive needs if=ide or if=scsi");
     }
     if (p->nvirtio_drives >= SETUP_BLOCKS) {
         return error_set(err, "more than %d drives", SETUP_BLOCKS);
     }
     p->virtio_drives[p->nvirtio_drives++] = b;
+    return true;
+}
+
+static bool place_scsi(struct program *p, struct drive *d, struct block *b, struct error *err)
+{
+    if (p->nscsi_drives >= SETUP_BLOCKS) {
+        return error_set(err, "more than %d drives", SETUP_BLOCKS);
+    }
+    p->scsi_cdrom[p->nscsi_drives] = d->cdrom;
+    p->scsi_drives[p->nscsi_drives++] = b;
     return true;
 }
 
@@ -285,6 +295,7 @@ static const struct interface {
 } interfaces[] = {
     {"ide", "ide", place_ide},
     {"virtio", "virtio", place_virtio},
+    {"scsi", "scsi", place_scsi},
     {"none", "none", place_none},
 };
 
@@ -363,7 +374,7 @@ static bool open_drive(struct program *p, struct drive *d, unsigned number, stru
     struct block_node *n;
 
     if (!i) {
-        return error_set(err, "if=%s: only ide, virtio and none exist in this version", d->iface);
+        return error_set(err, "if=%s: only ide, scsi, virtio and none exist in this version", d->iface);
     }
     if (d->flags.detect == DETECT_UNMAP && !d->flags.unmap) {
         return error_set(err, "detect-zeroes=unmap needs discard=unmap");

@@ -17,7 +17,7 @@ static const char *const type_names[] = {
 
 static const char *const bus_names[] = {
     [BUS_NONE] = "none", [BUS_ISA] = "ISA",       [BUS_PCI] = "PCI",
-    [BUS_IDE] = "IDE",   [BUS_SYSTEM] = "System",
+    [BUS_IDE] = "IDE",   [BUS_SCSI] = "SCSI",     [BUS_SYSTEM] = "System",
 };
 
 const struct property *device_type_prop(const struct device_type *t, const char *name)

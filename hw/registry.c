@@ -28,6 +28,9 @@
     _(virtio_blk_type) \
     _(virtio_net_type) \
     _(virtio_rng_type) \
+    _(virtio_scsi_type) \
+    _(scsi_hd_type) \
+    _(scsi_cd_type) \
     _(virtio_serial_type) \
     _(virtconsole_type) \
     _(virtserialport_type) \

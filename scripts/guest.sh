@@ -11,8 +11,8 @@ cd "$dir"
 package=${GUEST_KERNEL:-linux-image-cloud-amd64}
 
 # Drivers of IDE, SATA and floppy drives, of virtio, and of what they need, in the order they are loaded in.
-modules="crc16 crc32c_generic mbcache jbd2 ext4 crct10dif_common crc_t10dif crct10dif_generic crc64 crc64-rocksoft"
-modules="$modules crc64-rocksoft_generic t10-pi scsi_common scsi_mod libata ata_piix libahci ahci sd_mod cdrom sr_mod isofs floppy"
+modules="crc16 crc32c_generic mbcache jbd2 ext4 crct10dif_common crct10dif_generic crc-t10dif crc64 crc64_rocksoft_generic crc64-rocksoft"
+modules="$modules t10-pi scsi_common scsi_mod libata ata_piix libahci ahci sd_mod cdrom sr_mod isofs floppy"
 modules="$modules virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk virtio_scsi failover"
 modules="$modules net_failover virtio_net virtio-rng virtio_console virtio_balloon"
 

@@ -780,6 +780,11 @@ struct ide_channel *ahci_channel(struct device *d, unsigned long port)
     return port < AHCI_PORTS ? &((struct ahci *)d)->port[port].channel : NULL;
 }
 
+void ahci_drive_plugged(struct ide_channel *c)
+{
+    reset_port(c->bm);
+}
+
 char *ahci_boot_path(const struct ide_channel *c)
 {
     const struct ahci_port *p = c->bm;

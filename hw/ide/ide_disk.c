@@ -129,6 +129,9 @@ static bool realize(struct device *dev, bool cdrom, struct error *err)
     }
     d->ide = &c->drive[unit];
     ide_set_identity(d->ide, d->serial, d->model, d->ver, d->wwn);
+    if (c->sata) {
+        ahci_drive_plugged(c);
+    }
     return true;
 }
 
