@@ -22,6 +22,8 @@
     _(ahci_type) \
     _(ide_hd_type) \
     _(ide_cd_type) \
+    _(isa_fdc_type) \
+    _(floppy_type) \
     _(fw_cfg_type) \
     _(e1000_type) \
     _(virtio_balloon_type) \

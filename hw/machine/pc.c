@@ -7,6 +7,7 @@
 #include "host/file.h"
 #include "host/le.h"
 #include "hw/acpi/tables.h"
+#include "hw/block/fdc.h"
 #include "hw/dma/i8237.h"
 #include "hw/firmware/direct_boot.h"
 #include "hw/firmware/fw_cfg.h"
@@ -194,7 +195,7 @@ static void set_cmos(struct device *rtc, const struct machine_config *cfg)
     uint64_t ext_kib = low > 0x100000 ? (low - 0x100000) / 1024 : 0;
     uint64_t above_16m = low > 0x1000000 ? (low - 0x1000000) / 65536 : 0;
     static const char codes[] = "acdn"; /* boot device codes 1, 2, 3, 4 */
-    const char *order = cfg->boot_order ? cfg->boot_order : "cd";
+    const char *order = cfg->boot_order ? cfg->boot_order : "cad";
     uint8_t boot[3] = {0};
 
     ext_kib = ext_kib < 65535 ? ext_kib : 65535;
@@ -297,6 +298,20 @@ static bool attach_drives(struct machine *m, const struct machine_config *cfg, s
     return true;
 }
 
+static bool attach_floppies(struct machine *m, const struct machine_config *cfg, struct error *err)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        if (cfg->floppy[i]) {
+            struct device *d = device_create(m, &floppy_type, NULL);
+            device_set_ptr(d, "drive", cfg->floppy[i]);
+            if (!device_set(d, "unit", i ? "1" : "0", err) || !device_realize(d, err)) {
+                return error_prefix(err, "drive '%s'", block_id(cfg->floppy[i]));
+            }
+        }
+    }
+    return true;
+}
+
 static bool create_isa(struct pc *pc, const struct machine_config *cfg, struct error *err)
 {
     struct machine *m = pc->machine;
@@ -311,6 +326,7 @@ static bool create_isa(struct pc *pc, const struct machine_config *cfg, struct e
     struct device *kbc = pc->rtc ? device_make(m, &i8042_type, err, NULL) : NULL;
     struct device *fast = kbc ? device_make(m, &port92_type, err, NULL) : NULL;
     if (!fast || !device_make(m, &i8254_type, err, NULL) || !device_make(m, &i8237_type, err, NULL) ||
+        !device_make(m, &isa_fdc_type, err, NULL) ||
         (cfg->hpet && !device_make(m, &hpet_type, err, NULL)) ||
         !device_make(m, &fw_cfg_type, err, NULL)) {
         return false;
@@ -348,6 +364,9 @@ static bool pc_create(struct machine *m, const struct machine_config *cfg, struc
         return false;
     }
     set_cmos(pc->rtc, cfg);
+    if (!attach_floppies(m, cfg, err)) {
+        return false;
+    }
     add_firmware_config(m, cfg);
     if (cfg->acpi) {
         add_acpi(m, cfg);

@@ -193,12 +193,18 @@ static void cmd_good(struct scsi_disk *d, struct scsi_request *r)
     scsi_good(r);
 }
 
+static uint32_t no_medium(const struct scsi_disk *d)
+{
+    return SCSI_SENSE_OF(SENSE_NOT_READY, 0x3a, block_tray_open(d->drive) ? 2 : 1);
+}
+
 static void cmd_sense(struct scsi_disk *d, struct scsi_request *r)
 {
-    uint8_t b[SCSI_SENSE] = {0x70, 0, (uint8_t)(d->attention >> 16), 0, 0, 0, 0, SCSI_SENSE - 8};
+    uint32_t sense = d->attention ? d->attention : block_inserted(d->drive) ? 0 : no_medium(d);
+    uint8_t b[SCSI_SENSE] = {0x70, 0, (uint8_t)(sense >> 16), 0, 0, 0, 0, SCSI_SENSE - 8};
 
-    b[12] = (uint8_t)(d->attention >> 8);
-    b[13] = (uint8_t)d->attention;
+    b[12] = (uint8_t)(sense >> 8);
+    b[13] = (uint8_t)sense;
     d->attention = 0;
     scsi_reply(r, b, sizeof(b), r->cdb[4]);
 }
@@ -339,7 +345,7 @@ static void execute(struct scsi_device *dev, struct scsi_request *r)
             d->attention = 0;
             scsi_check(r, sense);
         } else if ((flags & MEDIUM) && !block_inserted(d->drive)) {
-            scsi_check(r, SCSI_SENSE_OF(SENSE_NOT_READY, 0x3a, block_tray_open(d->drive) ? 2 : 1));
+            scsi_check(r, no_medium(d));
         } else if ((flags & CHANGES) && block_readonly(d->drive)) {
             block_account_invalid(d->drive, BLOCK_WRITE);
             scsi_check(r, SCSI_SENSE_OF(SENSE_PROTECT, 0x27, 0));
