@@ -9,6 +9,7 @@
 #include "hw/ide/ahci.h"
 
 #include "host/le.h"
+#include "hw/pci/msix.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,7 +152,7 @@ static void update_irq(struct ahci *h)
         uint64_t addr = pci_get32(&h->pci, h->msi + MSI_ADDRESS) |
                         (uint64_t)pci_get32(&h->pci, h->msi + MSI_ADDRESS_HIGH) << 32;
         if (level && !h->level) {
-            memory_write32(h->pci.dev.machine->memory, addr, pci_get16(&h->pci, h->msi + MSI_DATA));
+            pci_send_message(&h->pci, addr, pci_get16(&h->pci, h->msi + MSI_DATA));
         }
         pci_set_intx(&h->pci, 0);
     } else {

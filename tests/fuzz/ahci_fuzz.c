@@ -1,4 +1,5 @@
-/* Fuzzes the AHCI controller: registers, command lists, frames, region lists and packets from the input. */
+/* Fuzzes the AHCI controller: registers, command lists, frames, region lists and packets from the
+ * input. */
 #include "host/le.h"
 #include "host/mainloop.h"
 #include "hw/ide/ahci.h"
@@ -37,8 +38,9 @@ static void set_up(void)
 
 static void fill_slot(struct input *in, unsigned slot, unsigned port)
 {
-    static const uint8_t commands[] = {0xec, 0xa1, 0xa0, 0x25, 0x35, 0xc8, 0xca, 0x24, 0x34, 0x60, 0x61,
-                                       0x2f, 0xea, 0xef, 0x42, 0xc4, 0xc5, 0xc6, 0x08, 0x90, 0xa0, 0xa0};
+    static const uint8_t commands[] = {0xec, 0xa1, 0xa0, 0x25, 0x35, 0xc8, 0xca, 0x24,
+                                       0x34, 0x60, 0x61, 0x2f, 0xea, 0xef, 0x42, 0xc4,
+                                       0xc5, 0xc6, 0x08, 0x90, 0xa0, 0xa0};
     uint8_t header[32] = {5}, table[0x80 + 64] = {0x27, 0x80};
     unsigned n = take(in, 1);
 
