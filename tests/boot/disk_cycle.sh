@@ -1,5 +1,5 @@
 # The life of a disk and a CD-ROM drive behind a controller: boot, write, power off, be killed. Sourced
-# after disk.sh (sr0 is the drive that every machine has). disk_cycle DISK-NODE CD-ARGUMENTS DISK-ARGUMENTS...: the guest's /dev/DISK-NODE.
+# after disk.sh (there may be an empty IDE drive as well). disk_cycle DISK-NODE CD-ARGUMENTS DISK-ARGUMENTS...: the guest's /dev/DISK-NODE.
 disk_cycle() {
     node=$1 cd=$2
     shift 2
@@ -22,7 +22,7 @@ disk_cycle() {
     send 'dd if=/dev/urandom of=/mnt/new bs=64k count=64 conv=fsync 2>/dev/null; sha256sum /mnt/new >/mnt/sum; umount /mnt; echo done=$?\n'
     wait_for 60 'done=0'
     ok $? "it writes a file"
-    send "cat /sys/block/$node/queue/write_cache; cat /sys/block/$node/device/queue_depth; mount -t iso9660 /dev/sr1 /mnt && cat /mnt/hello; echo cd=\$?\\n"
+    send "cat /sys/block/$node/queue/write_cache; cat /sys/block/$node/device/queue_depth; for s in sr0 sr1; do mount -t iso9660 /dev/\$s /mnt && break; done 2>/dev/null; cat /mnt/hello; echo cd=\$?\\n"
     wait_for 60 'cd=0'
     grep -aq '^hello from the CD' "$work/console"
     ok $? "and reads a CD"
