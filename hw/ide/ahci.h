@@ -47,8 +47,8 @@ struct ahci_port {
 
 extern const struct device_type ahci_type;
 struct ide_channel *ahci_channel(struct device *d, unsigned long port); /* NULL: no such port */
-void ahci_drive_plugged(struct ide_channel *c); /* before the machine runs */
-char *ahci_boot_path(const struct ide_channel *c);                      /* to be freed */
+void ahci_drive_plugged(struct ide_channel *c);    /* before the machine runs */
+char *ahci_boot_path(const struct ide_channel *c); /* to be freed */
 
 /* ---- between ahci.c and ahci_ncq.c ---- */
 struct machine *ahci_machine(const struct ahci_port *p);
