@@ -72,6 +72,8 @@ static const struct row rows[] = {
     {"D", TEXT, AT(log_file), "FILE", "log to this file instead of the standard error"},
     {"dfilter", TEXT, AT(dfilter), "RANGE[,RANGE...]", "log only blocks in these: FIRST..LAST, START+SIZE, END-SIZE"},
     {"symbols", TEXT, AT(symbols), "FILE", "names for the log: a System.map, or an ELF file (default: -kernel's if it is one)"},
+    {"perfmap", FLAG, AT(perfmap), NULL, "name translated code for Linux's perf, in /tmp/perf-PID.map"},
+    {"jitdump", FLAG, AT(jitdump), NULL, "the same in ./jit-PID.dump, with the code, for 'perf inject --jit'"},
     {"singlestep", FLAG, AT(one_insn), NULL, "translate one guest instruction at a time"},
     {"one-insn-per-tb", FLAG, AT(one_insn), NULL, NULL},
     {"pidfile", TEXT, AT(pidfile), "FILE", "write the process id there"},

@@ -20,7 +20,7 @@ struct options {
     struct opt_list drives;   /* text of -drive, with -hda.. and -cdrom rewritten to it */
     struct opt_list blockdevs;
     struct opt_list devices, serials, chardevs, debugcons, globals, qmps, mons, netdevs, nics;
-    bool nographic, nodefaults, no_reboot, no_shutdown, paused, snapshot, one_insn;
+    bool nographic, nodefaults, no_reboot, no_shutdown, paused, snapshot, one_insn, perfmap, jitdump;
     const char *help; /* NULL, or "version", "help", "machine", "cpu", "device", "accel", "d", ... */
     const char *help_arg;
 };

@@ -161,8 +161,8 @@ static bool accel_pair(void *opaque, const char *key, const char *value, struct 
                error_set(err, "unknown accelerator '%s' (known: tcg, interp)", value ? value : "");
     }
     if (!strcmp(key, "tb-size")) {
-        if (!value || !opt_size(value, 1 << 20, &size) || size < (1 << 20) || size > (UINT64_C(4) << 30)) {
-            return error_set(err, "tb-size=%s is not a size from 1M to 4G", value ? value : "");
+        if (!value || !opt_size(value, 1 << 20, &size) || size < (1 << 20) || size > (UINT64_C(1) << 30)) {
+            return error_set(err, "tb-size=%s is not a size from 1M to 1G", value ? value : "");
         }
         p->tcg.cache_size = size;
         return true;
@@ -182,6 +182,8 @@ static bool accel_pair(void *opaque, const char *key, const char *value, struct 
 static bool parse_accel(struct program *p, struct error *err)
 {
     p->tcg.one_insn = p->opt.one_insn;
+    p->tcg.perfmap = p->opt.perfmap;
+    p->tcg.jitdump = p->opt.jitdump;
     if (p->opt.accel && !opt_foreach(p->opt.accel, "accel", accel_pair, p, err)) {
         return error_prefix(err, "-accel %s", p->opt.accel);
     }
@@ -268,7 +270,7 @@ static bool load_symbols(struct program *p, struct error *err)
         p->log.symbols = symbols_load(o->symbols, err);
         return p->log.symbols || error_prefix(err, "-symbols %s", o->symbols);
     }
-    if (o->kernel && (p->log.mask & LOG_INT)) {
+    if (o->kernel && ((p->log.mask & LOG_INT) || o->perfmap || o->jitdump)) {
         p->log.symbols = symbols_load_elf(o->kernel, NULL);
     }
     return true;
@@ -511,6 +513,7 @@ bool program_setup(struct program *p, struct error *err)
     p->machine->no_reboot = p->opt.no_reboot;
     p->machine->no_shutdown = p->opt.no_shutdown;
     p->loop = mainloop_create(p->machine);
+    p->tcg.symbols = p->log.symbols;
     p->machine->tcg = tcg_create(p->machine, &p->tcg, &softmmu_tcg_ops, err);
     if (!p->machine->tcg) {
         return error_prefix(err, "-accel %s", p->opt.accel ? p->opt.accel : p->tcg.accel);

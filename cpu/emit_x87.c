@@ -701,7 +701,7 @@ static uint64_t helper_fd9(struct vcpu *v, uint64_t op)
     }
     return 0;
 }
-X86_FP80_HELPER(fd9, 0, HELPER_IMM | HELPER_RAISES, FP80_UNARY);
+X86_FP80_HELPER(fd9, 0, HELPER_IMM | HELPER_RAISES | HELPER_FPENV, FP80_UNARY); /* C computes in floating point */
 
 static void emit_fd9(struct translator *t, const struct x86_insn *i)
 {

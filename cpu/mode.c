@@ -407,4 +407,6 @@ const struct guest_ops x86_guest_ops = {
     .cc_name = x86_cc_name,
     .code_bits = code_bits,
     .fp80 = &x87_layout,
+    .state = x86_lockstep_state,
+    .flags = x86_lockstep_flags,
 };

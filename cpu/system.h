@@ -80,4 +80,8 @@ void x86_fxrstor(struct x86_cpu *c, uint64_t linear, bool rex_w);
 void x86_xsave(struct x86_cpu *c, uint64_t linear, bool rex_w, enum x86_xsave_kind kind);
 void x86_xrstor(struct x86_cpu *c, uint64_t linear, bool rex_w, bool supervisor);
 
+/* lockstep.c: for guest_ops */
+extern const struct guest_state x86_lockstep_state[];
+uint64_t x86_lockstep_flags(struct vcpu *v);
+
 #endif

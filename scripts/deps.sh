@@ -4,8 +4,9 @@
 set -eu
 run="make gcc pkg-config libglib2.0-dev libjansson-dev zlib1g-dev libzstd-dev libcapstone-dev libslirp-dev seabios"
 guest="busybox-static cpio xz-utils"
-tests="perl python3 gdb lldb clang libclang-rt-14-dev nasm expect gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
- libglib2.0-dev:arm64 libjansson-dev:arm64 zlib1g-dev:arm64 libzstd-dev:arm64 grub-pc-bin grub-common xorriso mtools e2fsprogs fdisk qemu-utils memtest86+
+tests="perl python3 linux-perf gdb lldb clang libclang-rt-14-dev nasm expect gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+ libglib2.0-dev:arm64 libjansson-dev:arm64 zlib1g-dev:arm64 libzstd-dev:arm64 grub-pc-bin grub-common xorriso mtools e2fsprogs
+ fdisk qemu-utils memtest86+
  debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386"
 want="$run $guest"
 [ "${1:-}" = test ] && want="$want $tests"

@@ -5,6 +5,7 @@
 #include "softmmu/machine.h"
 #include "softmmu/tlb.h"
 #include "tcg/tcg.h"
+#include "tcg/verify.h"
 
 #include <endian.h>
 #include <string.h>
@@ -42,7 +43,13 @@ static void load_page(struct vcpu *v, uint64_t va, uint8_t *buf, unsigned size, 
     unsigned view = v->mmu->view;
     for (unsigned done = 0; done < size;) {
         unsigned left = size - done, n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        uint64_t value = memory_view_load(v->machine->memory, view, phys + done, n);
+        uint64_t value;
+        if (!v->verify || !verify_io(v, false, phys + done, n, &value)) {
+            value = memory_view_load(v->machine->memory, view, phys + done, n);
+            if (v->verify) {
+                verify_io_done(v, false, phys + done, n, value);
+            }
+        }
         for (unsigned i = 0; i < n; i++) {
             buf[done + i] = (uint8_t)(value >> 8 * i);
         }
@@ -73,10 +80,17 @@ static struct tlb_ext *prepare_store(struct vcpu *v, uint64_t va, unsigned size,
     }
     if (x->ram && !(x->flags & EXT_ROM)) {
         _Atomic uint64_t *map = (_Atomic uint64_t *)&x->ram->code_map[x->ram_page];
-        if (atomic_load_explicit(map, memory_order_relaxed) & softmmu_granules(va & 4095, size)) {
+        bool code =
+            atomic_load_explicit(map, memory_order_relaxed) & softmmu_granules(va & 4095, size);
+        if (v->verify) {
+            code = verify_hits_code(v, x->phys | (va & 4095), size, code);
+        }
+        if (code) {
             tcg_store_to_code(v, x->phys | (va & 4095), size);
         }
-        if (!(x->flags & EXT_WATCH) && !atomic_load(map)) {
+        if (v->verify) {
+            verify_store(v, va, entry_of(v, va, ctx), size, !(x->flags & EXT_WATCH) && !atomic_load(map));
+        } else if (!(x->flags & EXT_WATCH) && !atomic_load(map)) {
             atomic_fetch_or((_Atomic uint8_t *)&x->ram->page_flags[x->ram_page], PAGE_WRITE_TAG);
             if (!atomic_load(map)) {
                 entry_of(v, va, ctx)->wtag = va & ~UINT64_C(4095);
@@ -103,7 +117,12 @@ static void store_page(struct vcpu *v, uint64_t va, const uint8_t *buf, unsigned
         for (unsigned i = 0; i < n; i++) {
             value |= (uint64_t)buf[done + i] << 8 * i;
         }
-        memory_view_store(v->machine->memory, view, phys + done, value, n);
+        if (!v->verify || !verify_io(v, true, phys + done, n, &value)) {
+            memory_view_store(v->machine->memory, view, phys + done, value, n);
+            if (v->verify) {
+                verify_io_done(v, true, phys + done, n, value);
+            }
+        }
         done += n;
     }
 }
@@ -155,6 +174,7 @@ uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
     uint8_t buf[8];
     uint64_t value = 0;
 
+    v->tlb_slow++;
     check_align(v, va, memop);
     if (!crosses(va, size)) { /* nearly always a TLB miss: the value comes straight from RAM */
         const struct tlb_ext *x = tlb_get(v, va, ACCESS_READ, ctx);
@@ -178,6 +198,7 @@ void softmmu_store(struct vcpu *v, uint64_t va, uint64_t value, unsigned memop, 
     unsigned size = 1u << (memop & MO_SIZE);
     uint8_t buf[8];
 
+    v->tlb_slow++;
     check_align(v, va, memop);
     for (unsigned i = 0; i < size; i++) {
         buf[i] = (uint8_t)(value >> 8 * i);
@@ -190,6 +211,7 @@ void softmmu_load_vec(struct vcpu *v, uint64_t va, void *out, unsigned memop, un
     uint8_t buf[32];
     unsigned size = 1u << (memop & MO_SIZE);
 
+    v->tlb_slow++;
     check_align(v, va, memop);
     load_bytes(v, va, buf, size, ctx);
     memcpy(out, buf, size);
@@ -197,6 +219,7 @@ void softmmu_load_vec(struct vcpu *v, uint64_t va, void *out, unsigned memop, un
 
 void softmmu_store_vec(struct vcpu *v, uint64_t va, const void *in, unsigned memop, unsigned ctx)
 {
+    v->tlb_slow++;
     check_align(v, va, memop);
     store_bytes(v, va, in, 1u << (memop & MO_SIZE), ctx);
 }
@@ -205,6 +228,7 @@ void *softmmu_atomic_ptr(struct vcpu *v, uint64_t va, unsigned memop, unsigned c
 {
     unsigned size = 1u << (memop & MO_SIZE);
 
+    v->tlb_slow++;
     check_align(v, va, memop);
     if (crosses(va, size)) {
         tlb_get(v, va, ACCESS_WRITE, ctx);
@@ -231,7 +255,7 @@ uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ct
     }
     if (acc == ACCESS_WRITE) {
         _Atomic uint64_t *map = (_Atomic uint64_t *)&x->ram->code_map[x->ram_page];
-        if ((x->flags & EXT_ROM) || atomic_load_explicit(map, memory_order_relaxed)) {
+        if ((x->flags & EXT_ROM) || atomic_load_explicit(map, memory_order_relaxed) || v->verify) {
             return NULL;
         }
     }

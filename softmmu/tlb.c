@@ -318,7 +318,7 @@ static void set_tags(struct vcpu *v, struct tlb_entry *e, struct tlb_ext *x,
         if (!(atomic_load(flags) & PAGE_WRITE_TAG)) {
             atomic_fetch_or(flags, PAGE_WRITE_TAG);
         }
-        if (!atomic_load((_Atomic uint64_t *)&ram->code_map[x->ram_page])) {
+        if (!atomic_load((_Atomic uint64_t *)&ram->code_map[x->ram_page]) && !v->verify) {
             e->wtag = page;
         }
     }
@@ -348,6 +348,7 @@ bool tlb_fill(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool p
             t->all = true;
         }
     }
+    v->tlb_fills++;
     x->va = page;
     x->phys = w.phys & ~UINT64_C(4095);
     w.phys = x->phys;
@@ -438,11 +439,19 @@ static void unprotect_page(struct machine *m, uint64_t phys)
     }
 }
 
+static void verify_failed(struct vcpu *v)
+{
+    machine_exit(v->machine, 1);
+    vcpu_request(v, VCPU_REQ_STOP);
+}
+
 const struct tcg_host_ops softmmu_tcg_ops = {
     protect_code,
     unprotect_page,
     machine_exclusive_begin,
     machine_exclusive_end,
+    tlb_flush_all,
+    verify_failed,
 };
 
 /* ---- watchpoints ---- */

@@ -6,6 +6,8 @@
  * leave by EXIT_LOOP or an exception; linked code and the jump cache use it to look at the fetch
  * TLB. */
 #include "tcg/tb.h"
+#include "tcg/perf.h"
+#include "tcg/verify.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -45,6 +47,9 @@ void tcg_mapping_changed(struct vcpu *v)
 {
     if (v->tcg_cpu) {
         mapping_changed(v->tcg_cpu);
+    }
+    if (v->verify) {
+        verify_mapping_changed(v);
     }
 }
 
@@ -191,6 +196,23 @@ static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns, b
     if (unlikely(bits)) {
         tcg_log_ir(v, &req, ir, true);
     }
+    if (unlikely(v->verify != NULL)) {
+        verify_wrap(v, ir);
+    }
+}
+
+/* Generates tb's code; bytes used, 0: no room. With t->lock. */
+static size_t compile(struct vcpu *v, struct tb *tb, uint8_t *buf, size_t size)
+{
+    struct ir *ir = &v->tcg_cpu->ir;
+    size_t used = v->tcg->exec->compile(v->tcg, ir, tb, buf, size), twin;
+
+    if (unlikely(v->verify != NULL) && used) {
+        twin = verify_compile(v, ir, tb, buf + used, size - used);
+        tb->nexits = twin ? tb->nexits : 0;
+        used = twin ? used + twin : 0;
+    }
+    return used;
 }
 
 /* A block that is run once from the vcpu's own buffer: one instruction. */
@@ -207,7 +229,7 @@ static struct tb *translate_single(struct vcpu *v, const struct where *w)
     tb->phys = w->phys;
     tc->ir.no_link = true;
     pthread_mutex_lock(&v->tcg->lock);
-    used = v->exec->compile(v->tcg, &tc->ir, tb, tc->scratch + head, TCG_SCRATCH_SIZE - head);
+    used = compile(v, tb, tc->scratch + head, TCG_SCRATCH_SIZE - head);
     pthread_mutex_unlock(&v->tcg->lock);
     assert(used); /* one instruction always fits */
     stat_add(&v->tcg->stat.singles, 1);
@@ -316,7 +338,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
                 tb->host2 = w->host2;
                 tb->phys2 = w->phys2;
                 set_parts(tb, ir);
-                used = t->exec->compile(t, ir, tb, buf + head, room - head);
+                used = compile(v, tb, buf + head, room - head);
             }
             if (!used && zones == 0 && (room < t->zone[t->current].size / 2 || !tb)) {
                 if (!tb_next_zone(t, tc)) {
@@ -331,6 +353,9 @@ static struct tb *translate(struct vcpu *v, struct where *w)
             tb_commit(t, tb, head + used);
             protect_parts(t, tb);
             tb_insert(t, tb);
+            if (unlikely(t->perf != NULL)) {
+                perf_block(t->perf, tb, w->linear);
+            }
             stat_add(&t->stat.blocks, 1);
             stat_add(&t->stat.guest_bytes, tb->size);
             stat_add(&t->stat.insns, tb->ninsns);
@@ -437,6 +462,7 @@ static void run_loop(struct vcpu *v)
         unsigned log;
 
         v->host_pc = 0;
+        tc->entries++;
         quiesce(tc, t);
         if (atomic_load_explicit(&v->exit_request, memory_order_relaxed)) {
             tc->last_exit = NULL;
@@ -449,7 +475,7 @@ static void run_loop(struct vcpu *v)
         log = atomic_load_explicit(&t->log_bits, memory_order_relaxed);
         if (unlikely(log & TCG_LOG_EACH)) {
             tcg_log_exec(v, tb);
-        } else if (tc->last_exit && tb->cached) {
+        } else if (tc->last_exit && tb->cached && !v->verify) {
             pthread_mutex_lock(&t->lock);
             tb_link(t, tc->last_exit, tb);
             pthread_mutex_unlock(&t->lock);
@@ -457,7 +483,15 @@ static void run_loop(struct vcpu *v)
         tc->last_exit = NULL;
         if (tb->cached && tb->links && !(log & TCG_LOG_EACH)) {
             check_pcs(v, tb->ctx);
-            note_target(v, tb);
+            if (!v->verify) {
+                note_target(v, tb);
+            }
+        }
+        if (unlikely(v->verify != NULL)) {
+            if (!verify_run(v, tb) && v->ops->poll(v)) {
+                return;
+            }
+            continue;
         }
         v->exec->run(v, tb);
     }
@@ -466,12 +500,14 @@ static void run_loop(struct vcpu *v)
 void vcpu_unwind(struct vcpu *v, bool deliver)
 {
     assert(v->in_tcg);
+    if (v->verify) {
+        verify_unwind(v, deliver);
+    }
     v->tcg_cpu->deliver = deliver;
     siglongjmp(v->unwind, 1);
 }
 
-/* After an unwind: the state becomes that of the instruction which was left. */
-static void landed(struct vcpu *v)
+void tcg_settle(struct vcpu *v)
 {
     struct tcg_cpu *tc = v->tcg_cpu;
     struct tb *tb;
@@ -492,9 +528,6 @@ static void landed(struct vcpu *v)
     v->host_pc = 0;
     v->cur_tb = NULL;
     tc->last_exit = NULL;
-    if (tc->deliver) {
-        v->ops->deliver(v); /* may unwind again, to here, with host_pc 0 */
-    }
 }
 
 void tcg_run(struct vcpu *v)
@@ -505,7 +538,10 @@ void tcg_run(struct vcpu *v)
     atomic_store(&v->tcg_cpu->epoch, atomic_load(&v->tcg->epoch));
     v->in_tcg = true;
     if (sigsetjmp(v->unwind, 0)) {
-        landed(v);
+        tcg_settle(v);
+        if (v->tcg_cpu->deliver) {
+            v->ops->deliver(v); /* may unwind again, to here, with host_pc 0 */
+        }
     }
     run_loop(v);
     v->in_tcg = false;
@@ -536,16 +572,22 @@ void tcg_store_to_code(struct vcpu *v, uint64_t phys, unsigned len)
     struct tb *tb;
     unsigned dropped;
 
-    pthread_mutex_lock(&t->lock);
-    dropped = tb_invalidate_range(t, phys, len);
-    pthread_mutex_unlock(&t->lock);
+    if (!v->verify || !verify_code_dropped(v, phys, len, &dropped)) {
+        pthread_mutex_lock(&t->lock);
+        dropped = tb_invalidate_range(t, phys, len);
+        pthread_mutex_unlock(&t->lock);
+        if (v->verify) {
+            verify_code_note(v, phys, len, dropped);
+        }
+    }
     if (!dropped) {
         return;
     }
     /* A dead block may have died long ago and still be running here; then it is behind its bytes
      * already, and one more instruction alone does no harm. */
     tb = tb_containing(t, v->tcg_cpu, v->host_pc);
-    if (tb && tb->cached && tb->dead && v->exec->more_insns(v, tb)) {
+    const struct tb *block = tb && v->verify && tb == verify_running(v) ? verify_block(v) : tb;
+    if (tb && block->cached && block->dead && v->exec->more_insns(v, tb)) {
         v->tcg_cpu->single = true;
         vcpu_unwind(v, false);
     }

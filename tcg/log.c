@@ -80,6 +80,23 @@ static void list_guest(FILE *out, unsigned bits, uint64_t pc, const uint8_t *cod
 #endif
 }
 
+void tcg_list_guest(struct vcpu *v, const struct translate_request *req, const struct ir *ir, FILE *out)
+{
+    unsigned code_bits = v->ops->code_bits ? v->ops->code_bits(req->flags) : 0;
+
+    fprintf(out, "IN: pc 0x%" PRIx64 " linear 0x%" PRIx64 " key 0x%" PRIx64 "\n", req->pc, req->linear,
+            req->flags);
+    for (unsigned i = 0; i < ir->nops; i++) {
+        const struct ir_op *op = &ir->ops[i];
+        if (op->opc == IR_INSN && op->aux) {
+            uint8_t code[16] = {0};
+            unsigned len = op->aux < sizeof(code) ? op->aux : sizeof(code);
+            vcpu_fetch_code(v, req->linear + (uint64_t)op->imm, code, len);
+            list_guest(out, code_bits, req->pc + (uint64_t)op->imm, code, len);
+        }
+    }
+}
+
 void tcg_log_ir(struct vcpu *v, const struct translate_request *req, const struct ir *ir,
                 bool optimized)
 {
@@ -91,20 +108,8 @@ void tcg_log_ir(struct vcpu *v, const struct translate_request *req, const struc
         return;
     }
     if ((bits & TCG_LOG_IN_ASM) && !optimized) {
-        unsigned code_bits = v->ops->code_bits ? v->ops->code_bits(req->flags) : 0;
-
-        fprintf(out,
-                "----------------\nIN: pc 0x%" PRIx64 " linear 0x%" PRIx64 " key 0x%" PRIx64 "\n",
-                req->pc, req->linear, req->flags);
-        for (unsigned i = 0; i < ir->nops; i++) {
-            const struct ir_op *op = &ir->ops[i];
-            if (op->opc == IR_INSN && op->aux) {
-                uint8_t code[16] = {0};
-                unsigned len = op->aux < sizeof(code) ? op->aux : sizeof(code);
-                vcpu_fetch_code(v, req->linear + (uint64_t)op->imm, code, len);
-                list_guest(out, code_bits, req->pc + (uint64_t)op->imm, code, len);
-            }
-        }
+        fputs("----------------\n", out);
+        tcg_list_guest(v, req, ir, out);
     }
     if (bits & (optimized ? TCG_LOG_OP_OPT : TCG_LOG_OP)) {
         fprintf(out, "OP%s: pc 0x%" PRIx64 "\n", optimized ? " after optimization" : "", req->pc);

@@ -1,6 +1,7 @@
 /* The code cache: where blocks live, how they are found, linked, invalidated and recycled. tb.h
  * tells the life of a block. */
 #include "tcg/tb.h"
+#include "tcg/verify.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,12 +17,36 @@
 #define MAX_CACHE     (UINT64_C(1) << 30) /* generated code reaches all of it by 32-bit displacements \
                                            */
 
+static bool views_failed(struct tcg *t, uint8_t *run, struct error *err)
+{
+    int why = errno;
+
+    if (run != MAP_FAILED) {
+        munmap(run, t->area_size);
+    }
+    if (t->area != MAP_FAILED) {
+        munmap(t->area, t->area_size);
+    }
+    t->area = NULL;
+    return error_set(err, "cannot map the translation cache for execution: %s", strerror(why));
+}
+
 /* Memory that is written at one address and executed at another, so that it is never both. */
 static bool map_two_views(struct tcg *t, struct error *err)
 {
-    int fd = memfd_create("dragoman-code", MFD_CLOEXEC);
+    int fd;
     uint8_t *run;
 
+    if (t->opt.perfmap) { /* perf takes its names from a map only where it sees no file but this one */
+        t->area = mmap(NULL, t->area_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        run = t->area == MAP_FAILED ? MAP_FAILED : mremap(t->area, 0, t->area_size, MREMAP_MAYMOVE);
+        if (run == MAP_FAILED || mprotect(run, t->area_size, PROT_READ | PROT_EXEC) != 0) {
+            return views_failed(t, run, err);
+        }
+        t->exec_delta = run - t->area;
+        return true;
+    }
+    fd = memfd_create("dragoman-code", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, (off_t)t->area_size) != 0) {
         if (fd >= 0) {
             close(fd);
@@ -33,15 +58,7 @@ static bool map_two_views(struct tcg *t, struct error *err)
     run = mmap(NULL, t->area_size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd, 0);
     close(fd);
     if (t->area == MAP_FAILED || run == MAP_FAILED) {
-        if (run != MAP_FAILED) {
-            munmap(run, t->area_size);
-        }
-        if (t->area != MAP_FAILED) {
-            munmap(t->area, t->area_size);
-        }
-        t->area = NULL;
-        return error_set(err, "cannot map the translation cache for execution: %s",
-                         strerror(errno));
+        return views_failed(t, run, err);
     }
     t->exec_delta = run - t->area;
     return true;
@@ -218,6 +235,12 @@ struct tb *tb_containing(struct tcg *t, struct tcg_cpu *tc, uintptr_t host_pc)
 
     if (!host_pc) {
         return NULL;
+    }
+    if (tc->v->verify) {
+        struct tb *running = verify_running(tc->v);
+        if (running && contains(running, host_pc) == 0) {
+            return running;
+        }
     }
     if (tc->scratch_tb && tc->scratch_tb->code && contains(tc->scratch_tb, host_pc) == 0) {
         return tc->scratch_tb;

@@ -67,6 +67,7 @@ struct tb {
     _Atomic(struct tb *) hash_next;
     struct tb *page_next[2];
     struct tb_page *page[2];
+    struct tb *twin; /* verify=on: the interpreter's code of the same IR */
     struct tb_exit *incoming;
     struct tb_exit exits[]; /* nexits */
 };
@@ -103,6 +104,7 @@ struct tcg_cpu {
     bool exclusive;             /* inside tcg_exclusive_begin (unwinding ends it) */
     struct tb_exit *last_exit;  /* exit by which linked code was left, if it can be linked */
     atomic_uint_fast64_t epoch; /* t->epoch at the last dispatch; UINT64_MAX: outside tcg_run() */
+    uint64_t entries;           /* dispatches */
     uint64_t cache_epoch;       /* t->epoch that jump[] is good for */
     struct vcpu *v;
     struct tcg_cpu *next;
@@ -148,6 +150,7 @@ struct tcg {
     const struct executor *exec;
     void *backend; /* the executor's own */
     struct tcg_host_ops host;
+    struct perf *perf; /* NULL: nobody wants names of blocks */
     struct tcg_options opt;
     unsigned max_insns;
 
@@ -210,6 +213,8 @@ unsigned tb_invalidate_range(struct tcg *t, uint64_t phys, uint64_t len);
 void tcg_probe_write(struct vcpu *v, uint64_t va, unsigned size, unsigned ctx);
 void tcg_exclusive_begin(struct vcpu *v);
 void tcg_exclusive_end(struct vcpu *v);
+/* After an unwind: the state becomes that of the instruction which was left. */
+void tcg_settle(struct vcpu *v);
 
 /* atomic.c: atomic accesses at a guest address (they may unwind), or at a host address that the TLB gave.
  * Values are zero-extended; the result is the old one. */
@@ -225,6 +230,8 @@ enum {
 }; /* wants to see every block: no links, no cache */
 void tcg_log_ir(struct vcpu *v, const struct translate_request *req, const struct ir *ir,
                 bool optimized);
+/* The guest's instructions that ir was made of; reads them, which may raise. */
+void tcg_list_guest(struct vcpu *v, const struct translate_request *req, const struct ir *ir, FILE *out);
 void tcg_log_code(struct vcpu *v, const struct tb *tb);
 void tcg_log_exec(struct vcpu *v, const struct tb *tb);
 

@@ -1,5 +1,7 @@
 /* Creation of the translator, vcpus joining it, and its statistics. */
 #include "tcg/tb.h"
+#include "tcg/perf.h"
+#include "tcg/verify.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -50,8 +52,9 @@ struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
     if (!exec) {
         return NULL;
     }
-    if (opt && opt->verify) {
-        error_set(err, "verify=on needs a code generator to compare with; there is none yet");
+    if (opt && opt->verify && !exec->generates) {
+        error_set(err, "verify=on compares a code generator with the interpreter: '%s' generates no code",
+                  exec->name);
         return NULL;
     }
     t = calloc(1, sizeof(*t));
@@ -76,6 +79,19 @@ struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
         tcg_destroy(t);
         return NULL;
     }
+    if (t->opt.perfmap || t->opt.jitdump) {
+        if (!exec->generates) {
+            error_set(err, "perf's files name generated code: '%s' generates none", exec->name);
+            tcg_destroy(t);
+            return NULL;
+        }
+        t->perf = perf_open(t->opt.perfmap, t->opt.jitdump, t->opt.symbols, err);
+        if (!t->perf) {
+            tcg_destroy(t);
+            return NULL;
+        }
+        perf_code(t->perf, "dragoman:enter-and-leave", t->area + t->exec_delta, t->area, TCG_THUNKS_SIZE);
+    }
     return t;
 }
 
@@ -87,6 +103,7 @@ void tcg_destroy(struct tcg *t)
     if (t->backend) {
         t->exec->destroy(t);
     }
+    perf_close(t->perf);
     tb_cache_free(t);
     pthread_mutex_destroy(&t->lock);
     free(t);
@@ -103,6 +120,10 @@ bool tcg_attach(struct tcg *t, struct vcpu *v, struct error *err)
     if (!tc->scratch) {
         free(tc);
         return error_set(err, "vcpu %u: the translator has room for %u", v->index, TCG_MAX_VCPUS);
+    }
+    if (t->opt.verify && !verify_attach(t, v, err)) {
+        free(tc);
+        return false;
     }
     ir_init(&tc->ir);
     tc->v = v;
@@ -137,6 +158,7 @@ void tcg_detach(struct vcpu *v)
     }
     *link = tc->next;
     pthread_mutex_unlock(&t->lock);
+    verify_detach(v);
     ir_free(&tc->ir);
     free(tc);
     v->tcg_cpu = NULL;
@@ -157,6 +179,14 @@ void tcg_get_stats(struct tcg *t, struct tcg_stats *out)
         .lookup_misses = atomic_load(&t->stat.lookup_misses),
         .links = atomic_load(&t->stat.links),
     };
+    pthread_mutex_lock(&t->lock);
+    for (const struct tcg_cpu *tc = t->cpus; tc; tc = tc->next) {
+        out->entries += tc->entries;
+        out->tlb_slow += tc->v->tlb_slow;
+        out->tlb_fills += tc->v->tlb_fills;
+        out->tlb_flushes += tc->v->walk_epoch;
+    }
+    pthread_mutex_unlock(&t->lock);
 }
 
 char *tcg_describe(struct tcg *t)
@@ -189,12 +219,21 @@ char *tcg_describe(struct tcg *t)
                 (double)s.host_bytes / (double)s.blocks);
     }
     fprintf(out, "translation:         %" PRIu64 " us\n", s.translate_ns / 1000);
+    fprintf(out, "dispatcher entries:  %" PRIu64 ", %" PRIu64 " answered by the jump cache\n", s.entries,
+            s.entries > s.lookups ? s.entries - s.lookups : 0);
     fprintf(out, "look-ups:            %" PRIu64 ", %" PRIu64 " missed\n", s.lookups,
             s.lookup_misses);
     fprintf(out, "links:               %" PRIu64 "\n", s.links);
     fprintf(out, "unwinds:             %" PRIu64 "\n", (uint64_t)atomic_load(&t->stat.unwinds));
-    fprintf(out, "single instructions: %" PRIu64 "\n", (uint64_t)atomic_load(&t->stat.singles));
+    fprintf(out, "executed by:         %s, %" PRIu64 " single instructions apart\n",
+            t->exec->generates ? "generated code" : "the interpreter", (uint64_t)atomic_load(&t->stat.singles));
+    fprintf(out,
+            "TLB:                 %" PRIu64 " slow accesses, %" PRIu64 " fills, %" PRIu64 " flushes\n",
+            s.tlb_slow, s.tlb_fills, s.tlb_flushes);
     fprintf(out, "zones recycled:      %" PRIu64 "\n", s.flushes);
+    if (t->opt.verify) {
+        verify_describe(t, out);
+    }
     fclose(out);
     return text;
 }

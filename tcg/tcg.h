@@ -9,10 +9,14 @@
 #include "host/error.h"
 #include "tcg/vcpu.h"
 
+struct symbols; /* host/symbols.h */
+
 struct tcg_options {
     const char *accel;  /* "interp" or "tcg" (NULL: the best this host has) */
     uint64_t cache_size; /* bytes for generated code; 0: default */
     bool one_insn;      /* -singlestep: one guest instruction a block */
+    bool perfmap, jitdump; /* tell Linux's perf the names of blocks (tcg/perf.h) */
+    const struct symbols *symbols; /* ... the guest's; borrowed, may be NULL */
     bool verify;        /* run interpreter and back end in lockstep */
 };
 
@@ -25,6 +29,9 @@ struct tcg_host_ops {
     /* Stop all vcpus outside guest code, and go on. */
     void (*exclusive_begin)(struct machine *m);
     void (*exclusive_end)(struct machine *m);
+    /* verify=on: empty v's TLB (its own thread); a difference was found, the machine is to end. */
+    void (*flush_tlb)(struct vcpu *v);
+    void (*verify_failed)(struct vcpu *v);
 };
 
 struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
@@ -64,6 +71,7 @@ void tcg_set_log_filter(struct tcg *t, const struct tcg_log_range *ranges, unsig
 struct tcg_stats {
     uint64_t blocks, guest_bytes, host_bytes, insns, translate_ns;
     uint64_t flushes, invalidated, lookups, lookup_misses, links;
+    uint64_t entries, tlb_slow, tlb_fills, tlb_flushes; /* of all vcpus */
 };
 void tcg_get_stats(struct tcg *t, struct tcg_stats *out);
 char *tcg_describe(struct tcg *t); /* `info jit`; free() it */

@@ -101,6 +101,7 @@ struct tcg;
 struct tcg_cpu;
 struct softmmu_cpu;
 struct fp80_layout;
+struct verify;
 
 /* What a page walk found; filled by guest_ops.walk, consumed by softmmu's TLB fill. */
 struct walk {
@@ -117,6 +118,12 @@ struct translate_request {
     uint64_t flags;    /* key word of mode bits: v->tb_flags */
     unsigned max_insns;
     bool long_blocks;  /* blocks may go on behind conditional jumps */
+};
+
+/* A piece of the guest's own state, behind struct vcpu. */
+struct guest_state {
+    size_t offset, size; /* size 0 ends a table of them */
+    const char *name;
 };
 
 struct guest_ops {
@@ -155,6 +162,10 @@ struct guest_ops {
     unsigned (*code_bits)(uint64_t flags);
     /* Where the extended-precision stack is (tcg/fp80.h); NULL: no helper is one of its operations. */
     const struct fp80_layout *fp80;
+    /* For verify=on: what blocks and helpers may change beside the registers that struct vcpu has, and the
+     * flags that the lazy ones stand for. */
+    const struct guest_state *state;
+    uint64_t (*flags)(struct vcpu *v);
 };
 
 /* Slow paths behind the inlined TLB look-up; softmmu/slowpath.c. They may unwind. v->ctx is not
@@ -212,9 +223,11 @@ struct vcpu {
     const struct executor *exec;
     struct tcg *tcg;          /* the translator shared by the machine's vcpus */
     struct tcg_cpu *tcg_cpu;  /* its per-vcpu part (jump cache, ...) */
+    struct verify *verify;    /* NULL: blocks are not run twice (tcg/verify.h) */
     struct softmmu_cpu *mmu;  /* softmmu's per-vcpu part (TLB contexts, ...) */
     struct machine *machine;
     unsigned index;
+    uint64_t tlb_slow, tlb_fills; /* accesses that the inlined look-up did not answer; entries made */
     uint64_t walk_epoch; /* counts flushes: what a page walk remembers is good within one */
 
     struct pc_entry returns[TLB_NCTX][RETURN_ENTRIES];

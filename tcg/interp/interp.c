@@ -37,7 +37,7 @@ static void interp_restore(struct vcpu *v, const struct tb *tb, struct exec_plac
     const struct map *map = tb->map;
     const struct map_entry *e = find_entry(v, tb);
 
-    place->insn_off = e->off;
+    place->insn_off = (uint64_t)(int64_t)e->off;
     place->meta = e->meta ? map->meta[e->meta - 1] : 0;
     if (e->cc) {
         const struct map_cc *cc = &map->cc[e->cc - 1];

@@ -100,7 +100,7 @@ static void movi(struct lower *l, ir_reg d, int64_t imm)
 
 /* ---- the fault map ---- */
 
-static void map_add(struct lower *l, uint16_t at, uint16_t meta)
+static void map_add(struct lower *l, int32_t at, uint16_t meta)
 {
     unsigned now = here(l);
     struct map_entry *e;
@@ -126,7 +126,7 @@ static void map_insn(struct lower *l, const struct ir_op *op)
         }
         meta = (uint16_t)l->nmeta;
     }
-    map_add(l, (uint16_t)op->imm, meta);
+    map_add(l, (int32_t)op->imm, meta);
 }
 
 static void map_cc(struct lower *l, const struct ir_op *op)

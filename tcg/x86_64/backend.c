@@ -34,7 +34,7 @@ unsigned x64_helper_index(struct gen *g, const void *fn)
 static void count_uses(struct gen *g)
 {
     const struct ir *ir = g->ir;
-    bool loops = false, each = atomic_load(&g->t->log_bits) & TCG_LOG_EACH;
+    bool loops = false, each = (atomic_load(&g->t->log_bits) & TCG_LOG_EACH) || g->t->opt.verify;
 
     memset(g->last_use, 0, sizeof(g->last_use));
     memset(g->vlast_use, 0, sizeof(g->vlast_use));
@@ -278,6 +278,7 @@ static size_t finish(struct gen *g, uint8_t *buf, size_t size)
     map.entries = put_table(&p, end, g->map, g->nmap * sizeof(*g->map), &ok);
     map.meta = put_table(&p, end, g->meta, g->nmeta * sizeof(*g->meta), &ok);
     map.cc = put_table(&p, end, g->cc, g->ncc * sizeof(*g->cc), &ok);
+    map.cold = g->cold_at;
     map.body = (uint32_t)(g->body - g->start);
     g->tb->map = put_table(&p, end, &map, sizeof(map), &ok);
     g->tb->code = g->start + g->t->exec_delta;
@@ -350,6 +351,7 @@ static size_t x64_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uin
     for (unsigned k = 0; k < g->nfixups && !g->c.overflow; k++) {
         patch32(&g->c, g->fixup[k].at, g->label[g->fixup[k].label].at);
     }
+    g->cold_at = (uint32_t)(g->c.p - g->start);
     x64_gen_cold(g);
     if (!g->c.overflow) {
         done = finish(g, buf, size);

@@ -145,6 +145,7 @@ struct map_entry64 {
 
 struct map64 {
     uint32_t nentries;
+    uint32_t cold;     /* code offset of what is out of line */
     uint32_t body;     /* code offset behind the check of the second page */
     int32_t last_off;  /* of the last instruction */
     const struct map_entry64 *entries;
@@ -173,6 +174,7 @@ struct gen {
     const struct ir *ir;
     struct tb *tb;
     uint8_t *start; /* of the code */
+    uint32_t cold_at; /* offset of what is out of line */
     uint8_t *body;  /* behind the check of the second page: where a loop comes back to */
     bool loops;     /* the block jumps to itself */
     uint16_t loop_vregs, loop_vdirty; /* guest vector registers kept through the loop */
@@ -228,7 +230,7 @@ enum thunk_call {
 struct x64_thunks {
     const uint8_t *enter, *leave, *leave_keep_pc, *leave_none; /* addresses to execute */
     const uint8_t *call[TLB_NCTX][NCALLS], *vop;
-    bool bmi2, avx, avx2, lzcnt, bmi1, popcnt, fma, f16c, aes, pclmul, sha, gfni, vaes, vpclmul;
+    bool bmi2, avx, avx2, lzcnt, bmi1, popcnt, fma, f16c, aes, pclmul, sha, gfni, vaes, vpclmul, intel;
 };
 
 enum { MAX_HELPERS = 1024 };

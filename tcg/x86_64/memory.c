@@ -476,13 +476,17 @@ static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag
     if (atomic) { /* few registers are left: t is the difference for a while */
         alu_rm(&g->c, ALU_XOR, 1, l.t, entry_tag);
     }
+    /* Before the first branch to the code out of line: what an allocation spills must be in memory there. */
+    unsigned diff = atomic ? NO_REG : x64_alloc(g);
     if (((op->aux & MO_ALIGN) || atomic) && size > 1) {
         unsigned t = l.t;
         if (before % size) {
-            t = x64_alloc(g);
+            t = atomic ? x64_alloc(g) : diff;
             lea(&g->c, 0, t, at(l.t, (int32_t)before));
-            g->now.held[t] = IR_NONE;
-            g->locked &= (uint16_t) ~(1u << t);
+            if (atomic) {
+                g->now.held[t] = IR_NONE;
+                g->locked &= (uint16_t) ~(1u << t);
+            }
         }
         x_rr(&g->c, 0xf6 | X_RMBYTE, 0, t);
         put8(&g->c, size - 1);
@@ -491,7 +495,6 @@ static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag
     if (atomic) {
         alu_ri(&g->c, ALU_CMP, 1, l.t, (int32_t)(4096 - span));
     } else {
-        unsigned diff = x64_alloc(g);
         mov_rm(&g->c, 1, diff, entry_tag);
         mov_rm(&g->c, 1, l.i, addend);
         alu_rr(&g->c, ALU_XOR, 1, diff, l.t);

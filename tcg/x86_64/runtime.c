@@ -70,7 +70,7 @@ uint64_t x64_fp_in(struct vcpu *v)
     unsigned csr = MXCSR_DEFAULT | (unsigned)v->fp.round << 13 | (v->fp.daz ? 0x40u : 0) |
                    (v->fp.ftz ? 0x8000u : 0);
 
-    if (csr != MXCSR_DEFAULT) {
+    if (csr != _mm_getcsr()) { /* C between two runs may have raised flags, too */
         _mm_setcsr(csr);
     }
     v->tcg_cpu->host_fp = true;

@@ -129,6 +129,7 @@ static void make_vop(struct code *c)
 static void find_features(struct x64_thunks *th)
 {
     __builtin_cpu_init();
+    th->intel = __builtin_cpu_is("intel");
     th->bmi1 = __builtin_cpu_supports("bmi");
     th->bmi2 = __builtin_cpu_supports("bmi2");
     th->avx = __builtin_cpu_supports("avx");

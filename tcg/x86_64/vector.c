@@ -294,6 +294,9 @@ static const struct row *row_of(const struct gen *g, const struct ir_op *op)
 {
     const struct row *r = &rows[op->aux];
 
+    if ((op->aux == VOP_DPPS || op->aux == VOP_DPPD) && !thunks(g)->intel) {
+        return NULL; /* AMD picks another NaN of two */
+    }
     if (r->form == F_NONE || (g->soft_fp && (vop_table[op->aux].flags & VOPF_FP)) ||
         ((op->flags & (IR_V256 | IR_VZU)) && !thunks(g)->avx) ||
         ((op->flags & IR_V256) && !thunks(g)->avx2) || !has(thunks(g), r->need, op->flags & IR_V256) || (r->form == F_BLEND && !thunks(g)->avx)) {

@@ -15,9 +15,9 @@ start_guest -m 256 -no-reboot -cdrom "$work/cd.iso" -boot d
 wait_for 120 'grub>'
 ok $? "SeaBIOS boots the CD to GRUB's prompt"
 send 'linux /boot/bzImage console=ttyS0 quiet\r'
-sleep 5
+sleep $((5 * slow))
 send 'initrd /boot/initrd.img\r'
-sleep 3
+sleep $((3 * slow))
 send 'boot\r'
 wait_for 300 'is up after'
 ok $? "GRUB starts Linux from the CD"

@@ -1,6 +1,7 @@
 # Several processors: all come up, topology as asked for, and a stress of what they do to each other
 # (smp-stress.c). The environment makes it longer: SMP_SECONDS=600 SMP_CPUS=8.
 . "$SRC/tests/boot/lib.sh"
+case $accel in *verify*) skip_all "verify=on compares one processor" ;; esac
 cpus=${SMP_CPUS:-4}
 seconds=${SMP_SECONDS:-15}
 command -v gcc >/dev/null || skip_all "no compiler for the guest's program"

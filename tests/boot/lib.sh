@@ -1,7 +1,9 @@
 # Shared by the boot tests: TAP output, guests, and a console that can be waited for.
 # DRAGOMAN is the command, SRC the source folder; the current folder is the build's.
 : "${DRAGOMAN:=./dragoman}" "${SRC:=../}"
-accel=${ACCEL:-tcg}
+# ACCEL=interp and ACCEL=tcg,verify=on run the same tests with other executors, and give them more time.
+accel=${ACCEL:-tcg} slow=1
+case $accel in *verify*) slow=8 ;; interp) slow=3 ;; esac
 guest=$PWD/guest
 work=$(mktemp -d "${TMPDIR:-/tmp}/dragoman-boot.XXXXXX")
 trap 'stop_guest; rm -rf "$work"' EXIT
@@ -49,7 +51,7 @@ send() {
 }
 # wait_for SECONDS PATTERN: until the console has shown the (extended) regular expression.
 wait_for() {
-    n=$(($1 * 5))
+    n=$(($1 * 5 * slow))
     while [ "$n" -gt 0 ]; do
         grep -aqE "$2" "$work/console" 2>/dev/null && return 0
         kill -0 "$pid" 2>/dev/null || {
@@ -63,7 +65,7 @@ wait_for() {
 }
 # wait_end SECONDS: the emulator's exit status; 124 when it does not end.
 wait_end() {
-    n=$(($1 * 5))
+    n=$(($1 * 5 * slow))
     while [ "$n" -gt 0 ] && kill -0 "$pid" 2>/dev/null; do
         sleep 0.2
         n=$((n - 1))

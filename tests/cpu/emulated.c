@@ -13,8 +13,7 @@
 #include "softmmu/machine.h"
 #include "softmmu/tlb.h"
 #include "tcg/tcg.h"
-
-extern const struct tcg_host_ops softmmu_tcg_ops;
+#include "tests/cpu/accel.h"
 
 enum {
     RAM_SIZE = 0x100000,
@@ -105,7 +104,6 @@ struct emulated *emulated_start(const char *accel, const char *cpu)
 {
     struct emulated *e = calloc(1, sizeof *e);
     struct error err = {""};
-    struct tcg_options opt = {.accel = accel, .cache_size = 32 << 20};
     static uint8_t int3[NATIVE_CODE_SIZE];
     struct itimerval tick = {{0, 200000}, {0, 200000}};
 
@@ -115,7 +113,7 @@ struct emulated *emulated_start(const char *accel, const char *cpu)
     e->model = x86_model_parse(cpu ? cpu : "max", &err);
     e->m = e->model ? machine_create("native_test", RAM_SIZE, &err) : NULL;
     if (e->m) {
-        e->m->tcg = tcg_create(e->m, &opt, &softmmu_tcg_ops, &err);
+        e->m->tcg = accel_create(e->m, accel, 32 << 20, &err);
     }
     if (!e->m || !e->m->tcg) {
         die(err.msg);

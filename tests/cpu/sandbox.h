@@ -19,6 +19,7 @@
 #include "softmmu/machine.h"
 #include "softmmu/tlb.h"
 #include "tcg/tcg.h"
+#include "tests/cpu/accel.h"
 
 enum {
     SANDBOX_GDT = 0x4000,
@@ -83,13 +84,12 @@ static inline void sandbox_die(const char *what)
 static inline void sandbox_create(struct sandbox *s, const char *cpu_model, const char *accel)
 {
     struct error err = {""};
-    struct tcg_options opt = {.accel = accel, .cache_size = 16 << 20};
 
     memset(s, 0, sizeof *s);
     s->model = x86_model_parse(cpu_model ? cpu_model : "max", &err);
     s->m = s->model ? machine_create("sandbox", SANDBOX_RAM, &err) : NULL;
     if (s->m) {
-        s->m->tcg = tcg_create(s->m, &opt, &softmmu_tcg_ops, &err);
+        s->m->tcg = accel_create(s->m, accel, 16 << 20, &err);
     }
     if (!s->m || !s->m->tcg) {
         sandbox_die(err.msg);

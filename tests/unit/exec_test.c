@@ -793,7 +793,7 @@ static void test_errors(void)
     struct tcg_options opt = {.accel = "kvm"};
 
     tap_ok(!tcg_create(NULL, &opt, &none, &err) && strstr(err.msg, "kvm"), "error: %s", err.msg);
-    opt = (struct tcg_options){.verify = true};
+    opt = (struct tcg_options){.accel = "interp", .verify = true};
     tap_ok(!tcg_create(NULL, &opt, &none, &err) && strstr(err.msg, "verify"), "error: %s", err.msg);
 }
 
