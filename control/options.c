@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, TEXT, LIST, DRIVE, CDROM, HELP, IGNORE, GDB, WATCHDOG };
+enum kind { FLAG, TEXT, LIST, DRIVE, CDROM, FLOPPY, HELP, IGNORE, GDB, WATCHDOG };
 
 struct row {
     const char *name;
@@ -37,10 +37,12 @@ static const struct row rows[] = {
     {"append", TEXT, AT(append), "TEXT", "and this kernel command line"},
     {"boot", TEXT, AT(boot), "ORDER | order=,once=,menu=on|off,splash-time=MS", "boot order: a floppy, c disk, d CD-ROM, n network"},
     {"drive", LIST, AT(drives),
-     "file=F[,if=ide|virtio|none,index=N,media=disk|cdrom,format=raw|qcow2,readonly=on,snapshot=on,id=ID,cache=MODE...]",
+     "file=F[,if=ide|scsi|floppy|virtio|none,index=N,media=disk|cdrom,format=raw|qcow2,readonly=on,snapshot=on,id=ID,cache=MODE...]",
      "a disk or CD-ROM (docs/storage.md has all properties)"},
     {"blockdev", LIST, AT(blockdevs), "driver=qcow2,node-name=N,file.driver=file,file.filename=F... | JSON",
      "an image for -device ...,drive=N"},
+    {"fda", FLOPPY, 0, "FILE", "image of floppy drive A"},
+    {"fdb", FLOPPY, 1, "FILE", "image of floppy drive B"},
     {"hda", DRIVE, 0, "FILE", "first IDE disk (also -hdb, -hdc, -hdd)"},
     {"hdb", DRIVE, 1, "FILE", NULL},
     {"hdc", DRIVE, 2, "FILE", NULL},
@@ -215,6 +217,9 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
                         format("file=%s,if=ide,index=%zu,media=cdrom", double_commas(value), r->offset), err);
     case WATCHDOG:
         return list_add(&o->actions, r->name, format("watchdog=%s", double_commas(value)), err);
+    case FLOPPY:
+        return list_add(&o->drives, r->name,
+                        format("file=%s,if=floppy,index=%zu", double_commas(value), r->offset), err);
     case GDB:
         o->gdb = "tcp::1234";
         return true;

@@ -457,6 +457,23 @@ static bool make_device(struct program *p, const char *text, const char *option,
     return ok || error_prefix(err, "-%s %s", option, shown);
 }
 
+/* The drives of -drive if=scsi, and a controller for them. */
+static bool make_scsi_drives(struct program *p, struct error *err)
+{
+    if (p->nscsi_drives && !make_device(p, "virtio-scsi-pci", "drive", "if=scsi", err)) {
+        return false;
+    }
+    for (unsigned i = 0; i < p->nscsi_drives; i++) {
+        char text[256];
+        snprintf(text, sizeof(text), "%s,drive=%s", p->scsi_cdrom[i] ? "scsi-cd" : "scsi-hd",
+                 block_id(p->scsi_drives[i]));
+        if (!make_device(p, text, "drive", block_id(p->scsi_drives[i]), err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool make_devices(struct program *p, struct error *err)
 {
     if (p->display.vga && !make_device(p, p->display.vga, "vga", p->opt.vga ? p->opt.vga : "std", err)) {
@@ -473,6 +490,9 @@ static bool make_devices(struct program *p, struct error *err)
         if (!make_device(p, text, "drive", block_id(p->virtio_drives[i]), err)) {
             return false;
         }
+    }
+    if (!make_scsi_drives(p, err)) {
+        return false;
     }
     for (unsigned i = 0; i < p->opt.devices.n; i++) {
         const char *text = p->opt.devices.item[i];

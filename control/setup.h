@@ -52,6 +52,9 @@ struct program {
     struct block_graph *blocks;
     struct block *virtio_drives[SETUP_BLOCKS]; /* -drive if=virtio: devices of their own */
     unsigned nvirtio_drives;
+    struct block *scsi_drives[SETUP_BLOCKS]; /* -drive if=scsi, behind the first virtio-scsi-pci */
+    bool scsi_cdrom[SETUP_BLOCKS];
+    unsigned nscsi_drives;
     struct netdev *netdevs[SETUP_NETDEVS];
     unsigned nnetdevs;
     struct net_hub *hubs;

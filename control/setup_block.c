@@ -260,12 +260,39 @@ static bool place_ide(struct program *p, struct drive *d, struct block *b, struc
 static bool place_virtio(struct program *p, struct drive *d, struct block *b, struct error *err)
 {
     if (d->cdrom) {
-        return error_set(err, "if=virtio: a CD-ROM drive needs if=ide");
+        return error_set(err, "if=virtio: a CD-ROM drive needs if=ide or if=scsi");
     }
     if (p->nvirtio_drives >= SETUP_BLOCKS) {
         return error_set(err, "more than %d drives", SETUP_BLOCKS);
     }
     p->virtio_drives[p->nvirtio_drives++] = b;
+    return true;
+}
+
+static bool place_scsi(struct program *p, struct drive *d, struct block *b, struct error *err)
+{
+    if (p->nscsi_drives >= SETUP_BLOCKS) {
+        return error_set(err, "more than %d drives", SETUP_BLOCKS);
+    }
+    p->scsi_cdrom[p->nscsi_drives] = d->cdrom;
+    p->scsi_drives[p->nscsi_drives++] = b;
+    return true;
+}
+
+static bool place_floppy(struct program *p, struct drive *d, struct block *b, struct error *err)
+{
+    int n = d->index >= 0 ? d->index : d->unit >= 0 ? d->unit : p->cfg.floppy[0] != NULL;
+
+    if (d->cdrom) {
+        return error_set(err, "if=floppy: a CD-ROM drive needs if=ide or if=scsi");
+    }
+    if (n > 1) {
+        return error_set(err, "there are two floppy drives at most");
+    }
+    if (p->cfg.floppy[n]) {
+        return error_set(err, "floppy drive %d is taken by '%s'", n, block_id(p->cfg.floppy[n]));
+    }
+    p->cfg.floppy[n] = b;
     return true;
 }
 
@@ -285,6 +312,8 @@ static const struct interface {
 } interfaces[] = {
     {"ide", "ide", place_ide},
     {"virtio", "virtio", place_virtio},
+    {"scsi", "scsi", place_scsi},
+    {"floppy", "floppy", place_floppy},
     {"none", "none", place_none},
 };
 
@@ -321,7 +350,8 @@ static bool open_node(struct program *p, struct drive *d, struct block_node **ou
 
     *out = NULL;
     if (!d->file && !ref) {
-        if (!d->cdrom && !(d->iface && !strcmp(d->iface, "none"))) {
+        bool removable = d->cdrom || (d->iface && (!strcmp(d->iface, "none") || !strcmp(d->iface, "floppy")));
+        if (!removable) {
             return error_set(err, "file= is missing");
         }
         return true;
@@ -363,7 +393,7 @@ static bool open_drive(struct program *p, struct drive *d, unsigned number, stru
     struct block_node *n;
 
     if (!i) {
-        return error_set(err, "if=%s: only ide, virtio and none exist in this version", d->iface);
+        return error_set(err, "if=%s: only ide, scsi, floppy, virtio and none exist in this version", d->iface);
     }
     if (d->flags.detect == DETECT_UNMAP && !d->flags.unmap) {
         return error_set(err, "detect-zeroes=unmap needs discard=unmap");

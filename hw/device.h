@@ -19,7 +19,7 @@
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
-enum bus_kind { BUS_NONE, BUS_ISA, BUS_PCI, BUS_IDE, BUS_SYSTEM };
+enum bus_kind { BUS_NONE, BUS_ISA, BUS_PCI, BUS_IDE, BUS_SCSI, BUS_SYSTEM };
 
 /* ---- interrupt lines: a function and a number ---- */
 struct irq {
@@ -110,7 +110,7 @@ struct device *device_find_type(struct machine *m, const struct device_type *typ
 void device_foreach(struct machine *m, void (*fn)(struct device *d, void *opaque), void *opaque);
 
 /* The machine's buses hang here, one slot each; destroy is called by devices_destroy, after the devices. */
-enum device_slot { SLOT_ISA, SLOT_PCI, SLOT_APIC, SLOT_DISPLAY, SLOT_INPUT, NSLOTS };
+enum device_slot { SLOT_ISA, SLOT_PCI, SLOT_APIC, SLOT_SCSI, SLOT_DISPLAY, SLOT_INPUT, NSLOTS };
 void *device_slot(struct machine *m, enum device_slot slot); /* NULL: not set */
 void device_slot_set(struct machine *m, enum device_slot slot, void *bus, void (*destroy)(void *bus));
 

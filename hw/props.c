@@ -18,7 +18,7 @@ static const char *const type_names[] = {
 
 static const char *const bus_names[] = {
     [BUS_NONE] = "none", [BUS_ISA] = "ISA",       [BUS_PCI] = "PCI",
-    [BUS_IDE] = "IDE",   [BUS_SYSTEM] = "System",
+    [BUS_IDE] = "IDE",   [BUS_SCSI] = "SCSI",     [BUS_SYSTEM] = "System",
 };
 
 const struct property *device_type_prop(const struct device_type *t, const char *name)
@@ -180,6 +180,7 @@ static const struct {
     {"virtio-blk", "virtio-blk-pci"},         {"virtio-net", "virtio-net-pci"},
     {"virtio-rng", "virtio-rng-pci"},         {"virtio-serial", "virtio-serial-pci"},
     {"virtio-balloon", "virtio-balloon-pci"}, {"e1000-82540em", "e1000"},
+    {"ich9-ahci", "ahci"},                    {"virtio-scsi", "virtio-scsi-pci"},
 };
 
 const struct device_type *device_type_find(const char *name)

@@ -23,8 +23,11 @@
     _(piix3_type) \
     _(piix4_pm_type) \
     _(piix3_ide_type) \
+    _(ahci_type) \
     _(ide_hd_type) \
     _(ide_cd_type) \
+    _(isa_fdc_type) \
+    _(floppy_type) \
     _(fw_cfg_type) \
     _(stdvga_type) \
     _(e1000_type) \
@@ -38,6 +41,9 @@
     _(virtio_mouse_type) \
     _(virtio_tablet_type) \
     _(virtio_rng_type) \
+    _(virtio_scsi_type) \
+    _(scsi_hd_type) \
+    _(scsi_cd_type) \
     _(virtio_serial_type) \
     _(virtconsole_type) \
     _(virtserialport_type) \

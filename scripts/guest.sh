@@ -6,17 +6,22 @@ dir=${1:?usage: guest.sh DIR}
 mkdir -p "$dir"
 cd "$dir"
 
-# Drivers of the IDE disk and CD-ROM, of virtio, and of what they need, in the order they are loaded in.
-modules="scsi_common scsi_mod libata ata_piix sd_mod cdrom sr_mod isofs"
-modules="$modules virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk failover"
+# Debian's kernel for virtual machines has no drivers of SATA and floppy controllers:
+# GUEST_KERNEL=linux-image-amd64 is the one that has.
+package=${GUEST_KERNEL:-linux-image-cloud-amd64}
+
+# Drivers of IDE, SATA and floppy drives, of virtio, and of what they need, in the order they are loaded in.
+modules="crc16 crc32c_generic mbcache jbd2 ext4 crct10dif_common crct10dif_generic crc-t10dif crc64 crc64_rocksoft_generic crc64-rocksoft"
+modules="$modules t10-pi scsi_common scsi_mod libata ata_piix libahci ahci sd_mod cdrom sr_mod isofs floppy"
+modules="$modules virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk virtio_scsi failover"
 modules="$modules net_failover virtio_net virtio-rng virtio_console virtio_balloon"
 
 if [ ! -f bzImage ] || [ "$(cat modules/list 2>/dev/null)" != "$modules" ]; then
     rm -f initrd.img
-    [ -n "$(apt-cache show linux-image-cloud-amd64 2>/dev/null)" ] || {
+    [ -n "$(apt-cache show $package 2>/dev/null)" ] || {
         if [ "$(id -u)" = 0 ]; then apt-get update -qq; else sudo apt-get update -qq; fi
     }
-    kernel=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends:/ {print $2; exit}')
+    kernel=$(apt-cache depends $package | awk '/Depends:/ {print $2; exit}')
     echo "fetching $kernel"
     rm -rf unpack
     mkdir unpack

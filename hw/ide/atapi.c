@@ -1,6 +1,7 @@
 /* ATAPI CD-ROM/DVD drive: packet commands after MMC-3 and SFF-8020i, data discs with one track of 2048-byte
  * sectors. Left out: audio, writing, raw sector formats other than user data. */
 #include "hw/ide/ide.h"
+#include "hw/scsi/mmc.h"
 
 #include <string.h>
 
@@ -301,169 +302,22 @@ static void cmd_seek(struct ide_drive *d, const uint8_t *p)
     }
 }
 
-static void put_position(uint8_t *p, uint32_t lba, bool msf)
+/* What CD-ROM drives of any kind answer. */
+static void cmd_mmc(struct ide_drive *d, const uint8_t *p)
 {
-    if (msf) {
-        lba += 150;
-        p[0] = 0;
-        p[1] = (uint8_t)(lba / 75 / 60);
-        p[2] = (uint8_t)(lba / 75 % 60);
-        p[3] = (uint8_t)(lba % 75);
+    struct mmc_drive drive = {.sectors = disc_sectors(d),
+                              .inserted = ide_has_disc(d),
+                              .tray_open = d->block && block_tray_open(d->block),
+                              .locked = d->locked,
+                              .event = &d->event};
+    uint32_t max;
+    int len = mmc_reply(&drive, p, d->buffer, &max);
+
+    if (len < 0) {
+        packet_error(d, SENSE_ILLEGAL, (uint8_t)-len);
     } else {
-        put_be(p, lba, 4);
+        reply(d, (uint32_t)len, max);
     }
-}
-
-static void cmd_toc(struct ide_drive *d, const uint8_t *p)
-{
-    uint8_t *b = d->buffer;
-    bool msf = p[1] & 2;
-    unsigned format = p[2] & 15 ? p[2] & 15 : p[9] >> 6, start = p[6];
-    uint16_t max = be16(p + 7);
-    uint32_t len = 4;
-
-    memset(b, 0, 64);
-    b[2] = b[3] = 1;
-    if (format == 0) {
-        if (start > 1 && start != 0xaa) {
-            packet_error(d, SENSE_ILLEGAL, ASC_INVALID_FIELD);
-            return;
-        }
-        if (start <= 1) {
-            b[5] = 0x14;
-            b[6] = 1;
-            put_position(b + 8, 0, msf);
-            len += 8;
-        }
-        b[len + 1] = 0x16;
-        b[len + 2] = 0xaa;
-        put_position(b + len + 4, disc_sectors(d), msf);
-        len += 8;
-    } else if (format == 1) {
-        b[5] = 0x14;
-        b[6] = 1;
-        put_position(b + 8, 0, msf);
-        len += 8;
-    } else {
-        packet_error(d, SENSE_ILLEGAL, ASC_INVALID_FIELD);
-        return;
-    }
-    put_be(b, len - 2, 2);
-    reply(d, len, max);
-}
-
-static void cmd_mode_sense(struct ide_drive *d, const uint8_t *p)
-{
-    uint8_t *b = d->buffer;
-    uint16_t max = be16(p + 7);
-    uint8_t page = p[2] & 0x3f, control = p[2] >> 6;
-    uint32_t len = 8;
-
-    if (control == 3) {
-        packet_error(d, SENSE_ILLEGAL, 0x39);
-        return;
-    }
-    memset(b, 0, 64);
-    b[2] = ide_has_disc(d) ? 1 : d->block && block_tray_open(d->block) ? 0x71 : 0x70;
-    if (page == 0x01 || page == 0x3f) { /* error recovery */
-        b[len] = 0x01;
-        b[len + 1] = 6;
-        b[len + 3] = 5;
-        len += 8;
-    }
-    if (page == 0x2a || page == 0x3f) { /* capabilities */
-        uint8_t *c = b + len;
-        c[0] = 0x2a;
-        c[1] = 0x12;
-        c[2] = 0x3b; /* reads CD-R, CD-RW, method 2, DVD-ROM, DVD-R */
-        c[4] = 0x70;
-        c[6] = (uint8_t)(0x29 | (d->locked ? 2 : 0));
-        put_be(c + 8, 706 * 4, 2);
-        put_be(c + 12, 512, 2);
-        put_be(c + 14, 706 * 4, 2);
-        len += 20;
-    }
-    if (len == 8) {
-        packet_error(d, SENSE_ILLEGAL, ASC_INVALID_FIELD);
-        return;
-    }
-    put_be(b, len - 2, 2);
-    reply(d, len, max);
-}
-
-static void cmd_configuration(struct ide_drive *d, const uint8_t *p)
-{
-    uint8_t *b = d->buffer;
-    uint16_t max = be16(p + 7), first = be16(p + 2);
-    bool dvd = disc_sectors(d) > 80 * 60 * 75;
-    uint32_t len = 8;
-
-    memset(b, 0, 64);
-    put_be(b + 6, ide_has_disc(d) ? (dvd ? 0x10 : 0x08) : 0, 2);
-    if (first == 0) { /* profile list: DVD-ROM, CD-ROM */
-        static const uint8_t profiles[12] = {0, 0, 3, 8, 0, 0x10, 0, 0, 0, 8, 0, 0};
-        memcpy(b + len, profiles, 12);
-        b[len + (dvd ? 6 : 10)] = ide_has_disc(d);
-        len += 12;
-    }
-    if (first <= 1) { /* core: ATAPI */
-        static const uint8_t core[12] = {0, 1, 0x0b, 8, 0, 0, 0, 2, 1, 0, 0, 0};
-        memcpy(b + len, core, 12);
-        len += 12;
-    }
-    if (first <= 3) { /* removable medium: tray, eject, lock */
-        static const uint8_t removable[8] = {0, 3, 3, 4, 0x29, 0, 0, 0};
-        memcpy(b + len, removable, 8);
-        len += 8;
-    }
-    put_be(b, len - 4, 4);
-    reply(d, len, max);
-}
-
-static void cmd_event(struct ide_drive *d, const uint8_t *p)
-{
-    uint8_t *b = d->buffer;
-    uint16_t max = be16(p + 7);
-
-    if (!(p[1] & 1)) { /* only polling is supported */
-        packet_error(d, SENSE_ILLEGAL, ASC_INVALID_FIELD);
-        return;
-    }
-    memset(b, 0, 8);
-    b[3] = 0x10; /* supported classes: media */
-    if (!(p[4] & 0x10)) {
-        b[1] = 2;
-        b[2] = 0x80;
-        reply(d, 4, max);
-        return;
-    }
-    b[1] = 6;
-    b[2] = 4;
-    b[4] = d->event;
-    d->event = 0;
-    b[5] = (uint8_t)((ide_has_disc(d) ? 2 : 0) | (d->block && block_tray_open(d->block) ? 1 : 0));
-    reply(d, 8, max);
-}
-
-static void cmd_mechanism(struct ide_drive *d, const uint8_t *p)
-{
-    uint16_t max = be16(p + 8);
-
-    memset(d->buffer, 0, 8);
-    d->buffer[5] = 1;
-    reply(d, 8, max);
-}
-
-static void cmd_disc_info(struct ide_drive *d, const uint8_t *p)
-{
-    uint16_t max = be16(p + 7);
-
-    memset(d->buffer, 0, 34);
-    put_be(d->buffer, 32, 2);
-    d->buffer[2] = 0x0e; /* complete disc, last session complete */
-    d->buffer[3] = d->buffer[4] = d->buffer[5] = d->buffer[6] = 1;
-    d->buffer[7] = 0x20;
-    reply(d, 34, max);
 }
 
 static void cmd_ok(struct ide_drive *d, const uint8_t *p)
@@ -486,14 +340,14 @@ static const struct packet_command {
     {0x25, NEEDS_DISC, cmd_capacity},
     {0x28, NEEDS_DISC, cmd_read10},
     {0x2b, NEEDS_DISC, cmd_seek},
-    {0x43, NEEDS_DISC, cmd_toc},
-    {0x46, ANY_TIME, cmd_configuration},
-    {0x4a, ANY_TIME, cmd_event},
-    {0x51, NEEDS_DISC, cmd_disc_info},
-    {0x5a, 0, cmd_mode_sense},
+    {0x43, NEEDS_DISC, cmd_mmc},
+    {0x46, ANY_TIME, cmd_mmc},
+    {0x4a, ANY_TIME, cmd_mmc},
+    {0x51, NEEDS_DISC, cmd_mmc},
+    {0x5a, 0, cmd_mmc},
     {0xa8, NEEDS_DISC, cmd_read12},
     {0xbb, 0, cmd_ok}, /* set speed */
-    {0xbd, 0, cmd_mechanism},
+    {0xbd, 0, cmd_mmc},
     {0xbe, NEEDS_DISC, cmd_read_cd},
 };
 

@@ -1,12 +1,13 @@
-/* Parallel ATA: a channel with two drives. ide.c is the channel and the disk commands, atapi.c the packet
- * commands of CD-ROM drives, piix3_ide.c the PCI function with its bus master. */
+/* ATA: a channel with two drives. ide.c is the channel, ata.c the disk commands, atapi.c the packet
+ * commands of CD-ROM drives; piix3_ide.c and ahci.c are the PCI functions they sit behind. */
 #ifndef HW_IDE_IDE_H
 #define HW_IDE_IDE_H
 
 #include "host/block.h"
 #include "hw/device.h"
 
-enum { IDE_SECTOR = 512, CD_SECTOR = 2048, IDE_BUFFER = 128 * 1024 };
+enum { IDE_SECTOR = 512, CD_SECTOR = 2048, IDE_BUFFER = 128 * 1024, IDE_MAX_MULTIPLE = 16 };
+enum { ATA_NCQ_DEPTH = 32 };
 
 enum { /* status register */
     ATA_ERR = 0x01, ATA_DRQ = 0x08, ATA_DSC = 0x10, ATA_DF = 0x20, ATA_DRDY = 0x40, ATA_BSY = 0x80,
@@ -61,6 +62,10 @@ struct ide_drive {
     uint32_t packet_total, packet_done; /* bytes */
     uint32_t buffer_start;              /* offset of the data in the buffer that is being handed out */
 
+    /* why a queued command failed, for READ LOG EXT */
+    uint8_t ncq_tag, ncq_status, ncq_error;
+    uint64_t ncq_lba;
+
     bool in_flight, write_cache; /* write_cache: at power-on */
     struct iovec iov;
     uint32_t generation; /* a reset while the image works makes its completion void */
@@ -73,6 +78,7 @@ struct ide_channel {
     uint8_t select;  /* device/head register */
     uint8_t control; /* device control register */
     bool irq_pending;
+    bool sata; /* one drive, behind a SATA port: queued commands */
     /* bus master, set by the PCI function; NULL functions: no DMA */
     void *bm;
     bool (*bm_started)(void *bm);
@@ -103,7 +109,20 @@ void ide_write_control(struct ide_channel *c, uint8_t value);
 /* The guest started the bus master. */
 void ide_dma_start(struct ide_channel *c);
 
-/* ---- between ide.c and atapi.c ---- */
+/* For a transport that carries whole blocks instead of words: what the drive wants moved now by PIO
+ * (NULL: nothing), and that it has been moved. */
+uint8_t *ide_pio_data(struct ide_drive *d, uint32_t *len, bool *to_host);
+void ide_buffer_done(struct ide_drive *d);
+/* Ends a command: error register, 0: success. */
+void ide_finish(struct ide_drive *d, uint8_t error);
+/* Forgets the running command; its request to the image is over afterwards. */
+void ide_cancel(struct ide_drive *d);
+void ide_reset_drive(struct ide_drive *d);
+uint64_t ide_disk_sectors(const struct ide_drive *d);
+
+/* ---- between ide.c, ata.c and atapi.c ---- */
+void ide_run_command(struct ide_drive *d, uint8_t code);
+void ide_update_irq(struct ide_channel *c);
 static inline struct ide_drive *ide_selected(struct ide_channel *c)
 {
     return &c->drive[c->select >> 4 & 1];

@@ -1,5 +1,6 @@
-/* ide-hd and ide-cd: drives at a channel of the IDE controller. What they do is in ide.c and
+/* ide-hd and ide-cd: drives at a channel of the IDE controller or a port of an AHCI controller. What they do is in ide.c and
  * atapi.c, the state of their registers in the controller's table. */
+#include "hw/ide/ahci.h"
 #include "hw/ide/ide.h"
 #include "hw/ide/piix3_ide.h"
 
@@ -21,7 +22,7 @@ enum { UNIT_ANY = 0xffffffff };
 
 #define COMMON_PROPS                                                                               \
     PROP_DRIVE(struct ide_disk, drive, "the -drive or node"),                                      \
-        PROP_STRING(struct ide_disk, bus, "ide.0 (ports 1f0) or ide.1 (ports 170)"),               \
+        PROP_STRING(struct ide_disk, bus, "ide.0 (ports 1f0), ide.1 (ports 170), or ID.N: port N of an AHCI controller"),               \
         PROP_U32(struct ide_disk, unit, UNIT_ANY,                                                  \
                  "0: master, 1: slave (default: the first free one)"),                             \
         PROP_STRING(struct ide_disk, serial, "serial number, 20 characters"),                      \
@@ -47,10 +48,29 @@ static const struct property cd_props[] = {COMMON_PROPS, PROP_END};
 static const struct state_field disk_fields[] = {STATE_END};
 static const struct state_table disk_state = {1, disk_fields, NULL};
 
+/* bus=ID.N of an AHCI controller; NULL: it is not one. */
+static struct ide_channel *ahci_place(const struct ide_disk *d)
+{
+    const char *dot = d->bus ? strrchr(d->bus, '.') : NULL;
+    char *end, *id = dot ? strndup(d->bus, (size_t)(dot - d->bus)) : NULL;
+    struct device *dev = id ? device_find(d->dev.machine, id) : NULL;
+    unsigned long n = dot ? strtoul(dot + 1, &end, 10) : 0;
+
+    free(id);
+    return dev && dev->type == &ahci_type && !*end && dot[1] ? ahci_channel(dev, n) : NULL;
+}
+
 /* The channel and unit that bus= and unit= name, or the first place that is free. */
 static bool find_place(struct ide_disk *d, struct ide_channel **c, unsigned *unit,
                        struct error *err)
 {
+    *c = ahci_place(d);
+    if (*c) {
+        *unit = 0;
+        return d->unit == UNIT_ANY || d->unit == 0 ||
+               error_set(err, "%s: unit=%u: an AHCI port has one drive, unit 0", d->dev.type->name,
+                         d->unit);
+    }
     for (unsigned n = 0; n < 2; n++) {
         char name[8];
         snprintf(name, sizeof(name), "ide.%u", n);
@@ -68,7 +88,7 @@ static bool find_place(struct ide_disk *d, struct ide_channel **c, unsigned *uni
         }
     }
     if (d->bus && strcmp(d->bus, "ide.0") && strcmp(d->bus, "ide.1")) {
-        return error_set(err, "%s: there is no bus '%s' (known: ide.0, ide.1)", d->dev.type->name,
+        return error_set(err, "%s: there is no bus '%s' (known: ide.0, ide.1, and ID.0 to ID.5 of an ahci)", d->dev.type->name,
                          d->bus);
     }
     return d->unit == UNIT_ANY
@@ -109,6 +129,9 @@ static bool realize(struct device *dev, bool cdrom, struct error *err)
     }
     d->ide = &c->drive[unit];
     ide_set_identity(d->ide, d->serial, d->model, d->ver, d->wwn);
+    if (c->sata) {
+        ahci_drive_plugged(c);
+    }
     return true;
 }
 
@@ -118,6 +141,9 @@ static char *disk_boot_path(struct device *dev)
     const struct ide_channel *c = d->ide->channel;
     char *path;
 
+    if (c->sata) {
+        return ahci_boot_path(c);
+    }
     if (asprintf(&path, "/pci@i0cf8/ide@1,1/drive@%d/disk@%d",
                  c != piix3_ide_channel(dev->machine, 0), d->ide != &c->drive[0]) < 0) {
         abort();

@@ -16,6 +16,7 @@ struct machine_config { /* what the command line asked for; strings borrowed */
     const char *bios, *kernel, *initrd, *append;
     struct block *ide[4]; /* primary master, slave, secondary master, slave */
     bool ide_cdrom[4];
+    struct block *floppy[2]; /* A, B */
     struct chardev *serial[4];
     struct chardev *parallel[3];
     struct chardev *debugcon;

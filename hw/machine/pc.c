@@ -7,6 +7,7 @@
 #include "host/file.h"
 #include "host/le.h"
 #include "hw/acpi/tables.h"
+#include "hw/block/fdc.h"
 #include "hw/dma/i8237.h"
 #include "hw/firmware/direct_boot.h"
 #include "hw/firmware/fw_cfg.h"
@@ -242,7 +243,7 @@ static void set_cmos(struct device *rtc, const struct machine_config *cfg)
     for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
         mc146818_set_cmos(rtc, bytes[i].index, (uint8_t)bytes[i].value);
     }
-    const char *order = cfg->boot_order ? cfg->boot_order : "cdn";
+    const char *order = cfg->boot_order ? cfg->boot_order : "cadn";
     set_boot_order(rtc, cfg->boot_once ? cfg->boot_once : order);
 }
 
@@ -335,6 +336,20 @@ static bool attach_drives(struct machine *m, const struct machine_config *cfg, s
     return true;
 }
 
+static bool attach_floppies(struct machine *m, const struct machine_config *cfg, struct error *err)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        if (cfg->floppy[i]) {
+            struct device *d = device_create(m, &floppy_type, NULL);
+            device_set_ptr(d, "drive", cfg->floppy[i]);
+            if (!device_set(d, "unit", i ? "1" : "0", err) || !device_realize(d, err)) {
+                return error_prefix(err, "drive '%s'", block_id(cfg->floppy[i]));
+            }
+        }
+    }
+    return true;
+}
+
 static bool create_isa(struct pc *pc, const struct machine_config *cfg, struct error *err)
 {
     struct machine *m = pc->machine;
@@ -355,6 +370,7 @@ static bool create_isa(struct pc *pc, const struct machine_config *cfg, struct e
     struct device *kbc = pc->rtc ? device_make(m, &i8042_type, err, NULL) : NULL;
     struct device *fast = kbc ? device_make(m, &port92_type, err, NULL) : NULL;
     if (!fast || !device_make(m, &i8254_type, err, NULL) || !device_make(m, &i8237_type, err, NULL) ||
+        !device_make(m, &isa_fdc_type, err, NULL) ||
         (cfg->hpet && !device_make(m, &hpet_type, err, NULL)) ||
         !device_make(m, &fw_cfg_type, err, NULL)) {
         return false;
@@ -393,6 +409,9 @@ static bool pc_create(struct machine *m, const struct machine_config *cfg, struc
         return false;
     }
     set_cmos(pc->rtc, cfg);
+    if (!attach_floppies(m, cfg, err)) {
+        return false;
+    }
     add_firmware_config(m, cfg);
     if (cfg->kernel && !direct_boot_setup(m, cfg->kernel, cfg->initrd, cfg->append, err)) {
         return false;
@@ -410,7 +429,7 @@ static bool pc_finish(struct machine *m, const struct machine_config *cfg, struc
         add_acpi(m, cfg);
     }
     if (cfg->boot_once) {
-        pc->boot_order = cfg->boot_order ? cfg->boot_order : "cdn";
+        pc->boot_order = cfg->boot_order ? cfg->boot_order : "cadn";
     }
     return true;
 }

@@ -34,20 +34,26 @@ static bool masked(const struct msix *x, unsigned n)
     return (control(x) & CONTROL_MASK) || (x->table[n * ENTRY + ENTRY_CONTROL] & MASKED);
 }
 
-static void send(struct msix *x, unsigned n)
+void pci_send_message(struct pci_device *p, uint64_t addr, uint32_t data)
 {
-    const uint8_t *e = &x->table[n * ENTRY];
-    struct machine *m = x->pci->dev.machine;
-    uint64_t addr = le_get64(e), there;
+    struct machine *m = p->dev.machine;
+    uint64_t there;
 
-    if (!(pci_get16(x->pci, PCI_COMMAND) & COMMAND_MASTER)) {
+    if (!(pci_get16(p, PCI_COMMAND) & COMMAND_MASTER)) {
         return;
     }
     if (addr >> 20 == 0xfee) {
-        apic_send_msi(m, addr, le_get32(e + ENTRY_DATA));
+        apic_send_msi(m, addr, data);
     } else if (memory_ram_pointer(m->memory, addr, 4, true, &there) && there == 4) {
-        memory_write32(m->memory, addr, le_get32(e + ENTRY_DATA)); /* never to registers: our own */
+        memory_write32(m->memory, addr, data); /* never to registers: our own */
     }
+}
+
+static void send(struct msix *x, unsigned n)
+{
+    const uint8_t *e = &x->table[n * ENTRY];
+
+    pci_send_message(x->pci, le_get64(e), le_get32(e + ENTRY_DATA));
 }
 
 void msix_notify(struct msix *x, unsigned n)

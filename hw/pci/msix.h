@@ -30,4 +30,7 @@ extern const struct state_field msix_fields[];
 #f, ST_STRUCT, offsetof(st, f), 1, 1, sizeof(struct msix), msix_fields                     \
     }
 
+/* The write that is a message signalled interrupt; nothing while bus mastering is off. */
+void pci_send_message(struct pci_device *p, uint64_t addr, uint32_t data);
+
 #endif
