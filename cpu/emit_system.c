@@ -386,7 +386,7 @@ static uint64_t helper_monitor_line(struct vcpu *v, uint64_t linear, uint64_t ct
     x86_monitor(x86_cpu(v), linear, (unsigned)ctx);
     return 0;
 }
-X86_HELPER(monitor_line, 1, HELPER_RAISES);
+X86_HELPER(monitor_line, 1, HELPER_IMM | HELPER_RAISES);
 
 static void emit_monitor(struct translator *t, const struct x86_insn *i)
 {

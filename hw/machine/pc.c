@@ -243,7 +243,7 @@ static void set_cmos(struct device *rtc, const struct machine_config *cfg)
     for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
         mc146818_set_cmos(rtc, bytes[i].index, (uint8_t)bytes[i].value);
     }
-    const char *order = cfg->boot_order ? cfg->boot_order : "cadn";
+    const char *order = cfg->boot_order ? cfg->boot_order : "cad";
     set_boot_order(rtc, cfg->boot_once ? cfg->boot_once : order);
 }
 
@@ -429,7 +429,7 @@ static bool pc_finish(struct machine *m, const struct machine_config *cfg, struc
         add_acpi(m, cfg);
     }
     if (cfg->boot_once) {
-        pc->boot_order = cfg->boot_order ? cfg->boot_order : "cadn";
+        pc->boot_order = cfg->boot_order ? cfg->boot_order : "cad";
     }
     return true;
 }
