@@ -6,9 +6,12 @@
 /* d = PDEP or PEXT of a by the mask b. */
 static void gen_deposit(struct gen *g, const struct ir_op *op, unsigned prefix)
 {
-    unsigned a = x64_use(g, op->a), b = x64_use(g, op->b), d;
+    unsigned a, b, d;
 
-    x64_before_write(g, op->d, NULL);
+    x64_before_write(g, op->d, NULL); /* while no register is locked: flags may need some */
+    x64_unlock(g);
+    a = x64_use(g, op->a);
+    b = x64_use(g, op->b);
     d = x64_def(g, op->d);
     v_rr(&g->c, 0xf5 | X_0F38 | X_W | prefix, d, a, b, false);
     x64_done(g, op->d, d);
@@ -22,11 +25,15 @@ static void gen_crc32(struct gen *g, const struct ir_op *op)
 {
     static const unsigned code[] = {
         [1] = 0xf0 | X_RMBYTE, [2] = 0xf1 | X_66, [4] = 0xf1, [8] = 0xf1 | X_W};
-    unsigned a = x64_use(g, op->a), b = x64_use(g, op->b), t = x64_alloc(g);
+    unsigned a, b, t;
 
+    x64_before_write(g, op->d, NULL); /* as above */
+    x64_unlock(g);
+    a = x64_use(g, op->a);
+    b = x64_use(g, op->b);
+    t = x64_alloc(g);
     mov_rr(&g->c, 0, t, a);
     x_rr(&g->c, code[op->imm] | X_0F38 | X_F2, t, b);
-    x64_before_write(g, op->d, NULL);
     x64_done(g, op->d, t);
     if (g->zf_reg == t) {
         flags_clobbered(g);
