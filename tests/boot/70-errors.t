@@ -37,7 +37,7 @@ bad "-machine|toaster" -machine toaster
 bad "-cpu|z80" -cpu z80
 bad "-accel|warp" -accel warp
 bad "-serial|nowhere" -serial nowhere
-bad "-drive|if=scsi" -drive "file=$work/random,if=scsi"
+bad "-drive|if=scsj" -drive "file=$work/random,if=scsj"
 bad "-device|virtio-blk-pci|drive" -device virtio-blk-pci
 bad "-device|virtio-blk-pic|virtio-blk-pci" -device virtio-blk-pic
 bad "-device|queue-size|3" -drive "file=$work/random,if=none,format=raw,id=d" -device virtio-blk-pci,drive=d,queue-size=3
