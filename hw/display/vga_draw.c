@@ -134,12 +134,8 @@ static void line_planar(uint32_t *to, const uint8_t *p, unsigned n, const uint32
                         unsigned planes)
 {
     for (unsigned i = 0; i < n; i++) {
-        const uint8_t *w = p + i / 8 * 4;
-        unsigned bit = 7 - i % 8, c = 0;
-        for (unsigned k = 0; k < 4; k++) {
-            c |= (w[k] >> bit & 1u) << k;
-        }
-        to[i] = palette[c & planes];
+        uint32_t w = le_get32(p + i / 8 * 4) >> (7 - i % 8) & 0x01010101; /* a plane's bit each byte */
+        to[i] = palette[(w | w >> 7 | w >> 14 | w >> 21) & 15 & planes];
     }
 }
 
