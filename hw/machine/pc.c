@@ -61,6 +61,12 @@ static void set_ferr(void *opaque, bool level)
     irq_set(isa_irq(opaque, 13), level);
 }
 
+/* The order of -boot, or the usual one: disk, floppy, CD-ROM. */
+static const char *boot_order(const struct machine_config *cfg)
+{
+    return cfg->boot_order ? cfg->boot_order : "cad";
+}
+
 static void set_boot_order(struct device *rtc, const char *order)
 {
     static const char codes[] = "acdn"; /* boot device codes 1, 2, 3, 4 */
@@ -243,7 +249,7 @@ static void set_cmos(struct device *rtc, const struct machine_config *cfg)
     for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
         mc146818_set_cmos(rtc, bytes[i].index, (uint8_t)bytes[i].value);
     }
-    const char *order = cfg->boot_order ? cfg->boot_order : "cad";
+    const char *order = boot_order(cfg);
     set_boot_order(rtc, cfg->boot_once ? cfg->boot_once : order);
 }
 
@@ -429,7 +435,7 @@ static bool pc_finish(struct machine *m, const struct machine_config *cfg, struc
         add_acpi(m, cfg);
     }
     if (cfg->boot_once) {
-        pc->boot_order = cfg->boot_order ? cfg->boot_order : "cad";
+        pc->boot_order = boot_order(cfg);
     }
     return true;
 }
