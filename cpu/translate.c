@@ -354,6 +354,11 @@ static unsigned emit_code_limit(struct translator *t, unsigned first_len)
 
 /* ---- fetch and decode ---- */
 
+static bool same_page(uint64_t a, uint64_t b)
+{
+    return (a ^ b) < PAGE;
+}
+
 enum fetch {
     FETCH_OK,
     FETCH_UD,
@@ -391,12 +396,23 @@ static enum fetch fetch(struct translator *t, const struct translate_request *re
     if (first > page_left) {
         first = page_left;
     }
-    vcpu_fetch_code(v, linear, bytes, first);
-    r = x86_decode(bytes, first, t->bits, insn);
+    if (!t->code || !same_page(linear, t->code_at)) {
+        uint64_t phys;
+        t->code = vcpu_fetch_ptr(v, linear, &phys);
+        t->code = t->code ? t->code - (linear & (PAGE - 1)) : NULL;
+        t->code_at = linear;
+    }
+    if (t->code) { /* RAM: decoded where it is */
+        r = x86_decode(t->code + (linear & (PAGE - 1)), first, t->bits, insn);
+    } else {
+        vcpu_fetch_code(v, linear, bytes, first);
+        r = x86_decode(bytes, first, t->bits, insn);
+    }
     if (r == X86_DECODE_MORE && first < n) {
         if (t->off) {
             return FETCH_END;
         }
+        vcpu_fetch_code(v, linear, bytes, first);
         vcpu_fetch_code(v, (linear + first) & mask, bytes + first, n - first);
         r = x86_decode(bytes, n, t->bits, insn);
     }
@@ -421,11 +437,6 @@ static enum fetch fetch(struct translator *t, const struct translate_request *re
 }
 
 /* ---- the extent of a block ---- */
-
-static bool same_page(uint64_t a, uint64_t b)
-{
-    return (a ^ b) < PAGE && !((a ^ b) & ~(uint64_t)(PAGE - 1));
-}
 
 /* The part (0 own page, 1 other page) that the byte at off belongs to; -1: a third page. */
 static int part_of(const struct translator *t, const struct translate_request *req, int32_t off)

@@ -35,6 +35,8 @@ struct translator {
     /* Conditional jumps behind which the block went on: where they lead is at its end. */
     bool goes_on;       /* it may */
     const struct translate_request *req;
+    const uint8_t *code; /* the page of linear address code_at in the host's memory; NULL: not RAM, or not known */
+    uint64_t code_at;
     bool mmx_checked;   /* for a pending x87 exception */
     bool inlined;       /* inside a leaf function that the block called; it comes back to return_off */
     int32_t return_off;

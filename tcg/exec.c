@@ -185,14 +185,12 @@ static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns, b
     ir->flags = w->flags;
     ir->fetch_ctx = v->fetch_ctx;
     ir->fp80 = v->ops->fp80;
-#ifndef NDEBUG
-    const char *bad = ir_check(ir);
+    const char *bad = unlikely(v->verify != NULL) ? ir_check(ir) : NULL;
     if (bad) {
         fprintf(stderr, "dragoman: bad IR at pc %#llx: %s\n", (unsigned long long)req.pc, bad);
         ir_dump(ir, v->ops, stderr);
         abort();
     }
-#endif
     if (unlikely(bits)) {
         tcg_log_ir(v, &req, ir, false);
     }

@@ -46,6 +46,7 @@ struct pass {
     bool stuck[TCG_NREGS]; /* others were made to rely on its value: it may not be renamed */
     uint32_t barrier;      /* first op of the straight line that i is on */
     struct label_info *labels;
+    bool loops; /* some branch goes back */
 };
 
 #define NOP_OPC IR_NOPS /* removed by the compaction at the end */
@@ -56,7 +57,7 @@ static inline bool is_bimm(const struct ir_op *op)
 }
 
 /* Integer registers read by op, as pointers to be rewritten; MOVCOND's fifth is in imm. */
-static unsigned uses(struct ir_op *op, ir_reg **out)
+static inline unsigned uses(struct ir_op *op, ir_reg **out)
 {
     uint16_t attr = ir_opinfo[op->opc].attr;
     unsigned n = 0;
@@ -786,7 +787,11 @@ static void prepare(struct pass *p)
     for (unsigned i = 0; i < ir->nops; i++) {
         struct ir_op *op = &ir->ops[i];
         ir_reg *use[3];
-        unsigned n = uses(op, use);
+        unsigned n;
+        if (op->opc == IR_INSN) {
+            continue;
+        }
+        n = uses(op, use);
         for (unsigned k = 0; k < n; k++) {
             p->last_use[*use[k]] = i;
         }
@@ -801,7 +806,7 @@ static void prepare(struct pass *p)
                 l->first_branch = i;
             }
             if (l->position != UINT32_MAX) { /* a loop: what it reads, it reads again */
-                l->backward = true;
+                l->backward = p->loops = true;
                 for (unsigned r = TCG_REG_TEMP; r < p->nregs; r++) {
                     if (p->last_use[r] >= l->position) {
                         p->last_use[r] = i;
@@ -819,6 +824,9 @@ static void forward(struct pass *p)
     for (uint32_t i = 0; i < ir->nops; i++) {
         struct ir_op *op = &ir->ops[i];
 
+        if (op->opc == IR_INSN) {
+            continue;
+        }
         if (op->opc == IR_LABEL) {
             at_label(p, op, i);
             continue;
@@ -1008,7 +1016,7 @@ static void backward(struct back *b)
         struct ir_op *op = &ir->ops[i];
         const struct live *to;
 
-        if (op->opc == NOP_OPC) {
+        if (op->opc == NOP_OPC || op->opc == IR_INSN) {
             continue;
         }
         if (ir_opinfo[op->opc].attr & IRA_EXIT) {
@@ -1072,19 +1080,6 @@ static void tidy(struct ir *ir)
 {
     bool changed = false;
 
-    for (uint32_t i = 0; i < ir->nops; i++) {
-        if (ir->ops[i].opc == IR_BR || ir->ops[i].opc == IR_BRCOND) {
-            const uint32_t label =
-                ir->ops[i].opc == IR_BR ? (uint32_t)ir->ops[i].imm : ir->ops[i].d;
-            uint32_t k = 0;
-            while (k < i && (ir->ops[k].opc != IR_LABEL || (uint32_t)ir->ops[k].imm != label)) {
-                k++;
-            }
-            if (k < i) {
-                return; /* a loop: "needed afterwards" is not what follows */
-            }
-        }
-    }
     for (uint32_t i = 1; i < ir->nops; i++) {
         struct ir_op *mov = &ir->ops[i], *def = NULL;
         ir_reg g = mov->d, t = mov->a;
@@ -1133,19 +1128,24 @@ static void tidy(struct ir *ir)
     }
 }
 
-/* One more than the highest integer register named. */
+/* One more than the highest integer register named; labels and vector registers count too, which does no
+ * harm. IR_NONE plus one is zero. */
 static unsigned count_regs(const struct ir *ir)
 {
     unsigned n = TCG_REG_TEMP;
 
     for (unsigned i = 0; i < ir->nops; i++) {
         const struct ir_op *op = &ir->ops[i];
-        const ir_reg r[] = {op->d, op->a, op->b, op->c,
-                            op->opc == IR_MOVCOND ? (ir_reg)op->imm : IR_NONE};
-        for (unsigned k = 0; k < sizeof(r) / sizeof(r[0]); k++) {
-            if (r[k] != IR_NONE && r[k] >= n) {
-                n = r[k] + 1u; /* labels and vector registers too: no harm */
-            }
+        if (op->opc == IR_INSN) {
+            continue;
+        }
+        unsigned d = (ir_reg)(op->d + 1), a = (ir_reg)(op->a + 1), b = (ir_reg)(op->b + 1),
+                 c = (ir_reg)(op->c + 1);
+        unsigned x = d > a ? d : a, y = b > c ? b : c;
+        x = x > y ? x : y;
+        n = x > n ? x : n;
+        if (op->opc == IR_MOVCOND && (unsigned)op->imm + 1 > n) {
+            n = (unsigned)op->imm + 1;
         }
     }
     return n < TCG_NREGS ? n : TCG_NREGS;
@@ -1173,6 +1173,7 @@ void ir_optimize(struct ir *ir)
     p.nregs = b.nregs = n;
     p.labels = labels;
     p.barrier = 0;
+    p.loops = false;
     memset(p.version, 0, n * sizeof(p.version[0]));
     memset(p.def, 0xff, n * sizeof(p.def[0]));
     memset(p.last_use, 0, n * sizeof(p.last_use[0]));
@@ -1188,7 +1189,9 @@ void ir_optimize(struct ir *ir)
     memset(b.next_write, 0xff, n * sizeof(b.next_write[0]));
     backward(&b);
     compact(ir);
-    tidy(ir);
+    if (!p.loops) { /* else "needed afterwards" is not what follows */
+        tidy(ir);
+    }
     if (labels != few_labels) {
         free(labels);
         free(at_label);

@@ -31,6 +31,8 @@ unsigned x64_helper_index(struct gen *g, const void *fn)
 
 /* ---- before the code ---- */
 
+enum { USES_REGISTERS = IRA_A | IRA_B | IRA_C | IRA_VA | IRA_VB | IRA_VC };
+
 static void count_uses(struct gen *g)
 {
     const struct ir *ir = g->ir;
@@ -42,14 +44,22 @@ static void count_uses(struct gen *g)
     g->keeps_pc = g->soft_fp = g->loops = false;
     g->loop_vregs = g->loop_vdirty = 0;
     uint16_t seen = 0;
+    g->nregs = TCG_REG_TEMP;
     for (unsigned i = 0; i < ir->nops; i++) {
         const struct ir_op *op = &ir->ops[i];
         uint16_t attr = ir_opinfo[op->opc].attr;
         const ir_reg reg[3] = {op->a, op->b, op->c};
-        for (unsigned k = 0; k < 3; k++) {
+        if (op->opc == IR_INSN) {
+            continue;
+        }
+        if ((attr & IRA_D) && op->d != IR_NONE && op->d >= g->nregs) {
+            g->nregs = op->d + 1u;
+        }
+        for (unsigned k = 0; k < 3 && (attr & USES_REGISTERS); k++) {
             if ((attr & (IRA_A << k)) && reg[k] < TCG_NREGS &&
                 !(k == 1 && (op->flags & IR_BIMM) && (attr & IRA_BIMM))) {
                 g->last_use[reg[k]] = i;
+                g->nregs = reg[k] >= g->nregs ? reg[k] + 1u : g->nregs;
                 if (is_cc(reg[k]) && reg[k] != TCG_REG_CC_OP &&
                     !((attr & IRA_WIDTH) && op->w == W32)) {
                     g->cc_wide_use[reg[k] - TCG_REG_CC_A] = i;
@@ -288,23 +298,38 @@ static size_t finish(struct gen *g, uint8_t *buf, size_t size)
     return ok ? (size_t)(p - buf) : 0;
 }
 
+/* Room for a block of so many operations and labels. */
 static bool reserve(struct gen *g, const struct ir *ir)
 {
     size_t labels = ir->nlabels + 1u, ops = ir->nops + 1u;
 
-    free(g->label);
-    free(g->fixup);
-    free(g->meta);
-    free(g->group_of);
-    free(g->group_off);
-    free(g->groups);
-    g->group_of = calloc(ops, sizeof(*g->group_of));
-    g->group_off = calloc(ops, sizeof(*g->group_off));
-    g->groups = calloc(ops, sizeof(*g->groups));
-    g->label = calloc(labels, sizeof(*g->label));
-    g->fixup = calloc(ops, sizeof(*g->fixup));
-    g->meta = calloc(ops, sizeof(*g->meta));
-    return g->label && g->fixup && g->meta && g->group_of && g->group_off && g->groups;
+    if (ops > g->cap_ops) {
+        free(g->fixup);
+        free(g->meta);
+        free(g->group_of);
+        free(g->group_off);
+        free(g->groups);
+        g->cap_ops = ops + ops / 2;
+        g->group_of = malloc(g->cap_ops * sizeof(*g->group_of));
+        g->group_off = malloc(g->cap_ops * sizeof(*g->group_off));
+        g->groups = malloc(g->cap_ops * sizeof(*g->groups));
+        g->fixup = malloc(g->cap_ops * sizeof(*g->fixup));
+        g->meta = malloc(g->cap_ops * sizeof(*g->meta));
+    }
+    if (labels > g->cap_labels) {
+        free(g->label);
+        g->cap_labels = 2 * labels;
+        g->label = malloc(g->cap_labels * sizeof(*g->label));
+    }
+    if (!(g->label && g->fixup && g->meta && g->group_of && g->group_off && g->groups)) {
+        return false;
+    }
+    for (size_t i = 0; i < labels; i++) {
+        g->label[i].at = NULL;
+        g->label[i].known = g->label[i].backward = false;
+        g->label[i].nrefs = 0;
+    }
+    return true;
 }
 
 static size_t x64_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uint8_t *buf,

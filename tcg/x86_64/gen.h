@@ -187,6 +187,7 @@ struct gen {
     uint8_t vloc[TCG_NVREGS];
     uint16_t locked, vlocked; /* not to be evicted during this op */
     uint32_t stamp[16], vstamp[16], clock;
+    unsigned nregs; /* integer registers from here on do not occur */
     uint32_t last_use[TCG_NREGS], vlast_use[TCG_NVREGS];
     uint32_t cc_wide_use[3]; /* last op that reads all 64 bits of CC_A, CC_B, CC_C */
     unsigned i;              /* op */
@@ -221,6 +222,7 @@ struct gen {
     uint64_t *meta;
     struct flags_state *cc;
     unsigned cap_map;
+    size_t cap_ops, cap_labels;
 };
 
 /* What generated code returns: the exit (as it is executed) that can be linked, or one of these. */

@@ -17,6 +17,14 @@ static void renew(struct track *t, ir_reg r)
     t->off[r] = 0;
 }
 
+static void renew_all(struct track *t, unsigned nregs)
+{
+    for (ir_reg r = 0; r < nregs; r++) {
+        t->version[r] = ++t->next;
+    }
+    memset(t->off, 0, nregs * sizeof(t->off[0]));
+}
+
 static void follow(struct track *t, const struct ir_op *op)
 {
     uint16_t attr = ir_opinfo[op->opc].attr;
@@ -105,9 +113,7 @@ void x64_group_accesses(struct gen *g)
     uint32_t busy[NGROUP_REGS] = {0}; /* until which op */
 
     t->next = 0;
-    for (ir_reg r = 0; r < TCG_NREGS; r++) {
-        renew(t, r);
-    }
+    renew_all(t, g->nregs);
     memset(g->group_of, 0, ir->nops * sizeof(*g->group_of));
     if (ir->flags & TB_APART) {
         return;
@@ -115,6 +121,8 @@ void x64_group_accesses(struct gen *g)
     for (unsigned i = 0; i < ir->nops; i++) {
         const struct ir_op *op = &ir->ops[i];
         switch (op->opc) {
+        case IR_INSN:
+            continue;
         case IR_LD:
         case IR_ST:
         case IR_VLD:
@@ -134,9 +142,7 @@ void x64_group_accesses(struct gen *g)
                 }
                 break;
             }
-            for (ir_reg r = 0; r < TCG_NREGS; r++) {
-                renew(t, r);
-            }
+            renew_all(t, g->nregs);
             first = n;
             break;
         case IR_CALL:
@@ -159,7 +165,7 @@ void x64_group_accesses(struct gen *g)
         }
         x->keeper = (uint8_t)keeper;
     }
-    for (unsigned i = 0; i < ir->nops; i++) {
+    for (unsigned i = 0; n && i < ir->nops; i++) {
         if (g->group_of[i] && g->groups[g->group_of[i] - 1].keeper == NGROUP_REGS) {
             g->group_of[i] = 0;
         }
