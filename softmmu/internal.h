@@ -90,7 +90,7 @@ struct tlb_ext { /* beside each tlb_entry: what the slow path knows */
     uint8_t shift; /* log2 of the guest's page size */
 };
 
-enum { TLB_LOG = 512, TLB_SETS = 8 };
+enum { TLB_LOG = 1024, TLB_SETS = 8 };
 
 struct tlb_table {
     struct tlb_entry *entry;

@@ -14,6 +14,7 @@
 
 struct error;
 struct tb;
+struct tb_exit;
 struct tcg;
 
 /* Where a block was when it was left by an exception. */
@@ -49,8 +50,8 @@ struct executor {
     /* Makes the exit continue in `to`; with guard only while the fetch TLB of to's address says
      * that to->host is there. unlink: the exit leaves to the loop again. Called with t->lock held
      * while other vcpus run the code. */
-    void (*link)(struct tb *from, unsigned exit, const struct tb *to, bool guard);
-    void (*unlink)(struct tb *from, unsigned exit);
+    void (*link)(const struct tb_exit *from, const struct tb *to);
+    void (*unlink)(const struct tb_exit *from);
     /* Whoever enters tb from now on leaves to the loop at once, nothing done. May be NULL: that
      * only makes sure of what removal does already. */
     void (*poison)(struct tb *tb);

@@ -363,10 +363,9 @@ void tb_insert(struct tcg *t, struct tb *tb)
 
 struct tb_exit *tb_add_exit(struct tb *tb, uint32_t code_off, bool cross_page)
 {
-    struct tb_exit *e = &tb->exits[tb->nexits];
+    struct tb_exit *e = &tb->exits[tb->nexits++];
 
-    *e = (struct tb_exit){
-        .from = tb, .code_off = code_off, .index = tb->nexits++, .cross_page = cross_page};
+    *e = (struct tb_exit){.from = tb, .code_off = code_off, .cross_page = cross_page};
     return e;
 }
 
@@ -379,7 +378,7 @@ static void unlink_exit(struct tcg *t, struct tb_exit *e)
     }
     *link = e->next;
     e->to = NULL;
-    t->exec->unlink(e->from, e->index);
+    t->exec->unlink(e);
 }
 
 void tb_link(struct tcg *t, struct tb_exit *from, struct tb *to)
@@ -393,7 +392,7 @@ void tb_link(struct tcg *t, struct tb_exit *from, struct tb *to)
     from->to = to;
     from->next = to->incoming;
     to->incoming = from;
-    t->exec->link(from->from, from->index, to, from->cross_page);
+    t->exec->link(from, to);
     stat_add(&t->stat.links, 1);
 }
 
@@ -445,6 +444,11 @@ void tb_drop(struct tcg *t, struct tb *tb)
     for (unsigned i = 0; i < tb->nexits; i++) {
         if (tb->exits[i].to) {
             unlink_exit(t, &tb->exits[i]);
+        }
+    }
+    for (struct tb_exit *e = tb->apart_exits; e; e = e->more) {
+        if (e->to) {
+            unlink_exit(t, e);
         }
     }
     page_remove(t, tb, 0);

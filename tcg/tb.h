@@ -36,8 +36,9 @@ struct tb_exit {
     struct tb *to;        /* linked to; NULL: not */
     struct tb_exit *next; /* in to->incoming */
     uint32_t code_off;    /* executor's: where the exit is in the code */
-    uint8_t index;
     bool cross_page; /* the target may be on another page: link only with a guard */
+    bool apart;      /* the target is keyed with TB_APART */
+    struct tb_exit *more; /* in from->apart_exits */
 };
 
 struct tb_page { /* one per guest physical page that holds blocks */
@@ -72,6 +73,7 @@ struct tb {
     struct tb_page *page[2];
     struct tb *twin; /* verify=on: the interpreter's code of the same IR */
     struct tb_exit *incoming;
+    struct tb_exit *apart_exits; /* those to blocks keyed with TB_APART, wherever the executor laid them */
     struct tb_exit exits[]; /* nexits */
 };
 

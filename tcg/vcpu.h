@@ -50,7 +50,7 @@ union vreg {
  * One compare answers "another page" and "crosses the page". Pages that hold translated code or
  * are MMIO, ROM or dirty-tracked have no write tag, so that they take the slow path. Where there is a write
  * tag there is a read tag. */
-#define TLB_BITS   12
+#define TLB_BITS   13
 #define TLB_SIZE   (1u << TLB_BITS)
 #define TLB_MASK   (TLB_SIZE - 1)
 

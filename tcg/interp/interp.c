@@ -59,21 +59,20 @@ static bool interp_more_insns(struct vcpu *v, const struct tb *tb)
     return map->entries[map->nentries - 1].off != e->off;
 }
 
-static union iop *exit_slots(struct tb *from, unsigned exit)
+static union iop *exit_slots(const struct tb_exit *from)
 {
-    return (union iop *)((uint8_t *)from + from->exits[exit].code_off);
+    return (union iop *)((uint8_t *)from->from + from->code_off);
 }
 
-static void interp_link(struct tb *from, unsigned exit, const struct tb *to, bool guard)
+/* Whether there is a guard the exit's handler knows, and to's header has the page. */
+static void interp_link(const struct tb_exit *from, const struct tb *to)
 {
-    (void)guard; /* the exit's handler knows it, and to's header has the page */
-    __atomic_store_n(&exit_slots(from, exit)[EXIT_TARGET].q[0], (uintptr_t)to->code,
-                     __ATOMIC_RELEASE);
+    __atomic_store_n(&exit_slots(from)[EXIT_TARGET].q[0], (uintptr_t)to->code, __ATOMIC_RELEASE);
 }
 
-static void interp_unlink(struct tb *from, unsigned exit)
+static void interp_unlink(const struct tb_exit *from)
 {
-    union iop *s = exit_slots(from, exit);
+    union iop *s = exit_slots(from);
     __atomic_store_n(&s[EXIT_TARGET].q[0], (uintptr_t)&s[EXIT_STUB], __ATOMIC_RELEASE);
 }
 

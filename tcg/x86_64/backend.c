@@ -163,6 +163,7 @@ static void begin(struct gen *g)
     memset(g->vstamp, 0, sizeof(g->vstamp));
     g->clock = 0;
     g->locked = g->vlocked = 0;
+    g->napart = 0;
     g->nmap = g->nmeta = g->ncc = g->nfixups = g->ncold = 0;
     g->unreachable = g->fp.live = false;
     g->insn = g->insn_off = g->insn_meta = 0;
@@ -289,6 +290,13 @@ static size_t finish(struct gen *g, uint8_t *buf, size_t size)
     map.entries = put_table(&p, end, g->map, g->nmap * sizeof(*g->map), &ok);
     map.meta = put_table(&p, end, g->meta, g->nmeta * sizeof(*g->meta), &ok);
     map.cc = put_table(&p, end, g->cc, g->ncc * sizeof(*g->cc), &ok);
+    if (ok && g->napart) {
+        p = x64_lay_apart_exits(g, p, end - 16);
+        if (!p) {
+            return 0;
+        }
+        p = (uint8_t *)(((uintptr_t)p + 15) & ~(uintptr_t)15);
+    }
     map.cold = g->cold_at;
     map.body = (uint32_t)(g->checked - g->start);
     g->tb->map = put_table(&p, end, &map, sizeof(map), &ok);
@@ -309,10 +317,12 @@ static bool reserve(struct gen *g, const struct ir *ir)
         free(g->group_of);
         free(g->group_off);
         free(g->groups);
+        free(g->apart);
         g->cap_ops = ops + ops / 2;
         g->group_of = malloc(g->cap_ops * sizeof(*g->group_of));
         g->group_off = malloc(g->cap_ops * sizeof(*g->group_off));
         g->groups = malloc(g->cap_ops * sizeof(*g->groups));
+        g->apart = malloc(g->cap_ops * sizeof(*g->apart));
         g->fixup = malloc(g->cap_ops * sizeof(*g->fixup));
         g->meta = malloc(g->cap_ops * sizeof(*g->meta));
     }
@@ -321,7 +331,8 @@ static bool reserve(struct gen *g, const struct ir *ir)
         g->cap_labels = 2 * labels;
         g->label = malloc(g->cap_labels * sizeof(*g->label));
     }
-    if (!(g->label && g->fixup && g->meta && g->group_of && g->group_off && g->groups)) {
+    if (!(g->label && g->fixup && g->meta && g->group_of && g->group_off && g->groups &&
+          g->apart)) {
         return false;
     }
     for (size_t i = 0; i < labels; i++) {
@@ -396,6 +407,7 @@ static void x64_run(struct vcpu *v, const struct tb *tb)
 {
     uint64_t (*enter)(struct vcpu *, const void *, struct tlb_entry *);
     const uint8_t *code = tb->code;
+    struct tb_exit *e;
     uint64_t exit;
 
     enter = (uint64_t(*)(struct vcpu *, const void *, struct tlb_entry *))(uintptr_t)x64_of(v->tcg)
@@ -407,9 +419,9 @@ static void x64_run(struct vcpu *v, const struct tb *tb)
     x64_fp_in(v);
     exit = enter(v, code, v->tlb[tb->ctx]);
     x64_fp_out(v);
-    v->tcg_cpu->apart = exit == EXIT_APART;
-    v->tcg_cpu->last_exit =
-        exit > EXIT_APART ? (struct tb_exit *)(uintptr_t)(exit - (uintptr_t)v->tcg->exec_delta) : NULL;
+    e = exit > EXIT_APART ? (struct tb_exit *)(uintptr_t)(exit - (uintptr_t)v->tcg->exec_delta) : NULL;
+    v->tcg_cpu->apart = e ? e->apart : exit == EXIT_APART;
+    v->tcg_cpu->last_exit = e;
 }
 
 static void x64_landed(struct vcpu *v)
@@ -476,11 +488,12 @@ static bool x64_more_insns(struct vcpu *v, const struct tb *tb)
 
 /* ---- patches: tb is in the view that is written ---- */
 
-static void x64_link(struct tb *from, unsigned exit, const struct tb *to, bool guard)
+static void x64_link(const struct tb_exit *exit, const struct tb *to)
 {
-    uint8_t *place = (uint8_t *)from + from->exits[exit].code_off;
+    const struct tb *from = exit->from;
+    uint8_t *place = (uint8_t *)exit->from + exit->code_off;
 
-    if (guard) {
+    if (exit->cross_page) {
         __atomic_store_n((uint64_t *)(void *)place, (uintptr_t)to->code, __ATOMIC_RELEASE);
     } else {
         const uint8_t *run =
@@ -490,13 +503,14 @@ static void x64_link(struct tb *from, unsigned exit, const struct tb *to, bool g
     }
 }
 
-static void x64_unlink(struct tb *from, unsigned exit)
+static void x64_unlink(const struct tb_exit *exit)
 {
-    uint8_t *place = (uint8_t *)from + from->exits[exit].code_off;
+    const struct tb *from = exit->from;
+    uint8_t *place = (uint8_t *)exit->from + exit->code_off;
     const uint8_t *run =
         (const uint8_t *)from->code + (place - ((const uint8_t *)from + from->code_at));
 
-    if (from->exits[exit].cross_page) {
+    if (exit->cross_page) {
         __atomic_store_n((uint64_t *)(void *)place, (uintptr_t)(run + 24), __ATOMIC_RELEASE);
     } else {
         __atomic_store_n((int32_t *)(void *)place, 0, __ATOMIC_RELEASE);
@@ -532,6 +546,7 @@ static void x64_destroy(struct tcg *t)
         free(x->gen->group_of);
         free(x->gen->group_off);
         free(x->gen->groups);
+        free(x->gen->apart);
         free(x->gen->cold);
         free(x->gen->map);
         free(x->gen->cc);

@@ -114,12 +114,13 @@ static unsigned fetch_look_up(struct gen *g, unsigned lin, unsigned t, unsigned 
 /* ---- exits ---- */
 
 /* Code that leaves and says by which exit. */
+enum { LEA_DISP = 3 }; /* offset of the displacement */
+
 static void gen_stub(struct gen *g, struct tb_exit *e)
 {
     x_rm(&g->c, 0x8d | X_W, RAX, (struct mem){NO_REG, NO_REG, 0, 0});
     if (!g->c.overflow) {
-        int32_t rel = (int32_t)((uint8_t *)e - g->c.p);
-        memcpy(g->c.p - 4, &rel, 4);
+        patch32(&g->c, g->c.p - 4, (uint8_t *)e);
     }
     jump_to(g, thunks(g)->leave);
 }
@@ -186,6 +187,42 @@ static bool crosses(const struct gen *g, int64_t imm, unsigned wrap)
 {
     int64_t target = (int64_t)(g->tb->phys & PAGE_OFFSET_MASK) + imm;
     return wrap == 2 || target < 0 || target >= (int64_t)PAGE_SIZE_GUEST;
+}
+
+/* On to the block at pc + imm that has no groups. x64_lay_apart_exits() tells the stub where its exit is. */
+void x64_exit_apart(struct gen *g, int32_t imm)
+{
+    uint8_t *disp;
+
+    if (g->ir->no_link || g->narrow || crosses(g, imm, 0)) {
+        x64_jump(g, imm, g->narrow, thunks(g)->leave_apart);
+        return;
+    }
+    move_pc(g, imm, 0);
+    align_jump(g);
+    disp = jmp32(&g->c);
+    patch32(&g->c, disp, g->c.p);
+    g->apart[g->napart].disp = disp;
+    g->apart[g->napart++].stub = g->c.p;
+    gen_stub(g, (struct tb_exit *)(void *)g->c.p);
+}
+
+uint8_t *x64_lay_apart_exits(struct gen *g, uint8_t *p, const uint8_t *end)
+{
+    for (unsigned n = 0; n < g->napart; n++) {
+        struct tb_exit *e = (struct tb_exit *)(void *)p;
+        if ((size_t)(end - p) < sizeof(*e)) {
+            return NULL;
+        }
+        *e = (struct tb_exit){.from = g->tb,
+                              .code_off = (uint32_t)(g->apart[n].disp - (uint8_t *)g->tb),
+                              .apart = true,
+                              .more = g->tb->apart_exits};
+        g->tb->apart_exits = e;
+        patch32(&g->c, g->apart[n].stub + LEA_DISP, p);
+        p += sizeof(*e);
+    }
+    return p;
 }
 
 /* When the op at i ends a call: where it will come back to, less the pc. */

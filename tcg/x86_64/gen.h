@@ -212,6 +212,11 @@ struct gen {
     int64_t *group_off; /* its offset from the group's base */
     struct group *groups;
 
+    struct {
+        uint8_t *disp, *stub;
+    } *apart; /* jumps that x64_exit_apart() made */
+    unsigned napart;
+
     struct label *label;
     struct fixup *fixup;
     unsigned nfixups;
@@ -376,6 +381,9 @@ struct cold *x64_cold(struct gen *g, enum cold_kind kind);
 void x64_call_thunk(struct gen *g, const uint8_t *thunk);
 /* pc += imm, wrapped (0: not, 1: at 32 bits, 2: at 16 bits), and on to the thunk. */
 void x64_jump(struct gen *g, int64_t imm, unsigned wrap, const uint8_t *thunk);
+void x64_exit_apart(struct gen *g, int32_t imm); /* to the block at pc + imm that has no groups */
+/* Lays the exits of those from p on (a multiple of 8); returns what is behind them, NULL: no room. */
+uint8_t *x64_lay_apart_exits(struct gen *g, uint8_t *p, const uint8_t *end);
 void x64_map_here(struct gen *g, const struct places *p, int32_t off, uint16_t meta);
 unsigned x64_cond(enum ir_cond c, bool swapped);
 /* Compares, and returns the host condition that holds when a COND b. */

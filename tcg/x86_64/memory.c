@@ -210,7 +210,7 @@ static void leave_apart(struct gen *g, const struct places *p, int32_t insn_off)
     x64_vflush(g, false);
     x64_cc_flush(g, false);
     x64_unlock(g);
-    x64_jump(g, insn_off, g->narrow, thunks(g)->leave_apart);
+    x64_exit_apart(g, insn_off);
 }
 
 /* The first access of a group found no place for all of them. */
