@@ -19,6 +19,7 @@
 #include "cpu/emit_vector.h"
 #include "cpu/isa.h"
 #include "cpu/segment.h"
+#include "cpu/system.h"
 #include "cpu/x87.h"
 #include "host/log.h"
 #include "softmmu/debug.h"
@@ -745,8 +746,13 @@ void x86_restore(struct vcpu *v, uint64_t off, uint64_t meta)
     uint64_t pc = v->reg[TCG_REG_PC] + off;
 
     if ((meta & META_RMW) && c->exc.vector == EXC_PF && !(c->exc.error & PF_FETCH)) {
+        struct walk first;
         c->exc.error |= PF_WRITE;
+        if (v->split_va && c->exc.cr2 == (v->split_va | 4095) + 1) {
+            x86_walk(v, v->split_va, ACCESS_WRITE, v->split_ctx, false, &first);
+        }
     }
+    v->split_va = 0;
     if ((meta & META_WAITS) && (c->fp_sw & SW_ES) && (c->cr0 & CR0_NE) &&
         (MEMORY_FAULTS >> c->exc.vector & 1)) {
         c->exc.vector = EXC_MF;

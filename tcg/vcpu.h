@@ -237,6 +237,10 @@ struct vcpu {
     struct softmmu_cpu *mmu;  /* softmmu's per-vcpu part (TLB contexts, ...) */
     struct machine *machine;
     unsigned index;
+    /* A load across two pages whose second one is looked up: its first byte; 0: none. For guests whose
+     * read-modify-writes ask for the first page to be written before they look at the second. */
+    uint64_t split_va;
+    unsigned split_ctx;
     uint64_t tlb_slow, tlb_fills; /* accesses that the inlined look-up did not answer; entries made */
     unsigned wait_ns; /* guest's: while it halts, ask has_work after that many ns at the latest; 0: only when told */
     uint64_t walk_epoch; /* counts flushes: what a page walk remembers is good within one */

@@ -76,6 +76,11 @@ struct generator {
 uint32_t rules_of(const struct x86_opcode *row);
 const char *rule_reason(const struct x86_opcode *row);
 bool host_has(unsigned feature);
+bool host_is_amd(void);
+/* -cpu for the emulated processor: `max`, and what changes the meaning of common instructions and only
+ * some hosts have: with AMD's MisAlignSse "MXCSR bit 17 (MM) is writable" (APM volume 1, 4.2.2);
+ * without it the bit is reserved, and FXRSTOR, XRSTOR, LDMXCSR raise #GP. */
+const char *host_model(void);
 /* Why the row is not tested in this mode; NULL: it is. */
 const char *row_excluded(const struct x86_opcode *row, unsigned bits);
 

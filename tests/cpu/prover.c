@@ -56,7 +56,7 @@ static void add_rows(struct prover *p, unsigned mode)
 static void add_executor(struct prover *p, const char *accel)
 {
     p->exec_name[p->nexec] = accel;
-    p->emulated[p->nexec++] = emulated_start(accel, "max");
+    p->emulated[p->nexec++] = emulated_start(accel, host_model());
 }
 
 struct prover *prover_start(const char *accel, uint64_t seed, const char **why)

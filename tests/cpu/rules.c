@@ -79,6 +79,22 @@ bool host_has(unsigned feature)
 #endif
 }
 
+bool host_is_amd(void)
+{
+#if defined(__x86_64__)
+    uint32_t r[4];
+
+    return __get_cpuid(0, &r[0], &r[1], &r[2], &r[3]) && r[1] == signature_AMD_ebx;
+#else
+    return true; /* recorded vectors: a Zen 5's */
+#endif
+}
+
+const char *host_model(void)
+{
+    return host_has(X86F_MISALIGN) ? "max,+misalignsse" : "max";
+}
+
 const char *row_excluded(const struct x86_opcode *row, unsigned bits)
 {
     if (rules_of(row) & RULE_SKIP) {
