@@ -282,7 +282,7 @@ static unsigned classify(const struct x86_opcode *row)
         "popa",    "leave",    "enter",   "popf",    "int1",    "int",     "int3",     "into",
         "bound",   "iret",     "ud0",     "ud1",     "ud2",     "fxsave",  "fxrstor",  "xsave",
         "xsavec",  "xsaveopt", "xsaves",  "xrstor",  "xrstors", "loop",    "loope",    "loopne",
-        "jcxz",    "fldenv",   "fnstenv", "frstor",  "fnsave",  "ldmxcsr", "vldmxcsr", "arpl",
+        "jcxz",    "fldenv",   "frstor",  "ldmxcsr", "vldmxcsr", "arpl",
         "rsm",     "clzero",   "lar",     "lsl",     "verr",    "verw",    "sldt",     "str",
         "smsw",    "push_seg", "mov_seg", "monitor", "mwait",   "in",      "out",      "ins",
         "outs",    "cli",      "sti",     "clac",    "stac",    "xsetbv",  "swapgs",   "invlpg",

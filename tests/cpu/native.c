@@ -401,6 +401,15 @@ static void remove_code(struct shared *s, const struct native_group *g)
            g->at + len <= NATIVE_CODE_SIZE ? len : NATIVE_CODE_SIZE - (unsigned)g->at);
 }
 
+/* The code was written by another address than it is fetched by (SDM volume 3, "Handling Self- and
+ * Cross-Modifying Code": a serializing instruction is needed then). */
+static void serialize(void)
+{
+    unsigned a = 0, b, c = 0, d;
+
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d)::"memory");
+}
+
 static void enter_group(struct control *c, const struct native_group *g)
 {
     c->rip = g->at + (g->bits == 16 ? 0 : NATIVE_CODE);
@@ -450,6 +459,7 @@ static void run_batch(struct shared *s, struct control *c, const uint8_t *image)
     for (; s->group < s->ngroups; s->group++, s->done = 0) {
         const struct native_group *g = &s->groups[s->group];
         put_code(s, g);
+        serialize();
         enter_group(c, g);
         while (s->done < g->count) {
             run_case(s, c, g, g->first + s->done, image);

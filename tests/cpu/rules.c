@@ -1,4 +1,5 @@
 /* Which rows are tested, and the rules about what is not comparable (rules.def). */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -92,7 +93,17 @@ bool host_is_amd(void)
 
 const char *host_model(void)
 {
-    return host_has(X86F_MISALIGN) ? "max,+misalignsse" : "max";
+    static const struct {
+        unsigned feature;
+        const char *name;
+    } follow[] = {{X86F_MISALIGN, "misalignsse"}, {X86F_FDP_EXCPTN, "fdp-excptn-only"}, {X86F_ZERO_FCS, "zero-fcs-fds"}};
+    static char model[128];
+    size_t n = (size_t)snprintf(model, sizeof model, "max");
+
+    for (unsigned k = 0; k < sizeof follow / sizeof follow[0]; k++) {
+        n += (size_t)snprintf(model + n, sizeof model - n, ",%c%s", host_has(follow[k].feature) ? '+' : '-', follow[k].name);
+    }
+    return model;
 }
 
 const char *row_excluded(const struct x86_opcode *row, unsigned bits)
