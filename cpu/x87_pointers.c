@@ -1,17 +1,18 @@
 /* The x87 unit's last instruction: FIP and FCS, FOP, FDP and FDS (SDM volume 1, 8.1.8 and 8.1.9).
  *
- * Each instruction but the control ones is the last one when it has been executed. Generated code stores nothing
- * for it: the translator remembers the last one of the block and stores where it was before what can leave the
- * block or look at it; when a fault or an interrupt leaves a block half way, the instruction's entry in the fault
- * map tells how far back the last one was (META_X87).
+ * Each instruction but the control ones is the last one when it has been executed. Generated code
+ * stores nothing for it: the translator remembers the last one of the block and stores where it was
+ * before what can leave the block or look at it; when a fault or an interrupt leaves a block half
+ * way, the instruction's entry in the fault map tells how far back the last one was (META_X87).
  *
- * The operand's address: where CPUID says FDP_EXCPTN_ONLY it changes with unmasked exceptions only, and so does
- * FOP with Intel's processors since the Pentium 4, unless IA32_MISC_ENABLE.FOPCODE is set (8.1.9.1). Then the
- * helper that meets the exception decodes the instruction again. Else both are kept always: the address by a store
- * with each memory operand. Where CPUID says so (7:EBX.13) there are no selectors.
+ * The operand's address: where CPUID says FDP_EXCPTN_ONLY it changes with unmasked exceptions only,
+ * and so does FOP with Intel's processors since the Pentium 4, unless IA32_MISC_ENABLE.FOPCODE is
+ * set (8.1.9.1). Then the helper that meets the exception decodes the instruction again. Else both
+ * are kept always: the address by a store with each memory operand. Where CPUID says so (7:EBX.13)
+ * there are no selectors.
  *
- * Left out: real mode's linear addresses are made of what is kept here, so they lack the segment's part where the
- * selectors are not kept. */
+ * Left out: real mode's linear addresses are made of what is kept here, so they lack the segment's
+ * part where the selectors are not kept. */
 #include "cpu/cpuid.h"
 #include "cpu/system.h"
 #include "cpu/translate.h"
@@ -25,7 +26,8 @@ enum { META_OP = 8, META_BACK = 32, FOPCODE = 1 << 2 };
 
 static bool keeps_op(const struct x86_cpu *c)
 {
-    return x86_model_is_amd(c->model) || !x86_model_has(c->model, X86F_LM) || (c->misc_enable & FOPCODE);
+    return x86_model_is_amd(c->model) || !x86_model_has(c->model, X86F_LM) ||
+           (c->misc_enable & FOPCODE);
 }
 
 static bool keeps_operand(const struct x86_cpu *c)
@@ -138,8 +140,10 @@ void x87_pointers_after(struct translator *t, const struct x86_insn *i)
         ir_stenv(t->ir, effective_address(t, i), offsetof(struct x86_cpu, fp_dp), MO_64);
         if (keeps_selectors(t->cpu)) {
             ir_reg sel = ir_temp(t->ir);
-            ir_ldenv(t->ir, sel, offsetof(struct x86_cpu, seg) + i->seg * sizeof(struct x86_seg) +
-                                     offsetof(struct x86_seg, sel), MO_16);
+            ir_ldenv(t->ir, sel,
+                     offsetof(struct x86_cpu, seg) + i->seg * sizeof(struct x86_seg) +
+                         offsetof(struct x86_seg, sel),
+                     MO_16);
             ir_stenv(t->ir, sel, offsetof(struct x86_cpu, fp_ds), MO_16);
         }
     }
@@ -196,7 +200,9 @@ void x87_pointers_exception(struct x86_cpu *c)
     }
     pc = c->v.reg[TCG_REG_PC] + off;
     pc = bits == X86_64 ? pc : (uint32_t)pc;
-    while (n && !vcpu_read_virtual(&c->v, bits == X86_64 ? pc : (uint32_t)(c->v.reg[X86_CS_BASE] + pc), bytes, n)) {
+    while (n &&
+           !vcpu_read_virtual(&c->v, bits == X86_64 ? pc : (uint32_t)(c->v.reg[X86_CS_BASE] + pc),
+                              bytes, n)) {
         n--;
     }
     if (x86_decode(bytes, n, (enum x86_bits)bits, &i) != X86_DECODE_OK || !(i.row->attr & AT_FPU)) {

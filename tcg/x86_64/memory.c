@@ -210,8 +210,8 @@ static void leave_apart(struct gen *g, const struct places *p, int32_t insn_off,
     x64_vflush(g, false);
     x64_cc_flush(g, false);
     x64_unlock(g);
-    if (insn_meta) { /* for guest_ops.restore, as when a fault leaves the block here */
-        uint64_t meta = g->meta[insn_meta - 1];
+    uint64_t meta = insn_meta ? g->meta[insn_meta - 1] : 0;
+    if (meta >> 32) { /* for guest_ops.restore, as when a fault leaves the block here */
         store_imm(g, MO_32, env_at(offsetof(struct vcpu, apart_meta)), (int32_t)meta);
         store_imm(g, MO_32, env_at(offsetof(struct vcpu, apart_meta) + 4), (int32_t)(meta >> 32));
     }

@@ -545,10 +545,10 @@ static bool spoils(const struct plan *p, const struct x86_insn *i)
 
 static bool against_status(const struct plan *p, const struct x86_opcode *row)
 {
-    static const char *const reads[] = {"fnstsw"};
+    static const char *const reads[] = {"fnstsw", "fnstenv", "fnsave"};
 
     return (rules_of(row) & RULE_REMAINDER) ||
-           (p->status ? (rules_of(row) & (RULE_C1 | RULE_CC)) != 0 : row_in(row, reads, 1));
+           (p->status ? (rules_of(row) & (RULE_C1 | RULE_CC)) != 0 : row_in(row, reads, 3));
 }
 
 static unsigned pick_bit(struct random *r, unsigned mask)
