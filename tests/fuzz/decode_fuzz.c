@@ -300,7 +300,7 @@ static void expand(const uint8_t *data, size_t size, uint8_t bytes[INSN_MAX])
         default:
             fill_random(&s, bits, bytes);
         }
-        check_mode(bytes, bits, n % 16 == 3); /* the other checks cost more than Capstone */
+        check_mode(bytes, bits, n % 64 == 3); /* the other checks cost more than Capstone */
     }
 }
 
