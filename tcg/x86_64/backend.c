@@ -422,6 +422,11 @@ static void x64_run(struct vcpu *v, const struct tb *tb)
     e = exit > EXIT_APART ? (struct tb_exit *)(uintptr_t)(exit - (uintptr_t)v->tcg->exec_delta) : NULL;
     v->tcg_cpu->apart = e ? e->apart : exit == EXIT_APART;
     v->tcg_cpu->last_exit = e;
+    if (v->apart_meta) {
+        uint64_t meta = v->apart_meta;
+        v->apart_meta = 0;
+        v->ops->restore(v, 0, meta);
+    }
 }
 
 static void x64_landed(struct vcpu *v)
