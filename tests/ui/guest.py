@@ -54,7 +54,7 @@ class Guest:
         self.dir = tempfile.TemporaryDirectory(prefix="dragoman-ui.")
         path = os.path.join(self.dir.name, "qmp")
         self.log = open(os.path.join(self.dir.name, "log"), "w+")
-        cmd = DRAGOMAN + ["-m", memory, "-no-reboot", "-qmp", f"unix:{path},server=on,wait=off",
+        cmd = DRAGOMAN + ["-accel", os.environ.get("ACCEL", "tcg"), "-m", memory, "-no-reboot", "-qmp", f"unix:{path},server=on,wait=off",
                           "-serial", "null", *args]
         if boot_sector:
             image = os.path.join(self.dir.name, "disk")
