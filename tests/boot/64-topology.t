@@ -48,7 +48,7 @@ if [ "${TOPOLOGIES:-}" = all ]; then
     try Skylake-Client 1 4 2
     try qemu64 2 3 1
     try phenom 2 3 1
-    try EPYC 1 5 3
+    try EPYC 3 5 1
     try EPYC 1 4 2
 fi
 refuse() { # what must be said, -smp
