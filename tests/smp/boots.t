@@ -8,10 +8,10 @@ while [ "$(echo "$busy" | wc -w)" -lt "${BUSY:-8}" ]; do
     sh -c 'while :; do :; done' &
     busy="$busy $!"
 done
-good=0 n=0 boots=${BOOTS:-20}
-while [ $n -lt "$boots" ]; do
-    n=$((n + 1))
-    smp=$((2 - n % 2))
+good=0 i=0 boots=${BOOTS:-20}
+while [ $i -lt "$boots" ]; do
+    i=$((i + 1))
+    smp=$((2 - i % 2))
     case $accel in *verify*) smp=1 ;; esac
     from=$(date +%s)
     start_guest -m 256 -smp $smp -no-reboot -kernel "$guest/bzImage" -initrd "$guest/initrd.img" \
@@ -27,7 +27,7 @@ while [ $n -lt "$boots" ]; do
     down=$?
     [ $up = 0 ] && [ $down = 0 ] && good=$((good + 1))
     [ $up = 0 ] && [ $down = 0 ]
-    ok $? "boot $n with -smp $smp: shell $up, power-off $down, $(($(date +%s) - from)) s, load $(cut -d" " -f1 /proc/loadavg)"
+    ok $? "boot $i with -smp $smp: shell $up, power-off $down, $(($(date +%s) - from)) s, load $(cut -d" " -f1 /proc/loadavg)"
 done
 [ $good = "$boots" ]
 ok $? "$good of $boots boots"
