@@ -87,7 +87,9 @@ static inline void note_target(struct vcpu *v, struct tb *tb)
     const void **code = &v->targets[tb->ctx].code[index];
 
     entry_pc = &v->targets[tb->ctx].pc[index];
-    if ((*entry_pc == pc && *code == tb->code) || index == target_hash(NO_PC)) {
+    /* tb_drop of other vcpus empties entries. */
+    if ((__atomic_load_n(entry_pc, __ATOMIC_RELAXED) == pc && __atomic_load_n(code, __ATOMIC_RELAXED) == tb->code) ||
+        index == target_hash(NO_PC)) {
         return;
     }
     if (log->n < TARGET_LOG) {
@@ -95,11 +97,11 @@ static inline void note_target(struct vcpu *v, struct tb *tb)
     }
     log->n += log->n <= TARGET_LOG;
     note_pc(tb, pc);
-    *entry_pc = NO_PC;
+    __atomic_store_n(entry_pc, NO_PC, __ATOMIC_RELAXED);
     __atomic_store_n(code, tb->code, __ATOMIC_SEQ_CST);
-    *entry_pc = pc;
+    __atomic_store_n(entry_pc, pc, __ATOMIC_SEQ_CST); /* seen by tb_drop before dead is looked at */
     if (unlikely(atomic_load(&tb->dead))) { /* dropped just now: tb_drop may have looked before */
-        *entry_pc = NO_PC;
+        __atomic_store_n(entry_pc, NO_PC, __ATOMIC_RELAXED);
     }
 }
 
