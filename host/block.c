@@ -232,6 +232,24 @@ void block_submit(struct block *b, struct block_request *r)
     start(b, r);
 }
 
+bool block_read_now(struct block *b, struct block_request *r)
+{
+    struct node_vec v = {r->iov, r->niov};
+    int64_t begun;
+
+    if (r->op != BLOCK_READ || b->throttle.on || !b->node || b->held) {
+        return false;
+    }
+    begun = now_ns(b->graph);
+    if (node_readv_now(b->node, r->offset, r->len, &v, 0)) {
+        return false;
+    }
+    b->stats.operations[BLOCK_READ]++;
+    b->stats.bytes[BLOCK_READ] += r->len;
+    b->stats.time_ns[BLOCK_READ] += (uint64_t)(now_ns(b->graph) - begun);
+    return true;
+}
+
 static void wait_running(struct block *b)
 {
     pthread_mutex_lock(&b->graph->lock);

@@ -95,6 +95,10 @@ void block_set_write_cache(struct block *b,
                            bool on);         /* off: each write is flushed before it ends */
 const char *block_id(const struct block *b); /* "" when it has none */
 void block_submit(struct block *b, struct block_request *r);
+/* True: the request is a read of what the host has in memory, and was carried out at once: it is
+ * the caller's again, done is not called. False: it has to be submitted; its memory may have
+ * changed. */
+bool block_read_now(struct block *b, struct block_request *r);
 /* Waits until the workers have carried out everything submitted; the calls of done may be still to
  * come. Requests held back by an error that stopped the machine fail now. */
 void block_drain(struct block *b);
