@@ -216,7 +216,7 @@ void mainloop_step(struct mainloop *loop)
 {
     struct machine *m = loop->machine;
 
-    atomic_store(&loop->pending, false);
+    bool asked = atomic_exchange(&loop->pending, false);
     machine_lock(m);
     run_deferred(loop);
     if (m->state == RUN_RUNNING) {
@@ -225,7 +225,7 @@ void mainloop_step(struct mainloop *loop)
     arm(loop);
     machine_unlock(m);
     if (!atomic_load(&m->requests)) {
-        g_main_context_iteration(loop->context, TRUE);
+        g_main_context_iteration(loop->context, !asked); /* who asked may wait for its return */
     }
 }
 
