@@ -54,6 +54,7 @@ void machine_destroy(struct machine *m)
     free(m);
 }
 
+/* For machine_lock_held in other threads: whoever sees locked set sees the owner that set it, or a later one. */
 static void note_owner(struct machine *m)
 {
     atomic_store_explicit(&m->lock_owner, pthread_self(), memory_order_relaxed);
