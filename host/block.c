@@ -43,7 +43,11 @@ static int carry_out(struct block *b, const struct block_request *r)
 }
 
 static void finish_requests(void *opaque);
+static void finish(struct block_graph *g, bool worker);
 
+/* The end of a request is told to the device by the worker itself if nobody has the machine lock,
+ * which saves waking the main loop. (Who steps the main loop of a machine that does not run waits
+ * there for ends, and is woken.) */
 static void work(void *item, void *opaque)
 {
     struct block_graph *g = opaque;
@@ -61,7 +65,18 @@ static void work(void *item, void *opaque)
         pthread_cond_broadcast(&g->idle);
     }
     pthread_mutex_unlock(&g->lock);
-    if (tell) {
+    if (!tell) {
+        return;
+    }
+    struct machine *m = mainloop_machine(g->loop);
+    bool locked = machine_trylock(m), here = locked && m->state == RUN_RUNNING;
+    if (here) {
+        finish(g, true);
+    }
+    if (locked) {
+        machine_unlock(m);
+    }
+    if (!here) {
         mainloop_defer(g->loop, finish_requests, g);
     }
 }
@@ -138,10 +153,18 @@ static void end_request(struct block_request *r)
     r->done(r, r->result);
 }
 
-static void finish_requests(void *opaque)
+static void finish_failed(void *opaque)
 {
-    struct block_graph *g = opaque;
+    struct block_request *r = opaque;
 
+    if (!error_action(r->block, r)) {
+        end_request(r);
+    }
+}
+
+/* worker: errors, which may stop the machine and are told to its manager, are left to the main loop. */
+static void finish(struct block_graph *g, bool worker)
+{
     pthread_mutex_lock(&g->lock);
     struct block_request *r = g->done, *next;
     g->done = NULL;
@@ -150,10 +173,19 @@ static void finish_requests(void *opaque)
     pthread_mutex_unlock(&g->lock);
     for (; r; r = next) {
         next = r->next;
-        if (!r->result || !error_action(r->block, r)) {
+        if (!r->result) {
             end_request(r);
+        } else if (worker) {
+            mainloop_defer(g->loop, finish_failed, r);
+        } else {
+            finish_failed(r);
         }
     }
+}
+
+static void finish_requests(void *opaque)
+{
+    finish(opaque, false);
 }
 
 static void start(struct block *b, struct block_request *r)
@@ -198,6 +230,24 @@ void block_submit(struct block *b, struct block_request *r)
         return;
     }
     start(b, r);
+}
+
+bool block_read_now(struct block *b, struct block_request *r)
+{
+    struct node_vec v = {r->iov, r->niov};
+    int64_t begun;
+
+    if (r->op != BLOCK_READ || b->throttle.on || !b->node || b->held) {
+        return false;
+    }
+    begun = now_ns(b->graph);
+    if (node_readv_now(b->node, r->offset, r->len, &v, 0)) {
+        return false;
+    }
+    b->stats.operations[BLOCK_READ]++;
+    b->stats.bytes[BLOCK_READ] += r->len;
+    b->stats.time_ns[BLOCK_READ] += (uint64_t)(now_ns(b->graph) - begun);
+    return true;
 }
 
 static void wait_running(struct block *b)

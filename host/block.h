@@ -1,6 +1,6 @@
 /* Block back ends: what a disk controller sees of an image. Requests are asynchronous: they run on
- * worker threads, several at a time and in no given order, and complete in the main loop with the
- * machine lock held; a vcpu never waits for a disk. Under a back end is a graph of nodes
+ * worker threads, several at a time and in no given order, and complete on a worker or in the main
+ * loop, with the machine lock held; a vcpu never waits for a disk. Under a back end is a graph of nodes
  * (host/block_node.h): the format, its file, its backing file. A back end may be empty (a drive
  * without a disc).
  *
@@ -36,7 +36,7 @@ struct block_request {
     uint64_t len;      /* bytes; sum of iov for read and write */
     struct iovec *iov; /* host memory, owned by the caller until done */
     int niov;
-    /* 0 or -errno: -ENOMEDIUM, -EIO, -ENOSPC, -EROFS... Main loop, locked. Not called before
+    /* 0 or -errno: -ENOMEDIUM, -EIO, -ENOSPC, -EROFS... Locked; main loop or a worker. Not called before
      * block_submit has returned. What rerror= and werror= say has been done already: an error that
      * is ignored arrives as 0, one that stops the machine is tried again when the machine goes on.
      */
@@ -95,6 +95,10 @@ void block_set_write_cache(struct block *b,
                            bool on);         /* off: each write is flushed before it ends */
 const char *block_id(const struct block *b); /* "" when it has none */
 void block_submit(struct block *b, struct block_request *r);
+/* True: the request is a read of what the host has in memory, and was carried out at once: it is
+ * the caller's again, done is not called. False: it has to be submitted; its memory may have
+ * changed. */
+bool block_read_now(struct block *b, struct block_request *r);
 /* Waits until the workers have carried out everything submitted; the calls of done may be still to
  * come. Requests held back by an error that stopped the machine fail now. */
 void block_drain(struct block *b);

@@ -130,6 +130,15 @@ int node_readv(struct block_node *n, uint64_t offset, uint64_t len, const struct
     return r || !len ? r : n->driver->read(n, offset, len, v, skip);
 }
 
+int node_readv_now(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                   size_t skip)
+{
+    if (!n->driver->read_now || !len || check_range(n, offset, len)) {
+        return -EAGAIN; /* node_readv will tell what is wrong */
+    }
+    return n->driver->read_now(n, offset, len, v, skip);
+}
+
 static void note_write(struct block_node *n, uint64_t end)
 {
     uint64_t old = atomic_load(&n->highest_write);

@@ -79,6 +79,8 @@ struct node_driver {
         struct block_node *n); /* writes out what is kept back; also after a failed open */
     int (*read)(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
                 size_t skip);
+    int (*read_now)(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                    size_t skip); /* may be NULL: see node_readv_now */
     int (*write)(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
                  size_t skip);
     int (*flush)(struct block_node *n);
@@ -140,6 +142,10 @@ extern const struct node_driver node_driver_file, node_driver_host_device, node_
 /* ---- I/O (block_node.c) ---- */
 int node_readv(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
                size_t skip);
+/* The same when it can be done without waiting, else -EAGAIN: then the memory may have changed in
+ * part. */
+int node_readv_now(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                   size_t skip);
 int node_writev(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
                 size_t skip);
 int node_pread(struct block_node *n, uint64_t offset, void *buf, uint64_t len);

@@ -57,6 +57,12 @@ static int raw_read(struct block_node *n, uint64_t offset, uint64_t len, const s
     return node_readv(n->file, offset + ((struct raw *)n->state)->offset, len, v, skip);
 }
 
+static int raw_read_now(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                        size_t skip)
+{
+    return node_readv_now(n->file, offset + ((struct raw *)n->state)->offset, len, v, skip);
+}
+
 static bool changes_format(struct block_node *n, uint64_t offset, uint64_t len,
                            const struct node_vec *v, size_t skip)
 {
@@ -121,6 +127,7 @@ const struct node_driver node_driver_raw = {
     .open = raw_open,
     .close = raw_close,
     .read = raw_read,
+    .read_now = raw_read_now,
     .write = raw_write,
     .discard = raw_discard,
     .zero = raw_zero,

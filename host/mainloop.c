@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX_SIGNALS = 16 };
@@ -35,7 +36,11 @@ struct mainloop {
     pthread_mutex_t lock; /* of the list; a pthread mutex, so that ThreadSanitizer understands */
     struct deferred *first, **tail;
     int wake_fd, timer_fd;
-    guint wake_source, timer_source;
+    GSource *wake_source;
+    guint timer_source;
+    atomic_bool asleep;  /* in poll: somebody who wants it to look has to wake it */
+    atomic_bool pending; /* somebody wants it to look */
+    int64_t armed;       /* host time of the timerfd; 0: none. Locked */
     struct signal_watch signals[MAX_SIGNALS];
     unsigned nsignals;
 };
@@ -48,11 +53,16 @@ struct iowatch {
     bool running, removed;
 };
 
+/* A system call only if the loop sleeps, and one for all who come before it is awake. */
 static void wake(void *opaque)
 {
     struct mainloop *loop = opaque;
     uint64_t one = 1;
 
+    atomic_store(&loop->pending, true);
+    if (!atomic_exchange(&loop->asleep, false)) {
+        return;
+    }
     if (write(loop->wake_fd, &one, sizeof(one)) < 0) {
         /* the counter is full: it is awake already */
     }
@@ -70,18 +80,64 @@ static gboolean drain(gint fd, GIOCondition condition, gpointer opaque)
     return G_SOURCE_CONTINUE;
 }
 
-/* Arms the timerfd for the machine's first timer. Locked; any thread. */
+struct wake_source {
+    GSource source;
+    struct mainloop *loop;
+    gpointer tag;
+};
+
+static gboolean wake_prepare(GSource *source, gint *timeout)
+{
+    struct mainloop *loop = ((struct wake_source *)source)->loop;
+
+    *timeout = -1;
+    atomic_store(&loop->asleep, true);
+    return atomic_load(&loop->pending);
+}
+
+static gboolean wake_check(GSource *source)
+{
+    struct wake_source *w = (struct wake_source *)source;
+
+    atomic_store(&w->loop->asleep, false);
+    return g_source_query_unix_fd(source, w->tag) != 0;
+}
+
+static gboolean wake_dispatch(GSource *source, GSourceFunc callback, gpointer data)
+{
+    struct wake_source *w = (struct wake_source *)source;
+
+    (void)callback;
+    (void)data;
+    return g_source_query_unix_fd(source, w->tag) ? drain(w->loop->wake_fd, G_IO_IN, NULL)
+                                                  : G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs wake_funcs = {wake_prepare, wake_check, wake_dispatch, NULL, NULL, NULL};
+
+static int64_t host_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* Arms the timerfd for the machine's first timer. If it goes off earlier already, it stays: looking
+ * once too often costs less than setting it at each step. Locked; any thread. */
 static void arm(void *opaque)
 {
     struct mainloop *loop = opaque;
-    int64_t wait = clock_alarm(loop->machine->clock);
+    int64_t wait = clock_alarm(loop->machine->clock), now = host_now();
     struct itimerspec its = {0};
 
-    if (wait > 0) {
-        its.it_value.tv_sec = wait / 1000000000;
-        its.it_value.tv_nsec = wait % 1000000000;
+    if (wait <= 0 || (loop->armed > now && loop->armed <= now + wait)) {
+        return;
     }
-    timerfd_settime(loop->timer_fd, 0, &its, NULL);
+    loop->armed = now + wait;
+    its.it_value.tv_sec = loop->armed / 1000000000;
+    its.it_value.tv_nsec = loop->armed % 1000000000;
+    timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &its, NULL);
 }
 
 struct mainloop *mainloop_create(struct machine *m)
@@ -97,7 +153,11 @@ struct mainloop *mainloop_create(struct machine *m)
     if (loop->wake_fd < 0 || loop->timer_fd < 0) {
         abort();
     }
-    loop->wake_source = g_unix_fd_add(loop->wake_fd, G_IO_IN, drain, NULL);
+    loop->wake_source = g_source_new(&wake_funcs, sizeof(struct wake_source));
+    struct wake_source *w = (struct wake_source *)loop->wake_source;
+    w->loop = loop;
+    w->tag = g_source_add_unix_fd(loop->wake_source, loop->wake_fd, G_IO_IN);
+    g_source_attach(loop->wake_source, loop->context);
     loop->timer_source = g_unix_fd_add(loop->timer_fd, G_IO_IN, drain, NULL);
     m->wake_main = wake;
     m->set_alarm = arm;
@@ -125,7 +185,8 @@ void mainloop_destroy(struct mainloop *loop)
     for (unsigned i = 0; i < loop->nsignals; i++) {
         g_source_remove(loop->signals[i].source);
     }
-    g_source_remove(loop->wake_source);
+    g_source_destroy(loop->wake_source);
+    g_source_unref(loop->wake_source);
     g_source_remove(loop->timer_source);
     while ((d = take_deferred(loop)) != NULL) {
         g_free(d);
@@ -155,6 +216,7 @@ void mainloop_step(struct mainloop *loop)
 {
     struct machine *m = loop->machine;
 
+    bool asked = atomic_exchange(&loop->pending, false);
     machine_lock(m);
     run_deferred(loop);
     if (m->state == RUN_RUNNING) {
@@ -163,7 +225,7 @@ void mainloop_step(struct mainloop *loop)
     arm(loop);
     machine_unlock(m);
     if (!atomic_load(&m->requests)) {
-        g_main_context_iteration(loop->context, TRUE);
+        g_main_context_iteration(loop->context, !asked); /* who asked may wait for its return */
     }
 }
 

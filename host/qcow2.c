@@ -214,6 +214,7 @@ const struct node_driver node_driver_qcow2 = {
     .open = qcow2_open,
     .close = qcow2_close,
     .read = q2_node_read,
+    .read_now = q2_node_read_now,
     .write = q2_node_write,
     .flush = q2_node_flush,
     .discard = q2_node_discard,

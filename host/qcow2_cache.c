@@ -140,6 +140,9 @@ int q2_cache_get(struct qcow2 *q, struct q2_cache *c, uint64_t offset, uint8_t *
 {
     struct q2_slice *s = find(c, offset);
 
+    if (!s && c->cached_only) {
+        return -EAGAIN;
+    }
     if (!s && c->used < c->n) {
         s = &c->slice[c->used];
         s->data = malloc(c->size);

@@ -87,6 +87,7 @@ struct q2_cache {
     enum q2_meta kind;
     struct q2_cache *depends; /* is written out first */
     bool flush_first;         /* data must have reached the disk before */
+    bool cached_only;         /* -EAGAIN instead of reading */
 };
 
 struct q2_alloc {      /* clusters that a write is filling */
@@ -236,6 +237,8 @@ int q2_flush_metadata(struct qcow2 *q); /* lock held */
 /* The driver's functions. */
 int q2_node_read(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
                  size_t skip);
+int q2_node_read_now(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                     size_t skip);
 int q2_node_write(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
                   size_t skip);
 int q2_node_write_compressed(struct block_node *n, uint64_t offset, uint64_t len, const void *buf);

@@ -87,6 +87,73 @@ int q2_node_read(struct block_node *n, uint64_t offset, uint64_t len, const stru
     return r;
 }
 
+static int read_backing_now(struct qcow2 *q, uint64_t offset, uint64_t len, const struct node_vec *v,
+                            size_t skip)
+{
+    struct block_node *b = q->node->backing;
+    uint64_t size = b ? atomic_load(&b->size) : 0;
+
+    if (offset + len <= size) {
+        return node_readv_now(b, offset, len, v, skip);
+    }
+    if (offset < size) {
+        return -EAGAIN;
+    }
+    node_vec_zero(v, skip, len);
+    return 0;
+}
+
+static int read_now(struct qcow2 *q, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+{
+    int r = 0;
+
+    while (!r && len) {
+        struct q2_extent e;
+        if (pthread_mutex_trylock(&q->lock)) {
+            return -EAGAIN;
+        }
+        q->l2.cached_only = true;
+        r = q2_lookup(q, offset, len, &e);
+        q->l2.cached_only = false;
+        pthread_mutex_unlock(&q->lock);
+        if (r) {
+            break;
+        }
+        switch (e.type) {
+        case Q2_NORMAL:
+            r = node_readv_now(q->file, e.host, e.bytes, v, skip);
+            break;
+        case Q2_ZERO_PLAIN:
+        case Q2_ZERO_ALLOC:
+            node_vec_zero(v, skip, e.bytes);
+            break;
+        case Q2_COMPRESSED_DATA:
+            r = -EAGAIN;
+            break;
+        default:
+            r = read_backing_now(q, offset, e.bytes, v, skip);
+            break;
+        }
+        offset += e.bytes;
+        skip += e.bytes;
+        len -= e.bytes;
+    }
+    return r;
+}
+
+int q2_node_read_now(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
+                     size_t skip)
+{
+    struct qcow2 *q = n->state;
+
+    if (pthread_rwlock_tryrdlock(&q->users)) {
+        return -EAGAIN;
+    }
+    int r = read_now(q, offset, len, v, skip);
+    pthread_rwlock_unlock(&q->users);
+    return r;
+}
+
 /* ---- writing into clusters that have to be taken first ---- */
 
 struct fill { /* a run of guest clusters that get their data, and their places in the file */

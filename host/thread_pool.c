@@ -96,8 +96,11 @@ void thread_pool_push(struct thread_pool *p, void *item)
     if (p->idle < p->waiting && p->n < p->max) {
         start_thread(p);
     }
-    pthread_cond_signal(&p->cond);
+    bool wake = p->idle != 0;
     pthread_mutex_unlock(&p->lock);
+    if (wake) { /* without the lock, which the other would have to wait for */
+        pthread_cond_signal(&p->cond);
+    }
 }
 
 void thread_pool_destroy(struct thread_pool *p)

@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { LOCK_SPINS = 2000 };
 
 struct machine *machine_create(const char *name, uint64_t ram_size, struct error *err)
 {
@@ -24,6 +27,7 @@ struct machine *machine_create(const char *name, uint64_t ram_size, struct error
     m->state = RUN_PAUSED;
     m->panic_action = PANIC_SHUTDOWN;
     pthread_mutex_init(&m->lock, NULL);
+    m->lock_spins = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? LOCK_SPINS : 0;
     m->threads = threads_create();
     m->clock = clock_create(m);
     m->memory = memory_create(m);
@@ -51,16 +55,38 @@ void machine_destroy(struct machine *m)
 }
 
 /* For machine_lock_held in other threads: whoever sees locked set sees the owner that set it, or a later one. */
-static void set_owner(struct machine *m)
+static void note_owner(struct machine *m)
 {
-    __atomic_store_n(&m->lock_owner, pthread_self(), __ATOMIC_RELAXED);
-    __atomic_store_n(&m->locked, true, __ATOMIC_RELEASE);
+    atomic_store_explicit(&m->lock_owner, pthread_self(), memory_order_relaxed);
+    atomic_store_explicit(&m->locked, true, memory_order_release);
+}
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* The lock is held for microseconds, and to sleep and to be woken costs more on some hosts. */
+static bool spin(struct machine *m)
+{
+    for (unsigned i = 0; i < m->lock_spins; i++) {
+        if (!atomic_load_explicit(&m->locked, memory_order_relaxed) &&
+            !pthread_mutex_trylock(&m->lock)) {
+            return true;
+        }
+        pause_briefly();
+    }
+    return false;
 }
 
 void machine_lock(struct machine *m)
 {
-    pthread_mutex_lock(&m->lock);
-    set_owner(m);
+    if (pthread_mutex_trylock(&m->lock) && !spin(m)) {
+        pthread_mutex_lock(&m->lock);
+    }
+    note_owner(m);
 }
 
 bool machine_trylock(struct machine *m)
@@ -68,20 +94,20 @@ bool machine_trylock(struct machine *m)
     if (pthread_mutex_trylock(&m->lock)) {
         return false;
     }
-    set_owner(m);
+    note_owner(m);
     return true;
 }
 
 void machine_unlock(struct machine *m)
 {
-    __atomic_store_n(&m->locked, false, __ATOMIC_RELAXED);
+    atomic_store_explicit(&m->locked, false, memory_order_release);
     pthread_mutex_unlock(&m->lock);
 }
 
 bool machine_lock_held(struct machine *m)
 {
-    return __atomic_load_n(&m->locked, __ATOMIC_ACQUIRE) &&
-           pthread_equal(__atomic_load_n(&m->lock_owner, __ATOMIC_RELAXED), pthread_self());
+    return atomic_load_explicit(&m->locked, memory_order_acquire) &&
+           pthread_equal(atomic_load_explicit(&m->lock_owner, memory_order_relaxed), pthread_self());
 }
 
 void machine_request(struct machine *m, enum machine_request what, const char *reason, ...)

@@ -63,8 +63,9 @@ enum vcpu_request_bit { /* in vcpu.irq_request, beside the guest's own bits */
 struct machine {
     char name[64];
     pthread_mutex_t lock; /* taken by machine_lock only; not recursive */
-    pthread_t lock_owner;
-    bool locked;
+    _Atomic pthread_t lock_owner;
+    atomic_bool locked;
+    unsigned lock_spins; /* how often machine_lock tries before it sleeps */
     struct vcpu_threads *threads;
     struct clock *clock;
     struct memory *memory;

@@ -226,8 +226,8 @@ void vcpu_kick(struct vcpu *v)
     if (machine_current_vcpu(v->machine) != v) {
         pthread_mutex_lock(&t->mutex);
         atomic_store(&v->mmu->told, true);
-        pthread_cond_signal(&v->mmu->cond);
         pthread_mutex_unlock(&t->mutex);
+        pthread_cond_signal(&v->mmu->cond); /* without the mutex, which it would have to wait for */
     }
 }
 

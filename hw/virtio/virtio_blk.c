@@ -1,7 +1,7 @@
 /* Block device. VIRTIO 1.1, chapter 5.2.
  *
- * Worker threads move the data between the image and the guest's RAM themselves; what the guest
- * sees of it, and the interrupt, happen in the main loop. Without a cache that the driver knows of
+ * Worker threads move the data between the image and the guest's RAM themselves. Reads of what the
+ * host has in memory are carried out on the spot: that takes less time than waking a thread. Without a cache that the driver knows of
  * (no FLUSH, or write back switched off) each write is flushed before it ends. Left out: several
  * queues, SCSI commands, lifetime and zone commands. */
 #include "hw/virtio/virtio.h"
@@ -40,6 +40,7 @@ enum { /* device configuration */
        C_MAX_ZEROES_SEG = 52,
        C_ZEROES_UNMAP = 56,
 };
+#define READ_NOW_MAX (UINT64_C(512) << 10)
 #define MAX_RANGE (UINT32_C(1) << 22) /* sectors of one discard: 2 GiB */
 
 struct virtio_blk;
@@ -64,6 +65,7 @@ struct virtio_blk {
 
     bool write_back;     /* as the driver has set it in the configuration */
     uint32_t generation; /* requests of an older one are void */
+    uint64_t now_left;   /* bytes that may still be read at once after this kick */
     struct blk_request *requests;
 };
 
@@ -101,12 +103,18 @@ static const struct state_table blk_state = {1, blk_fields, blk_loaded};
 
 /* ---- ends ---- */
 
+/* The driver is not told yet. */
+static void push_chain(struct virtq_chain *c, uint8_t status, uint64_t bytes)
+{
+    virtq_write(c, c->in_bytes - 1, &status, 1);
+    virtqueue_push(c, (uint32_t)(bytes + 1));
+}
+
 static void end_chain(struct virtq_chain *c, uint8_t status, uint64_t bytes)
 {
     struct virtqueue *q = c->queue;
 
-    virtq_write(c, c->in_bytes - 1, &status, 1);
-    virtqueue_push(c, (uint32_t)(bytes + 1));
+    push_chain(c, status, bytes);
     virtqueue_notify(q);
 }
 
@@ -128,6 +136,13 @@ static bool cached(const struct virtio_blk *b)
     return virtio_has(&b->virtio, F_CONFIG_WCE) ? b->write_back : virtio_has(&b->virtio, F_FLUSH);
 }
 
+static void data_written(struct virtio_blk *b, const struct virtq_chain *c)
+{
+    for (unsigned i = c->nout; i < c->nout + c->nin; i++) {
+        memory_written(b->virtio.pci.dev.machine->memory, c->segment[i].addr, c->segment[i].len);
+    }
+}
+
 static void request_done(struct block_request *io, int result)
 {
     struct blk_request *r = container_of(io, struct blk_request, io);
@@ -141,10 +156,7 @@ static void request_done(struct block_request *io, int result)
         return;
     }
     if (read) {
-        for (unsigned i = c->nout; i < c->nout + c->nin; i++) {
-            memory_written(b->virtio.pci.dev.machine->memory, c->segment[i].addr,
-                           c->segment[i].len);
-        }
+        data_written(b, c);
     }
     forget(r);
     end_chain(c, result ? S_IOERR : S_OK, read && !result ? c->in_bytes - 1 : 0);
@@ -230,6 +242,13 @@ static void transfer(struct virtio_blk *b, struct virtq_chain *c, uint64_t secto
                "virtio-blk-pci: a buffer of the request is not RAM\n");
         forget(r);
         end_chain(c, S_IOERR, 0);
+        return;
+    }
+    if (read && b->now_left >= bytes && block_read_now(b->drive, &r->io)) {
+        b->now_left -= bytes;
+        data_written(b, c);
+        forget(r);
+        push_chain(c, S_OK, bytes);
         return;
     }
     block_submit(b->drive, &r->io);
@@ -321,6 +340,7 @@ static void blk_kick(struct virtio *v, struct virtqueue *q)
     struct virtio_blk *b = container_of(v, struct virtio_blk, virtio);
     struct virtq_chain *c;
 
+    b->now_left = READ_NOW_MAX;
     do {
         virtqueue_want_kicks(q, false);
         while ((c = virtqueue_pop(q)) != NULL) {
@@ -329,6 +349,7 @@ static void blk_kick(struct virtio *v, struct virtqueue *q)
                 return;
             }
         }
+        virtqueue_notify(q);
         virtqueue_want_kicks(q, true);
     } while (!virtqueue_empty(q));
 }
