@@ -3,8 +3,8 @@ import os
 import tempfile
 import time
 
-from machine import (CONTROLLERS, Machine, PASSWORD, base_image, check_file_system, done, img, learn, ok, read_screen, take,
-                     type_keys, until)
+from machine import (CONTROLLERS, Machine, PASSWORD, SLOW, base_image, check_file_system, done, img, learn, ok, read_screen,
+                     take, type_keys)
 
 base = base_image()
 folder = tempfile.mkdtemp(prefix="root-boot.", dir=os.path.dirname(base))
@@ -21,15 +21,15 @@ for n, name in enumerate(only):
         m.tidy()
         continue
     print(f"# {name}: login after {m.booted:.0f} s")
-    time.sleep(2)
+    time.sleep(2 * SLOW)
     picture = m.dump()
     with open(os.path.join(folder, f"{name}.png"), "wb") as f:
         f.write(m.dump("png"))
     # The keys go to the login on the screen.
     type_keys(m, "root\n")
-    time.sleep(5)
+    time.sleep(5 * SLOW)
     type_keys(m, PASSWORD + "\n")
-    time.sleep(5)
+    time.sleep(5 * SLOW)
     type_keys(m, "tty >/dev/ttyS0\n")
     if not ok(m.wait(60, r"^/dev/tty1\r?$"), f"{name}: root logs in on the screen by the keyboard"):
         m.show()

@@ -15,7 +15,7 @@ from guest import DRAGOMAN, Guest, done, ok, ppm_size, until  # noqa: E402,F401
 
 os.environ["PATH"] += ":/sbin:/usr/sbin"
 ACCEL = os.environ.get("ACCEL", "tcg")
-SLOW = 8 if "verify" in ACCEL else 4 if ACCEL == "interp" else 1
+SLOW = (8 if "verify" in ACCEL else 4 if ACCEL == "interp" else 1) * int(os.environ.get("PATIENCE", "1"))
 PASSWORD = "dragoman"
 PROMPT = "root@dragoman:"
 
@@ -118,6 +118,17 @@ class Machine(Guest):
         self.send("PS1= PS2=\n")
         return self.run("cd /")[0] == 0
 
+    def shell(self, seconds=240):
+        """Waits for the shell that the kernel has started as its init=."""
+        self.send("\n")
+        if not self.wait(seconds, r"root@\(none\):/# |bash-\S+# "):
+            return False
+        self.booted = time.time() - self.started
+        self.send("stty -echo; exec sh\n")
+        self.send("PS1= PS2=\n")
+        return self.run("mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs tmp /tmp; mount -o remount,rw /;"
+                        "mountpoint -q /dev || mount -t devtmpfs dev /dev")[0] == 0
+
     def run(self, command, seconds=60):
         """A command over the serial line: exit status and output; None when it did not end."""
         self.send(f"{{ {command}\n}}; echo '<'$?'>'\n")
@@ -166,7 +177,7 @@ def learn(machine):
     chars = "".join(chr(c) for c in range(33, 127))
     machine.run("printf '\\033[2J\\033[H\\033[?25l\\033[9;0]" + "".join("\\%03o" % ord(c) for c in chars[:64]) + "\\n"
                 + "".join("\\%03o" % ord(c) for c in chars[64:]) + "\\n' >/dev/tty1")
-    time.sleep(2)
+    time.sleep(2 * SLOW)
     rows = cells(machine.dump())
     glyphs = {cell: c for row, part in ((0, chars[:64]), (1, chars[64:])) for cell, c in zip(rows[row], part)}
     machine.run("printf '\\033[?25h' >/dev/tty1")
@@ -187,7 +198,7 @@ def type_keys(machine, text):
         elif c.isupper():
             name = "shift-" + name
         machine.hmp("sendkey " + name)
-        time.sleep(0.15)
+        time.sleep(0.15 * SLOW)
 
 
 def check_file_system(raw):
