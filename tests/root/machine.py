@@ -131,8 +131,8 @@ class Machine(Guest):
 
     def run(self, command, seconds=60):
         """A command over the serial line: exit status and output; None when it did not end."""
-        self.send(f"{{ {command}\n}}; echo '<'$?'>'\n")
-        m = self.wait(seconds, r"((?s:.*?))^<(\d+)>\r?$")
+        self.send(f"{{ {command}\n}}; echo '<''<'$?'>>'\n")
+        m = self.wait(seconds, r"((?s:.*?))<<(\d+)>>\r?$")
         if not m:
             return None, ""
         text = m.group(1).decode("latin1").replace("\r", "")

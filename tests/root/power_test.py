@@ -71,7 +71,8 @@ def wrong_files(raw, files):
 
 def end(m, kind):
     """Ends the run at a random moment of the load; whether it ended as it should."""
-    time.sleep(rng.uniform(1, 15))
+    m.wait(60, r"^S ")
+    time.sleep(rng.uniform(0, 20))
     if kind == "kill":
         m.kill()
         return True
@@ -155,7 +156,7 @@ for n in range(RUNS):
                 f.write(m.console)
             continue
         # Once for each controller the guest itself comes up again from what the kill left.
-        if kind == "kill" and n < len(only):
+        if kind == "kill" and n >= RUNS - len(only):
             m = Machine(over, name, options)
             came = m.login()
             status, text = m.run("rm -rf /load && sync && touch /after && systemctl is-system-running --wait", 120)
