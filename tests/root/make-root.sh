@@ -17,15 +17,15 @@ packages="systemd-sysv udev dbus linux-image-amd64 initramfs-tools zstd grub-pc 
  ca-certificates less procps e2fsprogs fdisk fio iperf3 wget vim-tiny"
 list=$(echo $packages | tr ' ' ',')
 
-# The stamp: this script, and the mirror's word for the versions.
-stamp=$(sha256sum <"$here/make-root.sh")
 if [ -f "$image" ] && [ -n "${ROOT_KEEP:-}" ]; then
     exit 0
 fi
+# The stamp: this script, and the mirror's word for the versions.
+stamp=$(sha256sum <"$here/make-root.sh")
 release=$(wget -q -O - "$MIRROR/dists/$SUITE/Release" | sed -n 's/^\(Version\|Date\): //p' | tr '\n' ' ') || true
 if [ -f "$image" ]; then
     # Without a mirror, what is there is good.
-    [ -n "$release" ] || release=$(sed -n 2p "$dir/stamp")
+    [ -n "$release" ] || release=$(sed -n 2p "$dir/stamp" 2>/dev/null) || true
     [ "$(cat "$dir/stamp" 2>/dev/null)" != "$stamp
 $release" ] || exit 0
 fi
@@ -74,6 +74,9 @@ DHCP=yes
 F
 chroot "$root" systemctl -q enable systemd-networkd serial-getty@ttyS0.service getty@tty1.service
 chroot "$root" systemctl -q disable systemd-networkd-wait-online.service apt-daily.timer apt-daily-upgrade.timer
+# A host with much else to do must not make devices and services fail.
+mkdir -p "$root/etc/systemd/system.conf.d"
+printf '[Manager]\nDefaultTimeoutStartSec=900s\nDefaultDeviceTimeoutSec=900s\n' >"$root/etc/systemd/system.conf.d/slow.conf"
 cat >"$root/etc/initramfs-tools/conf.d/dragoman" <<'F'
 MODULES=list
 COMPRESS=zstd
