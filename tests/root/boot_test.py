@@ -46,7 +46,7 @@ for n, name in enumerate(only):
     ok(status == 0, f"{name}: behind the driver {m.driver}")
     status, text = m.run("systemctl is-system-running --wait || systemctl --failed --no-legend", 120)
     ok(text.startswith("running"), f"{name}: every service is up ({text})")
-    status, text = m.run("dmesg -l emerg,alert,crit,err | grep -v 'RETBleed\\|Spectre\\|nested\\|regulatory'")
+    status, text = m.run("dmesg -l emerg,alert,crit,err | grep -v 'RETBleed\\|Spectre\\|nested\\|regulatory\\|firmware_class'")
     ok(text == "", f"{name}: no errors in the kernel's log")
     for row in text.split("\n") if text else []:
         print("#", row)

@@ -1,7 +1,6 @@
 """The installed Debian of make-root.sh in a guest: its serial console, its screen, and the images afterwards."""
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import time
 
 SRC = os.environ.get("SRC", "..")
 sys.path.insert(0, os.path.join(SRC, "tests/ui"))
-from guest import DRAGOMAN, Guest, done, ok, ppm_size, until  # noqa: E402,F401
+from guest import DRAGOMAN, Guest, done, ok  # noqa: E402,F401
 
 os.environ["PATH"] += ":/sbin:/usr/sbin"
 ACCEL = os.environ.get("ACCEL", "tcg")
@@ -216,7 +215,3 @@ def take(folder, name):
     if os.path.exists(path):
         os.unlink(path)
     return path
-
-
-def free_space(folder):
-    return shutil.disk_usage(folder).free

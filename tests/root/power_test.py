@@ -165,6 +165,8 @@ for n in range(RUNS):
             m.end()
             m.tidy()
         os.unlink(over)
+if not os.listdir(folder):
+    os.rmdir(folder)
 print(f"# {totals['synced']} synced writes to {totals['files']} files checked; {totals['replays']} journals replayed; "
       f"{totals['leaks']} images with leaked clusters, {totals['lazy']} with lazy refcounts to be made anew; seed {seed}")
 sys.stdout.flush()
