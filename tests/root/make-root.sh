@@ -15,7 +15,8 @@ mib=8192 # the disk's size; the image holds what is used
 
 packages="systemd-sysv udev dbus linux-image-amd64 initramfs-tools zstd grub-pc openssh-server iproute2 iputils-ping kmod
  ca-certificates less procps e2fsprogs fdisk fio iperf3 wget vim-tiny"
-list=$(echo "$packages" XX
+# shellcheck disable=SC2086
+list=$(echo $packages | tr ' ' ',')
 
 if [ -f "$image" ] && [ -n "${ROOT_KEEP:-}" ]; then
     exit 0
