@@ -90,6 +90,7 @@ static int walk_table(struct check *k, uint64_t table, bool active)
     uint8_t *buf = malloc(q->cluster_size);
     int r = buf ? node_pread(q->file, table, buf, q->cluster_size) : -ENOMEM;
 
+    k->next_host = 0; /* between two tables' data there may be a table */
     for (uint64_t at = 0; !r && at < q->cluster_size; at += q->l2_entry) {
         uint64_t entry = be_get64(buf + at), offset = entry & Q2_OFFSET_MASK, bytes;
         if (entry & Q2_COMPRESSED) {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that building and running need; with "test", those of the tests too,
-# with "ui" also those of make check-ui.
+# with "ui" also those of make check-ui, with "root" those of make check-root.
 # As root, or through sudo.
 set -eu
 run="make gcc pkg-config libglib2.0-dev libjansson-dev zlib1g-dev libzstd-dev libcapstone-dev libslirp-dev libvncserver-dev libsdl2-dev
@@ -10,9 +10,11 @@ tests="perl python3 luajit linux-perf gdb lldb clang libclang-rt-14-dev nasm exp
  libglib2.0-dev:arm64 libjansson-dev:arm64 zlib1g-dev:arm64 libzstd-dev:arm64 grub-pc-bin grub-common xorriso mtools e2fsprogs fdisk qemu-utils memtest86+
  debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386 iperf3 fio openssl dropbear-bin openssh-client"
 ui="xvfb openbox tigervnc-viewer xdotool imagemagick novnc chromium"
+root="python3 debootstrap wget fdisk e2fsprogs grub-pc-bin grub-common qemu-utils"
 want="$run $guest"
 [ "${1:-}" = test ] && want="$want $tests"
 [ "${1:-}" = ui ] && want="$want $tests $ui"
+[ "${1:-}" = root ] && want="$want $root"
 
 missing=
 for p in $want; do

@@ -27,7 +27,8 @@ qemu-img convert -f raw -O qcow2 data.raw base.qcow2
 qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 top.qcow2 9M
 qemu-img snapshot -c first top.qcow2
 qemu-img convert -c -f raw -O qcow2 data.raw small.qcow2
-for i in data.raw base.qcow2 top.qcow2 small.qcow2; do
+qemu-img convert -f raw -O qcow2 -o cluster_size=4k data.raw many.qcow2
+for i in data.raw base.qcow2 top.qcow2 small.qcow2 many.qcow2; do
     same "info" info "$i"
     same "check" check "$i"
 done
@@ -49,7 +50,7 @@ same "create" create -f qcow2 -b base.qcow2 -F qcow2 new.qcow2
 same "create" create -f raw new.raw 1M
 same "no size" create -f qcow2 new.qcow2
 
-for i in data.raw base.qcow2 top.qcow2 small.qcow2; do
+for i in data.raw base.qcow2 top.qcow2 small.qcow2 many.qcow2; do
     qemu-img info --output=json "$i" >want
     img info --output=json "$i" >got
     python3 -c 'import json, sys

@@ -50,12 +50,13 @@ def free_display():
 
 
 class Guest:
-    def __init__(self, *args, boot_sector=True, memory="64", env=None, stdio=None):
+    def __init__(self, *args, boot_sector=True, memory="64", env=None, stdio=None,
+                 serial="null"):
         self.dir = tempfile.TemporaryDirectory(prefix="dragoman-ui.")
         path = os.path.join(self.dir.name, "qmp")
         self.log = open(os.path.join(self.dir.name, "log"), "w+")
         cmd = DRAGOMAN + ["-accel", os.environ.get("ACCEL", "tcg"), "-m", memory, "-no-reboot", "-qmp", f"unix:{path},server=on,wait=off",
-                          "-serial", "null", *args]
+                          "-serial", serial, *args]
         if boot_sector:
             image = os.path.join(self.dir.name, "disk")
             subprocess.run(["nasm", "-f", "bin", "-o", image, os.path.join(SRC, "tests/ui/screen.asm")], check=True)
