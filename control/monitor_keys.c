@@ -63,7 +63,7 @@ void monitor_mouse_move(struct monitor_call *c)
     int x, y, z = 0;
 
     if (sscanf(c->arg, "%d %d %d", &x, &y, &z) < 2) {
-        fputs("mouse_move DX DY [DZ]\n", c->out);
+        fputs("usage: mouse_move DX DY [DZ]\n", c->out);
         return;
     }
     if (input_pointer_kind(c->machine) == INPUT_ABSOLUTE) {
@@ -82,7 +82,7 @@ void monitor_mouse_button(struct monitor_call *c)
     unsigned long held = strtoul(c->arg, &end, 0);
 
     if (end == c->arg || *end || held > 7) {
-        fputs("mouse_button N: the sum of 1 left, 2 right, 4 middle\n", c->out);
+        fputs("usage: mouse_button N: the sum of 1 left, 2 right, 4 middle\n", c->out);
         return;
     }
     input_buttons(c->machine, (unsigned)held);
@@ -126,7 +126,7 @@ void monitor_screendump(struct monitor_call *c)
         }
     }
     if (!*path) {
-        fputs("screendump FILE [-f png|ppm]\n", c->out);
+        fputs("usage: screendump FILE [-f png|ppm]\n", c->out);
     } else if (!screendump(c->machine, 0, path, format, &err)) {
         fprintf(c->out, "Error: %s\n", err.msg);
     }

@@ -86,7 +86,7 @@ void monitor_set_link(struct monitor_call *c)
     bool up;
 
     if (!two_words(c, name, sizeof(name), &value) || !opt_bool(value, &up)) {
-        fputs("Error: set_link NAME on|off\n", c->out);
+        fputs("usage: set_link NAME on|off\n", c->out);
         return;
     }
     run(c, qmp_set_link, json_pack("{s:s%, s:b}", "name", name, strlen(name), "up", up));
@@ -98,7 +98,7 @@ void monitor_ringbuf_read(struct monitor_call *c)
     const char *value;
 
     if (!two_words(c, name, sizeof(name), &value)) {
-        fputs("Error: ringbuf_read ID SIZE\n", c->out);
+        fputs("usage: ringbuf_read ID SIZE\n", c->out);
         return;
     }
     run(c, qmp_ringbuf_read,

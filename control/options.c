@@ -157,6 +157,14 @@ static bool list_add(struct opt_list *l, const char *name, const char *value, st
     return true;
 }
 
+/* -drive, or an option that is written as one. */
+static bool add_drive(struct options *o, const struct row *r, const char *value, const char *text,
+                      struct error *err)
+{
+    return list_add(&o->drives, r->name, text, err) &&
+           list_add(&o->shown_drives, r->name, format("-%s %s", r->name, value), err);
+}
+
 static bool is_help(const char *value)
 {
     return !strcmp(value, "help") || !strcmp(value, "?");
@@ -208,18 +216,16 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
         *(const char **)field = value;
         return true;
     case LIST:
-        return list_add(field, r->name, value, err);
+        return field == &o->drives ? add_drive(o, r, value, value, err)
+                                   : list_add(field, r->name, value, err);
     case DRIVE:
-        return list_add(&o->drives, r->name,
-                        format("file=%s,if=ide,index=%zu,media=disk", double_commas(value), r->offset), err);
+        return add_drive(o, r, value, format("file=%s,if=ide,index=%zu,media=disk", double_commas(value), r->offset), err);
     case CDROM:
-        return list_add(&o->drives, r->name,
-                        format("file=%s,if=ide,index=%zu,media=cdrom", double_commas(value), r->offset), err);
+        return add_drive(o, r, value, format("file=%s,if=ide,index=%zu,media=cdrom", double_commas(value), r->offset), err);
     case WATCHDOG:
         return list_add(&o->actions, r->name, format("watchdog=%s", double_commas(value)), err);
     case FLOPPY:
-        return list_add(&o->drives, r->name,
-                        format("file=%s,if=floppy,index=%zu", double_commas(value), r->offset), err);
+        return add_drive(o, r, value, format("file=%s,if=floppy,index=%zu", double_commas(value), r->offset), err);
     case GDB:
         o->gdb = "tcp::1234";
         return true;

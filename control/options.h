@@ -3,6 +3,7 @@
 #define CONTROL_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "host/error.h"
@@ -19,6 +20,7 @@ struct options {
         *rtc, *display, *monitor, *memory, *smp, *pidfile, *dfilter, *symbols, *gdb,
         *vga, *vnc;
     struct opt_list drives;   /* text of -drive, with -hda.. and -cdrom rewritten to it */
+    struct opt_list shown_drives; /* the same as they were written, with the option, for errors */
     struct opt_list blockdevs;
     struct opt_list actions, objects, devices, parallels, serials, chardevs, debugcons, globals;
     struct opt_list qmps, mons, netdevs, nics;
@@ -36,6 +38,8 @@ char *options_help(void); /* --help; free() it */
 char *opt_get(const char *text, const char *implied, const char *key);
 /* The first key of text that is not in known (NULL-terminated), as a copy to be freed; NULL: all known. */
 char *opt_unknown(const char *text, const char *implied, const char *const *known);
+/* "unknown property 'key'", with the one of the names that may be meant. Names as in nearest_name(). False. */
+bool opt_unknown_error(const char *key, const void *names, size_t n, size_t stride, struct error *err);
 /* Calls fn for each pair in order (value NULL for a bare flag); stops when it returns false. */
 bool opt_foreach(const char *text, const char *implied,
                  bool (*fn)(void *opaque, const char *key, const char *value, struct error *err),

@@ -1,8 +1,10 @@
 /* "key=value,key=value" texts of option arguments. */
 #include "control/options.h"
+#include "host/nearest.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +102,22 @@ char *opt_unknown(const char *text, const char *implied, const char *const *know
 
     opt_foreach(text, implied, check_known, &k, NULL);
     return k.unknown;
+}
+
+bool opt_unknown_error(const char *key, const void *names, size_t n, size_t stride, struct error *err)
+{
+    const char *near = nearest_name(key, names, n, stride);
+    char known[160] = "";
+
+    if (near) {
+        return error_set(err, "unknown property '%s' (did you mean '%s'?)", key, near);
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(known);
+        const char *const *name = (const void *)((const char *)names + i * stride);
+        snprintf(known + len, sizeof(known) - len, "%s%s", i ? ", " : "", *name);
+    }
+    return error_set(err, "unknown property '%s' (known: %s)", key, known);
 }
 
 bool opt_size(const char *text, uint64_t unit, uint64_t *out)

@@ -32,7 +32,8 @@ static bool parse_memory(struct program *p, struct error *err)
     bool ok = true;
 
     if (unknown) {
-        ok = error_set(err, "-m %s: unknown property '%s'", text, unknown);
+        opt_unknown_error(unknown, known, 3, sizeof(known[0]), err);
+        ok = error_prefix(err, "-m %s", text);
     } else if (!size || !opt_size(size, 1 << 20, &p->cfg.ram_size)) {
         ok = error_set(err, "-m %s: not a size (like 512, 64K or 6G)", text);
     } else if (p->cfg.ram_size < MIN_RAM) {
@@ -68,7 +69,7 @@ static bool smp_pair(void *opaque, const char *key, const char *value, struct er
             return true;
         }
     }
-    return error_set(err, "unknown property '%s'", key);
+    return opt_unknown_error(key, fields, sizeof(fields) / sizeof(fields[0]), sizeof(fields[0]), err);
 }
 
 static bool parse_smp(struct program *p, struct error *err)
@@ -108,8 +109,9 @@ static bool parse_smp(struct program *p, struct error *err)
 static bool machine_pair(void *opaque, const char *key, const char *value, struct error *err)
 {
     struct program *p = opaque;
-    static const char *const without_effect[] = {"usb", "vmport", "dump-guest-core", "graphics",
-                                                 "mem-merge", "smm"};
+    static const char *const names[] = {"usb", "vmport", "dump-guest-core", "graphics", "mem-merge", "smm",
+                                        "type", "accel", "hpet", "acpi"};
+    enum { WITHOUT_EFFECT = 6, NAMES = sizeof(names) / sizeof(names[0]) };
 
     if (!strcmp(key, "type")) {
         for (const struct machine_type *const *t = machine_types; *t; t++) {
@@ -131,12 +133,12 @@ static bool machine_pair(void *opaque, const char *key, const char *value, struc
         bool *field = key[0] == 'h' ? &p->cfg.hpet : &p->cfg.acpi;
         return opt_bool(value, field) || error_set(err, "%s=%s is neither on nor off", key, value);
     }
-    for (size_t i = 0; i < sizeof(without_effect) / sizeof(without_effect[0]); i++) {
-        if (!strcmp(key, without_effect[i])) {
+    for (size_t i = 0; i < WITHOUT_EFFECT; i++) {
+        if (!strcmp(key, names[i])) {
             return true;
         }
     }
-    return error_set(err, "unknown property '%s'", key);
+    return opt_unknown_error(key, names, NAMES, sizeof(names[0]), err);
 }
 
 static bool parse_machine(struct program *p, struct error *err)
@@ -151,6 +153,7 @@ static bool parse_machine(struct program *p, struct error *err)
 
 static bool accel_pair(void *opaque, const char *key, const char *value, struct error *err)
 {
+    static const char *const names[] = {"accel", "tb-size", "verify", "one-insn-per-tb", "thread"};
     struct program *p = opaque;
     uint64_t size;
 
@@ -178,9 +181,10 @@ static bool accel_pair(void *opaque, const char *key, const char *value, struct 
         return opt_bool(value, &p->tcg.one_insn) || error_set(err, "%s=%s is neither on nor off", key, value);
     }
     if (!strcmp(key, "thread")) {
-        return true; /* a processor is always a thread */
+        return (value && (!strcmp(value, "multi") || !strcmp(value, "single"))) || /* always a thread each */
+               error_set(err, "thread=%s is neither single nor multi", value ? value : "");
     }
-    return error_set(err, "unknown property '%s'", key);
+    return opt_unknown_error(key, names, sizeof(names) / sizeof(names[0]), sizeof(names[0]), err);
 }
 
 static bool parse_accel(struct program *p, struct error *err)
@@ -207,7 +211,7 @@ static bool rtc_pair(void *opaque, const char *key, const char *value, struct er
             return true;
         }
     }
-    return error_set(err, "unknown property '%s' (known: base, clock, driftfix)", key);
+    return opt_unknown_error(key, keys, sizeof(keys) / sizeof(keys[0]), sizeof(keys[0]), err);
 }
 
 static bool boot_wait(const char *key, const char *value, int max, int *out, struct error *err)
@@ -224,6 +228,7 @@ static bool boot_wait(const char *key, const char *value, int max, int *out, str
 
 static bool boot_pair(void *opaque, const char *key, const char *value, struct error *err)
 {
+    static const char *const names[] = {"order", "once", "menu", "splash-time", "reboot-timeout", "strict"};
     struct machine_config *c = opaque;
 
     if (!strcmp(key, "order") || !strcmp(key, "once")) {
@@ -253,8 +258,7 @@ static bool boot_pair(void *opaque, const char *key, const char *value, struct e
         bool strict;
         return opt_bool(value, &strict) || error_set(err, "strict=%s is neither on nor off", value);
     }
-    return error_set(err, "unknown property '%s' (known: order, once, menu, splash-time, reboot-timeout, strict)",
-                     key);
+    return opt_unknown_error(key, names, sizeof(names) / sizeof(names[0]), sizeof(names[0]), err);
 }
 
 /* One RANGE of -dfilter. */
@@ -317,6 +321,52 @@ static bool load_symbols(struct program *p, struct error *err)
     return true;
 }
 
+/* -global DRIVER.PROPERTY=VALUE. Devices that do not exist here are no error: libvirt sets properties of
+ * chips that QEMU has. */
+static bool check_globals(struct program *p, struct error *err)
+{
+    for (unsigned i = 0; i < p->opt.globals.n; i++) {
+        const char *g = p->opt.globals.item[i], *eq = strchr(g, '='), *dot = strchr(g, '.');
+        if (!eq || !dot || dot > eq || dot == g || eq == dot + 1) {
+            return error_set(err, "-global %s: not DEVICE.PROPERTY=VALUE", g);
+        }
+        char *name = strndup(g, (size_t)(dot - g)), *prop = strndup(dot + 1, (size_t)(eq - dot - 1));
+        const struct device_type *t = device_type_find(name);
+        bool ok = !t || !t->user_creatable || device_type_prop(t, prop);
+        if (!ok) {
+            size_t n = 0;
+            while (t->props && t->props[n].name) {
+                n++;
+            }
+            opt_unknown_error(prop, t->props, n, sizeof(t->props[0]), err);
+            error_prefix(err, "-global %s", g);
+        }
+        free(name);
+        free(prop);
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* process= and debug-threads= are about the host's process. */
+static bool parse_name(struct program *p, struct error *err)
+{
+    static const char *const known[] = {"guest", "process", "debug-threads", NULL};
+    const char *text = p->opt.name ? p->opt.name : "dragoman";
+    char *unknown = opt_unknown(text, "guest", known);
+
+    if (unknown) {
+        opt_unknown_error(unknown, known, 3, sizeof(known[0]), err);
+        free(unknown);
+        return error_prefix(err, "-name %s", text);
+    }
+    p->name = opt_get(text, "guest", "guest");
+    p->name = p->name ? p->name : strdup("dragoman");
+    return true;
+}
+
 static bool parse_rest(struct program *p, struct error *err)
 {
     struct options *o = &p->opt;
@@ -328,7 +378,7 @@ static bool parse_rest(struct program *p, struct error *err)
     if (o->boot && !opt_foreach(o->boot, "order", boot_pair, &p->cfg, err)) {
         return error_prefix(err, "-boot %s", o->boot);
     }
-    if (!setup_display_options(p, err)) {
+    if (!parse_name(p, err) || !check_globals(p, err) || !setup_display_options(p, err)) {
         return false;
     }
     if (o->log_file && !log_open(&p->log, o->log_file, err)) {
@@ -562,7 +612,7 @@ bool program_setup(struct program *p, struct error *err)
         !parse_rest(p, err)) {
         return false;
     }
-    p->machine = machine_create(p->opt.name ? p->opt.name : "dragoman", p->cfg.ram_size, err);
+    p->machine = machine_create(p->name, p->cfg.ram_size, err);
     if (!p->machine) {
         return false;
     }
@@ -671,4 +721,5 @@ void program_destroy(struct program *p)
     x86_model_free(p->cpu_model);
     log_close(&p->log);
     free(p->dfilter);
+    free(p->name);
 }

@@ -42,6 +42,7 @@ struct program {
     struct tcg_log_range *dfilter;
     unsigned ndfilter;
     struct machine *machine;
+    char *name; /* of the machine */
     struct mainloop *loop;
     struct machine_config cfg;
     struct tcg_options tcg;

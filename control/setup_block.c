@@ -408,7 +408,9 @@ static bool open_drive(struct program *p, struct drive *d, unsigned number, stru
     return b && i->place(p, d, b, err);
 }
 
-static bool make_drive(struct program *p, const char *text, unsigned number, struct error *err)
+/* shown: what the person wrote. */
+static bool make_drive(struct program *p, const char *text, const char *shown, unsigned number,
+                       struct error *err)
 {
     struct drive d = {.index = -1,
                       .bus = -1,
@@ -422,7 +424,7 @@ static bool make_drive(struct program *p, const char *text, unsigned number, str
     free(d.format);
     free(d.iface);
     json_decref(d.extra);
-    return ok || error_prefix(err, "-drive %s", text);
+    return ok || error_prefix(err, "%s", shown);
 }
 
 /* ---- -blockdev ---- */
@@ -496,7 +498,7 @@ bool setup_drives(struct program *p, struct error *err)
         }
     }
     for (unsigned i = 0; i < p->opt.drives.n; i++) {
-        if (!make_drive(p, p->opt.drives.item[i], i, err)) {
+        if (!make_drive(p, p->opt.drives.item[i], p->opt.shown_drives.item[i], i, err)) {
             return false;
         }
     }

@@ -103,7 +103,7 @@ static bool display_pair(void *opaque, const char *key, const char *value, struc
             return true;
         }
     }
-    return error_set(err, "unknown property '%s'", key);
+    return opt_unknown_error(key, flags, sizeof(flags) / sizeof(flags[0]), sizeof(flags[0]), err);
 }
 
 /* ---- -object secret ---- */

@@ -36,7 +36,7 @@ static bool add_mon(struct program *p, const char *text, struct error *err)
     bool ok = false;
 
     if (unknown) {
-        error_set(err, "unknown property '%s'", unknown);
+        opt_unknown_error(unknown, known, 4, sizeof(known[0]), err);
     } else if (!c) {
         error_set(err, "there is no -chardev '%s'", id ? id : "");
     } else if (mode && !strcmp(mode, "control")) {

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_BITMAPS = 65535 };
+
 struct check {
     struct qcow2 *q;
     struct node_check *c;
@@ -162,7 +164,7 @@ static int walk_bitmaps(struct check *k)
         }
     }
     uint64_t n = x ? be_get32(x) : 0, size = x ? be_get64(x + 8) : 0, at = x ? be_get64(x + 16) : 0;
-    if (!n || size > (64 << 20) || at & (q->cluster_size - 1)) {
+    if (!n || n > MAX_BITMAPS || size > (64 << 20) || at & (q->cluster_size - 1)) {
         return 0;
     }
     r = refer(k, at, size, "bitmap directory");
@@ -171,7 +173,10 @@ static int walk_bitmaps(struct check *k)
         r = node_pread(q->file, at + pos, e, 24);
         uint64_t table = be_get64(e), entries = be_get32(e + 8);
         pos += (24 + (uint64_t)be_get16(e + 18) + be_get32(e + 20) + 7) & ~UINT64_C(7);
-        if (r || entries > (8 << 20) || table & (q->cluster_size - 1)) {
+        uint64_t file = atomic_load(&q->file->size);
+        if (r || table & (q->cluster_size - 1) || table > file || entries * 8 > file - table) {
+            say(k, "ERROR: the table of a bitmap at %#" PRIx64 " is no part of the file", table);
+            corruption(k);
             continue;
         }
         r = refer(k, table, entries * 8, "bitmap table");
@@ -236,18 +241,25 @@ static int count_all(struct check *k)
     return r ? r : walk_refcounts(k);
 }
 
+/* Is there a refcount block for the cluster, in the file? */
+static bool has_block(const struct check *k, uint64_t cluster)
+{
+    const struct qcow2 *q = k->q;
+    uint64_t i = cluster >> q->block_bits;
+    uint64_t block = i < q->reft_size ? q->reft[i] & Q2_REFT_MASK : 0;
+
+    return block && !(block & (q->cluster_size - 1)) &&
+           block < q2_round(q, atomic_load(&q->file->size));
+}
+
 /* What the image says of a cluster, without the cache's checks. */
 static uint64_t said(struct check *k, uint64_t cluster)
 {
-    struct qcow2 *q = k->q;
-    uint64_t i = cluster >> q->block_bits, v = 0;
-    uint64_t block = i < q->reft_size ? q->reft[i] & Q2_REFT_MASK : 0;
+    uint64_t v = 0;
 
-    if (!block || block & (q->cluster_size - 1) ||
-        block >= q2_round(q, atomic_load(&q->file->size))) {
-        return 0;
+    if (has_block(k, cluster)) {
+        q2_refcount_get(k->q, cluster, &v);
     }
-    q2_refcount_get(q, cluster, &v);
     return v;
 }
 
@@ -281,8 +293,12 @@ static int compare(struct check *k)
     int r = 0;
 
     end = end < file ? file : end;
-    end = end < k->n || end > file + (1u << 20) ? (k->n > file ? k->n : file) : end;
+    end = end < k->n ? k->n : end;
     for (uint64_t c = 0; !r && c < end; c++) {
+        if (c >= k->n && !has_block(k, c)) { /* nothing is there, and nobody counts it */
+            c |= (UINT64_C(1) << q->block_bits) - 1;
+            continue;
+        }
         uint64_t want = c < k->n ? k->count[c] : 0, have = said(k, c);
         last = want ? c + 1 : last;
         if (want == have) {

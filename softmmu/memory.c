@@ -1,9 +1,9 @@
 /* The physical address space: mappings by priority, flattened into one sorted list of ranges for
  * each view.
  *
- * Look-ups outside of the lock go through an atomic pointer to an immutable view; replaced views
- * are kept until the memory goes, since a vcpu may still be reading them (changes are rare: PAM,
- * BARs). A look-up tries the RAM range that was found last, then searches the few dozen ranges: it
+ * Look-ups outside of the lock go through an atomic pointer to an immutable view. A vcpu may still be
+ * reading one that was replaced, so these are kept, in batches, until every vcpu has flushed its TLB
+ * since: a guest that moves a BAR all day must not eat the host's memory. A look-up tries the RAM range that was found last, then searches the few dozen ranges: it
  * happens on TLB fills and MMIO only. */
 #include "host/le.h"
 #include "softmmu/memory.h"
@@ -27,6 +27,14 @@ struct ram_node {
     struct ram_node *next;
 };
 
+/* What was replaced, until nobody can be reading it any more. */
+struct retired {
+    struct view *views;
+    struct mapping *maps;
+    unsigned n;
+};
+enum { RETIRED_BATCH = 64 };
+
 struct memory {
     struct machine *machine;
     struct mapping *maps;  /* newest first */
@@ -34,7 +42,7 @@ struct memory {
     struct mapping **port; /* 65536: the winner */
     struct ram_node *rams;
     struct view *_Atomic view[NVIEWS];
-    struct view *retired;
+    struct retired retired, leaving; /* being gathered; gathered before */
     unsigned depth; /* memory_begin nesting */
     bool dirty;
 };
@@ -110,6 +118,47 @@ static void flush_tlbs(struct machine *m)
     }
 }
 
+static void free_maps(struct mapping *m)
+{
+    while (m) {
+        struct mapping *next = m->next;
+        free(m);
+        m = next;
+    }
+}
+
+static void free_retired(struct retired *r)
+{
+    while (r->views) {
+        struct view *next = r->views->next;
+        free(r->views);
+        r->views = next;
+    }
+    free_maps(r->maps);
+    *r = (struct retired){0};
+}
+
+/* Has every vcpu done the flushes that it was asked for? */
+static bool flushes_done(const struct machine *m)
+{
+    for (unsigned i = 0; i < m->nvcpus; i++) {
+        if (atomic_load(&m->vcpus[i]->irq_request) & VCPU_REQ_FLUSH) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A batch goes when the next one is full: this thread may be in the middle of an access, too. */
+static void free_unread(struct memory *mem)
+{
+    if (mem->retired.n >= RETIRED_BATCH && flushes_done(mem->machine)) {
+        free_retired(&mem->leaving);
+        mem->leaving = mem->retired;
+        mem->retired = (struct retired){0};
+    }
+}
+
 static void rebuild(struct memory *mem)
 {
     if (mem->depth) {
@@ -117,11 +166,13 @@ static void rebuild(struct memory *mem)
         return;
     }
     mem->dirty = false;
+    free_unread(mem);
     for (unsigned i = 0; i < NVIEWS; i++) {
         struct view *old = atomic_exchange(&mem->view[i], flatten(mem, i));
         if (old) {
-            old->next = mem->retired;
-            mem->retired = old;
+            old->next = mem->retired.views;
+            mem->retired.views = old;
+            mem->retired.n++;
         }
     }
     flush_tlbs(mem->machine);
@@ -191,15 +242,6 @@ struct memory *memory_create(struct machine *m)
     return mem;
 }
 
-static void free_maps(struct mapping *m)
-{
-    while (m) {
-        struct mapping *next = m->next;
-        free(m);
-        m = next;
-    }
-}
-
 void memory_destroy(struct memory *mem)
 {
     free_maps(mem->maps);
@@ -208,11 +250,8 @@ void memory_destroy(struct memory *mem)
     for (unsigned i = 0; i < NVIEWS; i++) {
         free(mem->view[i]);
     }
-    while (mem->retired) {
-        struct view *next = mem->retired->next;
-        free(mem->retired);
-        mem->retired = next;
-    }
+    free_retired(&mem->retired);
+    free_retired(&mem->leaving);
     while (mem->rams) {
         struct ram_node *n = mem->rams;
         mem->rams = n->next;
@@ -379,6 +418,7 @@ void mapping_remove(struct mapping *map)
     struct memory *mem = map->mem;
     bool port = map->is_port;
 
+    free_unread(mem);
     for (struct mapping **p = port ? &mem->ports : &mem->maps; *p; p = &(*p)->next) {
         if (*p == map) {
             *p = map->next;
@@ -390,8 +430,9 @@ void mapping_remove(struct mapping *map)
     } else {
         rebuild(mem);
     }
-    map->next = NULL;
-    free(map); /* views that name it are retired; nobody looks at them after the flush */
+    map->next = mem->retired.maps; /* views that name it are retired, too */
+    mem->retired.maps = map;
+    mem->retired.n++;
 }
 
 /* ---- device registers ---- */
@@ -854,13 +895,7 @@ bool ram_take_dirty(struct ram *ram, uint64_t first, uint64_t n, uint8_t *dirty)
 
 bool ram_dirty_settled(struct ram *ram)
 {
-    for (unsigned i = 0; i < ram->machine->nvcpus; i++) {
-        struct vcpu *v = ram->machine->vcpus[i];
-        if (atomic_load(&v->irq_request) & VCPU_REQ_FLUSH) {
-            return false;
-        }
-    }
-    return true;
+    return flushes_done(ram->machine);
 }
 
 void ram_mark_dirty(struct ram *ram, uint64_t offset, uint64_t len)

@@ -8,6 +8,7 @@
  * Segments larger than the MTU go to the back end in one piece when it takes such. */
 #include "hw/net/card.h"
 #include "hw/net/e1000_regs.h"
+#include "hw/net/offload.h"
 #include "hw/pci/pci.h"
 
 #include "host/le.h"
@@ -286,8 +287,9 @@ static void fix_headers(const struct context *c, uint8_t *f, size_t n, size_t do
 
 static bool headers_fit(const struct context *c, size_t len)
 {
-    return c->hdrlen >= ETHERNET && c->hdrlen < len && c->mss && c->ipcss + 20u <= c->hdrlen &&
-           c->tucss + 14u <= c->hdrlen && c->tucso + 2u <= c->hdrlen && c->tucss > c->ipcss;
+    return c->hdrlen >= ETHERNET && c->hdrlen < len && c->mss >= OFFLOAD_MIN_MSS &&
+           c->ipcss + 20u <= c->hdrlen && c->tucss + 14u <= c->hdrlen &&
+           c->tucso + 2u <= c->hdrlen && c->tucss > c->ipcss;
 }
 
 static void send_segments(struct e1000 *e, size_t len)
@@ -399,7 +401,7 @@ static void plan_send(struct e1000 *e)
 static void send_later(void *opaque)
 {
     struct e1000 *e = opaque;
-    uint32_t n = e->reg[R_TDLEN] / 16, causes = 0;
+    uint32_t n = e->reg[R_TDLEN] / 16, causes = 0, before = e->reg[R_TPT];
     bool master = pci_get16(&e->pci, 4) & 4;
 
     e->send_planned = false;
@@ -409,7 +411,7 @@ static void send_later(void *opaque)
     for (unsigned i = 0; e->reg[R_TDH] != e->reg[R_TDT]; i++) {
         uint64_t at = ring_at(e, R_TDBAL, e->reg[R_TDH]);
         uint8_t d[16];
-        if (i == BATCH) {
+        if (i == BATCH || e->reg[R_TPT] - before >= BATCH) {
             plan_send(e); /* others want the main loop too */
             break;
         }

@@ -82,8 +82,8 @@ bool offload_tcp_segments(const uint8_t *f, size_t len, size_t mss, uint8_t *scr
     }
     memcpy(scratch, f, ip + IP_HEADER);
     put_be16(scratch + ip + 2, (unsigned)(len - ip));
-    if (!offload_parse(scratch, len, &p) || p.protocol != PROTO_TCP || p.fragment || !mss ||
-        p.l4 + TCP_HEADER > len) {
+    if (!offload_parse(scratch, len, &p) || p.protocol != PROTO_TCP || p.fragment ||
+        mss < OFFLOAD_MIN_MSS || p.l4 + TCP_HEADER > len) {
         return false;
     }
     size_t headers = p.l4 + (f[p.l4 + 12] >> 4) * 4u;

@@ -120,16 +120,18 @@ static bool send_one(struct rtl8139 *s)
 
 bool rtl_cplus_send(struct rtl8139 *s)
 {
-    unsigned n = 0;
+    uint64_t before = s->sent; /* one descriptor may give many frames */
+    bool any = false, more = true;
 
-    while (n < BATCH && send_one(s)) {
-        n++;
+    for (unsigned n = 0; more && n < BATCH && s->sent - before < BATCH; n++) {
+        more = send_one(s);
+        any |= more;
     }
-    if (n < BATCH) {
+    if (!more) {
         s->reg[R_TPPOLL] = 0;
     }
-    rtl_raise(s, (uint16_t)((n ? ISR_TOK : 0) | (n < BATCH ? ISR_TDU : 0)));
-    return n == BATCH;
+    rtl_raise(s, (uint16_t)((any ? ISR_TOK : 0) | (more ? 0 : ISR_TDU)));
+    return more;
 }
 
 /* ---- receiving ---- */

@@ -64,4 +64,45 @@ bad "-vnc|-object secret|'x'" -vnc :0,password-secret=x
 bad "-object|sekret" -object sekret,id=a
 bad "VGA|vgamem_mb=3" -vga none -device VGA,vgamem_mb=3
 bad "xers|did you mean 'xres'" -device virtio-gpu-pci,xers=3
+bad "-hda|missing" -hda "$work/missing"
+bad "-fda|missing" -fda "$work/missing"
+bad "-drive|raww|qcow2" -drive "file=$work/random,format=raww"
+bad "-drive|cache=writebak|writeback" -drive "file=$work/random,format=raw,cache=writebak"
+bad "-drive|werror=stopp|enospc" -drive "file=$work/random,format=raw,werror=stopp"
+bad "-drive|it is not in qcow2 format" -drive "file=$work/random,format=qcow2"
+bad "-drive|media=cdrm|cdrom" -drive "file=$work/random,format=raw,media=cdrm"
+bad "-drive|aio=fast|io_uring" -drive "file=$work/random,format=raw,aio=fast"
+bad "-drive|index=9" -drive "file=$work/random,format=raw,index=9"
+bad "-blockdev|filenam|filename" -blockdev "driver=raw,node-name=a,file.driver=file,file.filenam=$work/random"
+bad "-blockdev|not JSON" -blockdev '{"driver":"raw",'
+bad "-device|drive=nope|-drive" -device ide-hd,drive=nope
+bad "-device|mac=zz" -device e1000,mac=zz
+bad "-device|free-page-reporting|on or off" -device virtio-balloon-pci,free-page-reporting=maybe
+bad "-device|isa-parallel|0 to 2" -device isa-parallel,index=7
+bad "-chardev|sockt|socket" -chardev sockt,id=a
+bad "-chardev|path=" -chardev file,id=a
+bad "-chardev|size=1000" -chardev ringbuf,id=a,size=1000
+bad "-serial|chardev:xx" -serial chardev:xx
+bad "-mon|qq" -mon chardev=qq
+bad "-mon|mod'|mode" -mon chardev=qq,mod=control
+bad "-netdev|listen=" -netdev socket,id=a
+bad "-netdev|ifname=" -netdev tap,id=a,ifname=dragtoolongname123456789
+bad "-object|netdev=zz" -object filter-dump,id=f,netdev=zz,file=/tmp/x
+bad "-object|filenam|filename" -object rng-random,id=r,filenam=/dev/x
+bad "-rtc|base=yesterday" -rtc base=yesterday
+bad "-boot|odrer|order" -boot odrer=c
+bad "-smp|core'|cores" -smp 4,core=2
+bad "-m|slts|slots" -m 128,slts=2
+bad "-cpu|foo|fpu" -cpu max,+foo
+bad "-machine|acpj|acpi" -machine pc,acpj=on
+bad "-accel|thread=many|multi" -accel tcg,thread=many
+bad "-accel|tb-siz|tb-size" -accel tcg,tb-siz=1
+bad "-action|panic=expolde|pause" -action panic=expolde
+bad "-display|full-scren|full-screen" -display curses,full-scren=on
+bad "-global|foo" -global foo
+bad "-global|e1000.mca|mac" -global e1000.mca=1
+bad "-name|proces|process" -name a,proces=b
+bad "-d|foo" -d foo
+bad "-gdb|abc" -gdb tcp:abc
+bad "foo.img|-hda" foo.img
 finish

@@ -195,6 +195,22 @@ static void test_segments(bool whole)
            whole ? "left to the back end" : "three packets");
 }
 
+/* A packet cut to single bytes would keep the main loop busy for a guest's fun. */
+static void test_tiny_segments(void)
+{
+    net_ops.takes_large = false;
+    put_packet(3500);
+    descriptor(3, 14 | 24 << 8 | 33u << 16 | (uint64_t)34 << 32 | (uint64_t)50 << 40,
+               3500 | (uint32_t)(CMD_DEXT | CMD_TSE | TUCMD_TCP | TUCMD_IP) << 24,
+               54u << 8 | 1u << 16);
+    descriptor(4, TXBUF,
+               3554 | DTYP_DATA << 20 | (uint32_t)(CMD_DEXT | CMD_TSE | CMD_EOP | CMD_RS) << 24,
+               3 << 8);
+    put(R_TDH, 3);
+    send_to(5);
+    tap_ok(nsent == 0 && get(R_TDH) == 5, "segments of one byte are refused");
+}
+
 static void test_sending(void)
 {
     uint8_t f[200];
@@ -225,6 +241,7 @@ static void test_sending(void)
            "its checksum (over what was there)");
     test_segments(false);
     test_segments(true);
+    test_tiny_segments();
     descriptor(6, TXBUF, 0xffff | (uint32_t)CMD_RS << 24, 0);
     descriptor(7, TXBUF, 0xffff | (uint32_t)(CMD_EOP | CMD_RS) << 24, 0);
     send_to(8);

@@ -243,6 +243,11 @@ static void test_cplus_send(void)
              (sent[i][41] | sent[i][40] << 8) == (int)at && sent[i][47] == (i == 2 ? 0x19 : 0x10);
     }
     tap_ok(ok && sent_len[2] == 54 + 580, "C+: large send, three segments");
+    descriptor(TXD, 0xf8000000 | 1u << 16 | 3554, 0, TXBUF);
+    nsent = 0;
+    out8(&b, PORTS + R_TPPOLL, 0x40);
+    settle();
+    tap_ok(nsent == 0, "C+: segments of one byte are refused");
     net_ops.takes_large = true;
     descriptor(TXD, 0xf8000000 | 1460u << 16 | 3554, 0, TXBUF);
     nsent = 0;

@@ -1,83 +1,30 @@
 /* Fuzzes the 82540EM: registers, descriptors and frames from the input. Nothing may crash, hang or
  * write outside of the guest's RAM. */
-#include "host/le.h"
-#include "host/mainloop.h"
-#include "host/net.h"
+#include "tests/fuzz/fuzz.h"
+
 #include "hw/net/e1000_regs.h"
-#include "hw/pci/pci.h"
-#include "tests/device/harness.h"
 
 extern const struct device_type e1000_type;
 
 enum { BAR = 0xe0000000u, RAM = 1 << 20, TX = 0x10000, RX = 0x12000, BUFFERS = 0x20000 };
 
-static struct bench bench;
-static struct mainloop *loop;
-static struct netdev net;
-
-struct input {
-    const uint8_t *p, *end;
-};
-
-static uint32_t take(struct input *in, unsigned bytes)
-{
-    uint32_t v = 0;
-
-    while (bytes-- && in->p < in->end) {
-        v = v << 8 | *in->p++;
-    }
-    return v;
-}
-
-static void net_send(struct netdev *nd, const uint8_t *frame, size_t len)
-{
-    static uint8_t copy[70000];
-
-    (void)nd;
-    memcpy(copy, frame, len);
-}
-static void net_destroy(struct netdev *nd)
-{
-    (void)nd;
-}
-static struct netdev_ops net_ops = {.send = net_send, .destroy = net_destroy};
-
-static int routing(struct pci_device *p, int pin)
-{
-    (void)p;
-    return pin;
-}
+static struct device *card;
 
 static void put(unsigned r, uint32_t v)
 {
-    memory_view_store(bench.m->memory, VIEW_NORMAL, BAR + r * 4, v, 4);
+    memory_view_store(fuzz.bench.m->memory, VIEW_NORMAL, BAR + r * 4, v, 4);
 }
 
 static void set_up(void)
 {
     struct error err = {{0}};
-    struct irq line = {bench_set_line, &bench, 0};
 
-    bench_open(&bench);
-    loop = mainloop_create(bench.m);
-    memory_map_ram(bench.m->memory, IN_BOTH, 0, RAM,
-                   memory_ram_create(bench.m->memory, "ram", RAM, &err), 0, false, MAP_PRIO_RAM);
-    pci_bus_create(bench.m, 0, routing, &line, 1);
-    netdev_init(&net, &net_ops, loop, "net");
-    struct device *d = device_create(bench.m, &e1000_type, NULL);
-    device_set_ptr(d, "netdev", &net);
-    bench_must(device_realize(d, &err) ? d : NULL, &err);
-    struct pci_device *p = (struct pci_device *)d;
-    pci_config_write(p->bus, 0, p->devfn, 0x10, BAR, 4);
-    pci_config_write(p->bus, 0, p->devfn, 4, 7, 2);
-}
-
-static void settle(void)
-{
-    machine_unlock(bench.m);
-    bench.m->wake_main(bench.m->wake_opaque);
-    mainloop_step(loop);
-    machine_lock(bench.m);
+    fuzz_machine(RAM);
+    fuzz_pci();
+    card = device_create(fuzz.bench.m, &e1000_type, NULL);
+    device_set(card, "romfile", "", &err);
+    device_set_ptr(card, "netdev", fuzz_netdev());
+    fuzz_realize(card);
 }
 
 static uint64_t address(struct input *in)
@@ -87,81 +34,110 @@ static uint64_t address(struct input *in)
     return v < 0x400 ? BAR + v * 16 : v < 0x800 ? RAM - (v & 63) : BUFFERS + v * 4;
 }
 
+static void two_words(uint64_t at, uint64_t first, uint64_t second)
+{
+    memory_write64(fuzz.bench.m->memory, at, first);
+    memory_write64(fuzz.bench.m->memory, at + 8, second);
+}
+
+/* A whole packet as a driver gives it: context, headers, data. */
+static void send_packet(struct input *in)
+{
+    unsigned n = take(in, 1) & 31, how = take(in, 1), command = CMD_DEXT | (how & 0x3f);
+    uint32_t len = how & 0x40 ? take(in, 2) : 200, mss = how & 0x80 ? take(in, 2) : 100;
+    uint8_t headers[FUZZ_HEADERS];
+
+    fuzz_headers(in, headers, len);
+    memory_write(fuzz.bench.m->memory, BUFFERS, headers, sizeof(headers));
+    uint8_t context[16] = {14, 24, (uint8_t)(how & 4 ? take(in, 1) : 33), 0, 34, 50, 0, 0};
+    le_put32(context + 8, (len - 54) & 0xfffff);
+    context[11] = (uint8_t)(CMD_DEXT | take(in, 1));
+    context[13] = 54;
+    le_put16(context + 14, (uint16_t)mss);
+    memory_write(fuzz.bench.m->memory, TX + 16 * n, context, sizeof(context));
+    two_words(TX + 16 * ((n + 1) & 31), BUFFERS,
+              len | 0x10u << 20 | (uint32_t)command << 24 | (uint64_t)take(in, 2) << 32);
+    put(R_TDT, (n + 2) & 31);
+    fuzz_settle();
+}
+
 static void one_step(struct input *in)
 {
     static const uint16_t regs[] = {
         R_CTRL, R_EECD, R_EERD,  R_MDIC,  R_ICR, R_ITR, R_ICS, R_IMS, R_IMC,    R_RCTL,  R_TCTL,
         R_RDH,  R_RDT,  R_RDLEN, R_TDLEN, R_TDH, R_TDT, R_RA,  R_MTA, R_RXCSUM, R_RDBAL, R_TDBAL};
     unsigned op = take(in, 1), r, n;
-    uint8_t frame[4096];
 
-    switch (op & 7) {
+    switch (op & 15) {
     case 0:
+    case 8:
         r = regs[take(in, 1) % (sizeof(regs) / sizeof(regs[0]))];
         put(r, r == R_RDBAL || r == R_TDBAL ? take(in, 2) * 16 : take(in, 1 + (op >> 6)));
         break;
     case 1:
-    case 2: /* a transmit descriptor */
+    case 9: /* any register */
+        put(take(in, 2) & 0x7fff, take(in, 4));
+        break;
+    case 2:
+    case 10: /* a transmit descriptor */
         n = take(in, 1) & 31;
-        memory_write64(bench.m->memory, TX + 16 * n, address(in));
-        memory_write64(bench.m->memory, TX + 16 * n + 8, (uint64_t)take(in, 4) << 32 | take(in, 4));
+        two_words(TX + 16 * n, address(in), (uint64_t)take(in, 4) << 32 | take(in, 4));
         break;
     case 3: /* a context */
         n = take(in, 1) & 31;
-        memory_write64(bench.m->memory, TX + 16 * n, (uint64_t)take(in, 4) << 32 | take(in, 4));
-        memory_write64(bench.m->memory, TX + 16 * n + 8,
-                       (uint64_t)take(in, 3) << 40 | (uint64_t)(CMD_DEXT | take(in, 1)) << 24 |
-                           take(in, 1));
+        two_words(TX + 16 * n, (uint64_t)take(in, 4) << 32 | take(in, 4),
+                  (uint64_t)take(in, 3) << 40 | (uint64_t)(CMD_DEXT | take(in, 1)) << 24 |
+                      take(in, 1));
         break;
     case 4:
+    case 12:
         put(R_TDT, take(in, 1) & 31);
-        settle();
+        fuzz_settle();
         break;
     case 5:
+    case 13:
         n = take(in, 1) & 31;
-        memory_write64(bench.m->memory, RX + 16 * n, address(in));
+        memory_write64(fuzz.bench.m->memory, RX + 16 * n, address(in));
         put(R_RDT, take(in, 1) & 31);
         break;
     case 6:
-        memset(frame, op, sizeof(frame));
-        netdev_deliver(&net, frame, 1 + take(in, 2) % sizeof(frame));
+    case 14:
+        fuzz_deliver(in);
+        break;
+    case 11:
+        send_packet(in);
+        break;
+    case 15:
+        if (op & 0x80) {
+            netdev_set_link(&fuzz.net, op & 0x40);
+            break;
+        }
+        clock_advance(fuzz.bench.m->clock, (int64_t)take(in, 3));
         break;
     default:
-        memory_view_load(bench.m->memory, VIEW_NORMAL, BAR + (take(in, 3) & 0x1ffff), 4);
-        if (op & 8) {
-            clock_advance(bench.m->clock, (int64_t)take(in, 3));
-        }
+        memory_view_load(fuzz.bench.m->memory, VIEW_NORMAL, BAR + (take(in, 3) & 0x1ffff), 4);
         break;
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, data + size};
 
-    if (!bench.m) {
+    if (!card) {
         set_up();
     }
-    net_ops.takes_large = take(&in, 1) & 1;
-    put(R_CTRL, CTRL_RST);
+    fuzz_begin();
+    fuzz_bar(card, 0, BAR);
+    fuzz.net_ops.takes_large = take(&in, 1) & 1;
     put(R_TDBAL, TX);
     put(R_TDLEN, 32 * 16);
     put(R_RDBAL, RX);
     put(R_RDLEN, 32 * 16);
     put(R_TCTL, TCTL_EN);
     put(R_RCTL, RCTL_EN | RCTL_UPE | RCTL_MPE | RCTL_LPE);
-    while (in.p < in.end) {
+    while (more(&in)) {
         one_step(&in);
     }
-    put(R_CTRL, CTRL_RST);
-    settle();
-    while (net.first) { /* frames of this input must not meet the next */
-        struct net_frame *f = net.first;
-        net.first = f->next;
-        free(f);
-    }
-    net.tail = &net.first;
-    net.waiting = 0;
     return 0;
 }

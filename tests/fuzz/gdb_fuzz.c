@@ -2,8 +2,8 @@
  * without devices: framing, escapes, every command. Whatever comes, each answer must be a
  * well-formed packet. And agent expressions, which come from the debugger too, by themselves.
  *
- * Under libFuzzer this is LLVMFuzzerTestOneInput. Built with -DSTANDALONE: `gdb_fuzz SECONDS
- * [SEED]` makes inputs itself, from pieces of packets. */
+ * The first byte chooses the architecture that is told (low bits), and bytes as they are (top bit)
+ * or lines that are framed as packets. gdb.dict has pieces of them. */
 #include "control/gdb_agent.h"
 #include "control/gdb_session.h"
 #include "cpu/cpuid.h"
@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static struct machine *machine;
 static struct gdb_parser answers; /* the stub's answers are parsed by its own parser ... */
@@ -75,6 +74,22 @@ static void make_machine(void)
     debug_create(machine); /* their threads are never started: they do not run */
 }
 
+static void send_packets(struct gdb_session *s, const uint8_t *data, size_t size)
+{
+    while (size) {
+        const uint8_t *end = memchr(data, '\n', size);
+        size_t n = end ? (size_t)(end - data) : size;
+        struct gdb_buf framed = {0};
+        gdb_frame(&framed, '$', data, n);
+        gdb_session_receive(s, framed.data, framed.len);
+        gdb_buf_free(&framed);
+        n += end != NULL;
+        data += n;
+        size -= n;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct gdb_agent_ops ops = {NULL, agent_reg, agent_mem};
@@ -87,140 +102,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     gdb_agent_eval(data, size, &ops, &result);
     machine_lock(machine);
     gdb_session_init(&s, machine);
-    s.arch_option = size ? data[0] % (GDB_NARCH + 1) : 0;
     answers.state = GDB_IDLE;
-    gdb_session_receive(&s, data, size);
+    if (size) {
+        s.arch_option = (data[0] & 0x7f) % (GDB_NARCH + 1);
+        if (data[0] & 0x80) {
+            gdb_session_receive(&s, data + 1, size - 1);
+        } else {
+            send_packets(&s, data + 1, size - 1);
+        }
+    }
     gdb_session_end(&s);
     machine_unlock(machine);
     machine_set_running(machine, false);
     return 0;
 }
-
-#ifdef STANDALONE
-static unsigned number(unsigned below)
-{
-    return (unsigned)random() % below;
-}
-
-/* A command and its arguments, from pieces, some bytes of it changed. */
-static size_t make_packet(char *out)
-{
-    static const char *const pieces[] = {
-        "m",
-        "M",
-        "x",
-        "X",
-        "p",
-        "P",
-        "g",
-        "G",
-        "Z0",
-        "Z1",
-        "Z2",
-        "Z3",
-        "Z4",
-        "z0",
-        "z2",
-        "H",
-        "Hg",
-        "Hc",
-        "T",
-        "D",
-        "vCont",
-        "vCont?",
-        ";c",
-        ";s",
-        ";t",
-        ";r",
-        "?",
-        "c",
-        "s",
-        "C05",
-        "qSupported",
-        "qXfer:features:read:target.xml:",
-        "qXfer:threads:read::",
-        "qXfer:memory-map:read::",
-        "qRcmd,",
-        "696e666f20",
-        "67646220",
-        "636174636820616c6c",
-        "qMemoryRegionInfo:",
-        "qSearch:memory:",
-        "qCRC:",
-        "QNonStop:1",
-        "QNonStop:0",
-        "QStartNoAckMode",
-        "qfThreadInfo",
-        "qThreadExtraInfo,",
-        "vStopped",
-        "vCtrlC",
-        "Qqemu.PhyMemMode:1",
-        "Qqemu.sstep=",
-        "qHostInfo",
-        "0",
-        "1000",
-        "ffffffffffffffff",
-        "fff",
-        "100",
-        "10000",
-        ",",
-        ",1",
-        ",8",
-        ":",
-        ";",
-        "=",
-        ";X4,22012722",
-        ";Xffff,00",
-        "p1.1",
-        "p1.2",
-        "p1.-1",
-        "-1",
-        "00000000",
-        "deadbeef",
-        "}\x03",
-        "#",
-        "$",
-        "*",
-        "E",
-    };
-    size_t len = 0;
-
-    for (unsigned n = 1 + number(6); n--;) {
-        const char *p = pieces[number(sizeof(pieces) / sizeof(pieces[0]))];
-        memcpy(out + len, p, strlen(p));
-        len += strlen(p);
-    }
-    if (number(8) == 0 && len) {
-        out[number((unsigned)len)] = (char)number(256);
-    }
-    return len;
-}
-
-int main(int argc, char **argv)
-{
-    long seconds = argc > 1 ? atol(argv[1]) : 10;
-    time_t end = time(NULL) + seconds;
-    unsigned long runs = 0;
-
-    srandom(argc > 2 ? (unsigned)atol(argv[2]) : 1);
-    for (; time(NULL) < end; runs++) {
-        uint8_t input[8192];
-        size_t len = 0;
-        while (len < 4096 && number(20)) {
-            char packet[1024];
-            struct gdb_buf framed = {0};
-            size_t n = make_packet(packet);
-            gdb_frame(&framed, '$', (uint8_t *)packet, n);
-            memcpy(input + len, framed.data, framed.len);
-            len += framed.len;
-            gdb_buf_free(&framed);
-            if (number(10) == 0) {
-                input[len++] = (uint8_t)number(256);
-            }
-        }
-        LLVMFuzzerTestOneInput(input, len);
-    }
-    printf("%lu inputs\n", runs);
-    return 0;
-}
-#endif

@@ -1,52 +1,42 @@
 /* qcow2 images that are damaged: the input changes bytes of a good image (or is the image), which
- * is then opened, read, written, checked, repaired. */
-#include "host/block.h"
-#include "host/block_node.h"
+ * is then opened, read, written, checked, repaired. What is opened for reading must not change;
+ * what a repair has called good must be so. An image that is not damaged must read as a model in
+ * memory does, whatever was done to it before. */
+#include "tests/fuzz/fuzz.h"
+
+#include "host/be.h"
 #include "host/qcow2.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+enum { KINDS = 5, GUEST = 256 << 10, LIMIT = 2 << 20, MAX_OPS = 64 };
+enum { BACKED = 4 }; /* the kind with a backing file */
 
-enum { KINDS = 4, GUEST = 1 << 20, LIMIT = 1 << 20 };
-
-struct input {
-    const uint8_t *p, *end;
-};
-
-static uint8_t *image[KINDS];
-static size_t image_len[KINDS];
-static int fd = -1;
-static char path[64];
+static struct {
+    uint8_t *data;
+    size_t len;
+} image[KINDS];
+static uint8_t now[2 * GUEST]; /* the model: what the guest must read */
 static uint8_t buf[128 << 10];
 
-static uint64_t take(struct input *in, unsigned n)
+static struct block_node *open_it(struct block_graph *g, bool readonly, bool check, bool backing)
 {
-    uint64_t v = 0;
-
-    while (n--) {
-        v = v << 8 | (in->p < in->end ? *in->p++ : 0);
-    }
-    return v;
-}
-
-static struct block_node *open_it(struct block_graph *g, bool readonly, bool check)
-{
-    struct node_flags f = {
-        .readonly = readonly, .no_flush = true, .unmap = true, .no_io = check, .no_backing = true};
+    struct node_flags f = {.readonly = readonly, .unmap = true, .no_io = check};
     struct error err;
 
-    return node_open_file(g, path, "qcow2", &f, NULL, &err);
+    f.no_backing = !backing;
+    return node_open_file(g, memory_file_name(0), "qcow2", &f, NULL, &err);
 }
 
-/* The good images that are damaged later. */
+static void must(bool ok)
+{
+    if (!ok) {
+        abort();
+    }
+}
+
+/* The good images: data, a compressed cluster, zeroes, and a snapshot that shares them in part. */
 static void make(unsigned kind)
 {
-    struct qcow2_create c[KINDS] = {
+    const struct qcow2_create c[KINDS] = {
         {.size = GUEST, .version = 3, .cluster_bits = 12, .refcount_bits = 16},
         {.size = GUEST, .version = 2, .cluster_bits = 9, .refcount_bits = 16},
         {.size = GUEST, .version = 3, .cluster_bits = 14, .refcount_bits = 4, .extended_l2 = true},
@@ -55,123 +45,164 @@ static void make(unsigned kind)
          .cluster_bits = 9,
          .refcount_bits = 64,
          .zstd = true,
-         .lazy_refcounts = true}};
+         .lazy_refcounts = true},
+        {.size = GUEST,
+         .version = 3,
+         .cluster_bits = 12,
+         .refcount_bits = 1,
+         .backing_file = memory_file_name(1),
+         .backing_format = "raw"},
+    };
     struct block_graph *g = block_graph_create(NULL);
+    unsigned cluster = 1u << c[kind].cluster_bits;
     struct error err;
-    struct stat st;
 
-    if (!qcow2_create(path, &c[kind], &err)) {
-        abort();
-    }
-    struct block_node *n = open_it(g, false, false);
+    must(qcow2_create(memory_file_name(0), &c[kind], &err));
+    struct block_node *n = open_it(g, false, false, true);
+    must(n);
     memset(buf, 'a', sizeof(buf));
-    node_pwrite(n, 5000 / 512 * 512, buf, 40960);
-    n->driver->write_compressed(n, 1 << 18, 1u << c[kind].cluster_bits, buf);
-    qcow2_snapshot_create(n, "s", &err);
-    node_pwrite(n, 0, buf, 8192);
-    node_zero(n, 300 << 10, 32 << 10, false);
+    must(!node_pwrite(n, 0, memory_file[1].data, kind == BACKED ? 0 : 16384));
+    must(!node_pwrite(n, 5120, buf, 40960));
+    must(!n->driver->write_compressed(n, 128 << 10, cluster, buf));
+    must(kind == BACKED || qcow2_snapshot_create(n, "s", &err)); /* its refcounts have one bit */
+    memset(buf, 'b', sizeof(buf));
+    must(!node_pwrite(n, 0, buf, 8192));
+    must(!node_zero(n, 200 << 10, 32 << 10, false));
     node_unref(n);
     block_graph_destroy(g);
-    fstat(fd, &st);
-    image_len[kind] = (size_t)st.st_size;
-    image[kind] = malloc(image_len[kind]);
-    if (pread(fd, image[kind], image_len[kind], 0) != (ssize_t)image_len[kind]) {
-        abort();
+    image[kind].len = memory_file[0].size;
+    image[kind].data = malloc(image[kind].len);
+    memcpy(image[kind].data, memory_file[0].data, image[kind].len);
+}
+
+static void set_up(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        memory_file[i].limit = i ? 16384 : LIMIT;
+        memory_file[i].data = calloc(1, memory_file[i].limit);
+    }
+    memory_file[1].size = memory_file[1].limit;
+    memset(memory_file[1].data, 'c', memory_file[1].size);
+    for (unsigned i = 0; i < KINDS; i++) {
+        make(i);
     }
 }
 
-static void write_all(const void *p, size_t len)
+static void load(const void *p, size_t len)
 {
-    if (ftruncate(fd, 0) || pwrite(fd, p, len, 0) != (ssize_t)len) {
-        abort();
-    }
+    memory_file[0].size = len < LIMIT ? len : LIMIT;
+    memcpy(memory_file[0].data, p, memory_file[0].size);
+    memory_file[0].writes = 0;
 }
 
-static void damage(struct input *in, unsigned kind)
+/* Puts numbers into the image where they matter: the header, and cluster by cluster. False: it is
+ * as good as it was. */
+static bool damage(struct input *in, unsigned kind)
 {
-    unsigned n = (unsigned)take(in, 1) % 8;
+    unsigned n = take(in, 1) % 8;
+    bool any = n;
+    size_t len = memory_file[0].size;
 
-    write_all(image[kind], image_len[kind]);
     while (n--) {
-        uint64_t at = take(in, 1) & 1 ? take(in, 1) % 112 : take(in, 3) % image_len[kind];
+        unsigned how = take(in, 1);
+        uint64_t at =
+            how & 1   ? take(in, 1) % 112
+            : how & 2 ? take(in, 3)
+                      : (take(in, 1) << (kind == 1 || kind == 3 ? 9 : 12)) + (take(in, 1) & 31) * 8;
+        unsigned bytes = how >> 5;
         uint8_t b[8];
-        unsigned len = (unsigned)take(in, 1) % 8 + 1;
-        for (unsigned i = 0; i < len; i++) {
-            b[i] = (uint8_t)take(in, 1);
+        if (how & 16) { /* an offset of a cluster */
+            be_put64(b, (uint64_t)take(in, 1) << 9 | (uint64_t)(how & 12) << 60);
+            bytes = 7;
+        } else {
+            take_bytes(in, b, bytes + 1);
         }
-        if (pwrite(fd, b, len, (off_t)at) < 0) {
-            abort();
+        for (unsigned i = 0; i <= bytes && at + i < len; i++) {
+            memory_file[0].data[at + i] = b[i];
         }
     }
-    if (take(in, 1) % 8 == 0 && ftruncate(fd, (off_t)(take(in, 3) % image_len[kind]))) {
-        abort();
+    if (take(in, 1) == 7) {
+        memory_file[0].size = take(in, 3) % len;
+        any = true;
     }
+    return any;
 }
 
-static void use(struct block_node *n, struct input *in)
+/* ---- what is done with it ---- */
+
+/* exact: the model knows what the image reads as; not so after a write that has failed, say. */
+static void one_op(struct block_node *n, struct input *in, bool *exact)
 {
-    uint64_t size = n->size, at, len;
+    unsigned op = take(in, 1);
+    uint64_t size = n->size, at = (uint64_t)take(in, 2) * 512 % size, len = (take(in, 1) + 1) * 512;
     struct error err;
+    int r;
 
-    if (!size) {
-        return;
-    }
-    for (unsigned i = 0; i < 24 && in->p < in->end; i++) {
-        unsigned op = (unsigned)take(in, 1);
-        at = take(in, 3) * 512 % size;
-        len = (take(in, 1) + 1) * 512;
-        len = len < size - at ? len : size - at;
-        switch (op % 9) {
-        case 0:
-            node_pread(n, at, buf, len);
-            break;
-        case 1:
-        case 2:
-            node_pwrite(n, at, buf, len);
-            break;
-        case 3:
-            node_zero(n, at, len, op & 16);
-            break;
-        case 4:
-            node_discard(n, at, len);
-            break;
-        case 5:
-            node_status(n, at, &len);
-            break;
-        case 6:
-            qcow2_snapshot_create(n, op & 16 ? "s" : "t", &err);
-            break;
-        case 7:
-            (op & 16 ? qcow2_snapshot_delete : qcow2_snapshot_apply)(n, "s", &err);
-            break;
-        default:
-            node_truncate(n, (take(in, 2) % 4096 + 1) * 512, op & 16 ? "metadata" : NULL, &err);
-            size = n->size;
-            if (!size) {
-                return;
-            }
-            break;
+    len = len < size - at ? len : size - at;
+    switch (op & 15) {
+    case 0:
+        memory_file[0].failing = op & 16;
+        *exact &= !(op & 16);
+        break;
+    case 1:
+    case 2:
+        memset(buf, op, len);
+        r = node_pwrite(n, at, buf, len);
+        *exact &= !r;
+        memset(now + at, op, *exact ? len : 0);
+        break;
+    case 3:
+        r = node_zero(n, at, len, op & 16);
+        *exact &= !r;
+        memset(now + at, 0, *exact ? len : 0);
+        break;
+    case 4: /* what is discarded may read as anything: the model takes what it is now */
+        r = node_discard(n, at, len);
+        r = r ? r : node_pread(n, at, now + at, *exact ? len : 0);
+        *exact &= !r;
+        break;
+    case 5:
+        node_status(n, at, &len);
+        node_status_chain(n, at, &len);
+        break;
+    case 6:
+        qcow2_snapshot_create(n, op & 16 ? "s" : "t", &err);
+        break;
+    case 7:
+        if (op & 16) {
+            qcow2_snapshot_delete(n, op & 32 ? "s" : "t", &err);
+        } else if (qcow2_snapshot_apply(n, op & 32 ? "s" : "t", &err)) {
+            *exact &= !node_pread(n, 0, now, n->size < sizeof(now) ? n->size : sizeof(now));
         }
+        break;
+    case 8:
+        len = ((uint64_t)take(in, 2) % (2 * GUEST / 512) + 1) * 512;
+        if (!node_truncate(n, len, op & 16 ? "metadata" : op & 32 ? "full" : NULL, &err)) {
+            *exact = false;
+        } else if (*exact && len > size) {
+            memset(now + size, 0, len - size);
+        }
+        break;
+    case 9:
+        memset(buf, op, 1 << 14);
+        n->driver->write_compressed(n, at & ~UINT64_C(0x3fff), 1 << 14, buf);
+        *exact = false;
+        break;
+    case 10:
+        node_flush(n);
+        break;
+    default:
+        r = node_pread(n, at, buf, len);
+        must(!*exact || (!r && !memcmp(buf, now + at, len)));
+        break;
     }
 }
 
-/* Reading must not change the file. */
-static uint64_t sum_file(void)
+static void use(struct block_node *n, struct input *in, bool *exact)
 {
-    struct stat st;
-    uint64_t sum = 0;
-
-    fstat(fd, &st);
-    size_t len = (size_t)st.st_size < LIMIT ? (size_t)st.st_size : LIMIT;
-    uint8_t *p = malloc(len + 1);
-    if (pread(fd, p, len, 0) != (ssize_t)len) {
-        abort();
+    for (unsigned i = 0; i < MAX_OPS && more(in) && n->size && n->size <= 2 * GUEST; i++) {
+        one_op(n, in, exact);
     }
-    for (size_t i = 0; i < len; i++) {
-        sum = sum * 1099511628211u + p[i];
-    }
-    free(p);
-    return sum + (uint64_t)st.st_size;
 }
 
 static void print_line(void *opaque, const char *line)
@@ -180,55 +211,97 @@ static void print_line(void *opaque, const char *line)
     fprintf(stderr, "%s\n", line);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static void check(struct block_node *n, struct node_check *c, unsigned fix)
+{
+    *c = (struct node_check){0};
+    n->driver->check(n, c, fix);
+}
+
+static void must_be_clean(struct block_node *n)
+{
+    struct node_check c;
+
+    check(n, &c, 0);
+    if (c.leaks || c.corruptions || c.errors) {
+        c = (struct node_check){.print = print_line};
+        n->driver->check(n, &c, 0);
+        abort();
+    }
+}
+
+static void look(bool backing)
+{
+    struct block_graph *g = block_graph_create(NULL);
+    struct block_node *n = open_it(g, true, false, backing);
+
+    if (n) {
+        uint64_t len = n->size < sizeof(buf) ? n->size : sizeof(buf);
+        struct node_check c;
+        struct node_info info = {0};
+        struct error err;
+        node_pread(n, 0, buf, len);
+        check(n, &c, 0);
+        n->driver->info(n, &info);
+        json_decref(info.specific);
+        json_decref(info.snapshots);
+        if (qcow2_snapshot_view(n, "s", &err)) {
+            node_pread(n, 0, buf, len < n->size ? len : n->size);
+        }
+        node_unref(n);
+    }
+    block_graph_destroy(g);
+    must(!memory_file[0].writes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, data + size};
-    unsigned how = (unsigned)take(&in, 1);
+    unsigned how = take(&in, 1), kind = how % KINDS;
+    bool exact = false;
 
-    if (fd < 0) {
-        fd = memfd_create("qcow2", 0);
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        for (unsigned i = 0; i < KINDS; i++) {
-            make(i);
-        }
+    if (!image[0].data) {
+        set_up();
     }
-    if (how & 128) {
-        write_all(in.p, (size_t)(in.end - in.p));
+    memory_file[0].failing = false;
+    if (how >= 250) {
+        load(in.p, (size_t)(in.end - in.p));
     } else {
-        damage(&in, how % KINDS);
+        load(image[kind].data, image[kind].len);
+        exact = !damage(&in, kind);
     }
+    bool whole = exact;
+    look(kind == BACKED);
     struct block_graph *g = block_graph_create(NULL);
-    uint64_t before = sum_file();
-    struct block_node *n = open_it(g, true, false);
-    if (n) {
-        uint64_t len = sizeof(buf);
-        len = len < n->size ? len : n->size;
-        node_pread(n, 0, buf, len);
-        struct node_check c = {0};
-        n->driver->check(n, &c, 0);
-        node_unref(n);
-    }
-    if (sum_file() != before) {
-        abort();
-    }
-    n = open_it(g, false, how & 32);
+    struct block_node *n = open_it(g, false, how & 32, kind == BACKED);
+    must(n || !exact);
     if (n && how & 64) {
-        struct node_check c = {0};
-        n->driver->check(n, &c, CHECK_FIX_LEAKS | CHECK_FIX_ERRORS);
-        bool fixed = !c.errors && !c.corruptions;
-        c = (struct node_check){0};
-        n->driver->check(n, &c, 0);
-        if (fixed && (c.leaks || c.corruptions)) {
-            c.print = print_line;
-            n->driver->check(n, &c, 0);
-            abort(); /* what is said to be repaired is */
+        struct node_check c;
+        check(n, &c, CHECK_FIX_LEAKS | CHECK_FIX_ERRORS);
+        if (!c.errors && !c.corruptions) {
+            must_be_clean(n); /* what is said to be repaired is */
         }
     }
-    if (n) {
-        use(n, &in);
-        node_unref(n);
+    if (exact) {
+        must(!node_pread(n, 0, now, GUEST));
     }
+    if (n) {
+        use(n, &in, &exact);
+    }
+    memory_file[0].failing = false;
+    if (n && exact && n->size <= 2 * GUEST) { /* and once more from the file */
+        uint64_t len = n->size;
+        node_unref(n);
+        n = open_it(g, true, false, kind == BACKED);
+        must(n && n->size == len);
+        for (uint64_t at = 0; at < len; at += sizeof(buf)) {
+            uint64_t piece = len - at < sizeof(buf) ? len - at : sizeof(buf);
+            must(!node_pread(n, at, buf, piece) && !memcmp(buf, now + at, piece));
+        }
+        if (whole) {
+            must_be_clean(n);
+        }
+    }
+    node_unref(n);
     block_graph_destroy(g);
     return 0;
 }
