@@ -50,18 +50,23 @@ def free_display():
 
 
 class Guest:
-    def __init__(self, *args, boot_sector=True, memory="64", env=None, stdio=None):
+    def __init__(self, *args, boot_sector=True, memory="64", env=None, stdio=None, disk=None,
+                 serial="null"):
         self.dir = tempfile.TemporaryDirectory(prefix="dragoman-ui.")
         path = os.path.join(self.dir.name, "qmp")
         self.log = open(os.path.join(self.dir.name, "log"), "w+")
         cmd = DRAGOMAN + ["-m", memory, "-no-reboot", "-qmp", f"unix:{path},server=on,wait=off",
-                          "-serial", "null", *args]
+                          "-serial", serial, *args]
         if boot_sector:
             image = os.path.join(self.dir.name, "disk")
             subprocess.run(["nasm", "-f", "bin", "-o", image, os.path.join(SRC, "tests/ui/screen.asm")], check=True)
             with open(image, "ab") as f:
                 f.truncate(1 << 20)
             cmd += ["-drive", f"file={image},format=raw"]
+        if disk:
+            image = os.path.join(self.dir.name, "empty")
+            subprocess.run(["truncate", "-s", disk, image], check=True)
+            cmd += ["-drive", f"file={image},format=raw,if=virtio"]
         self.proc = subprocess.Popen(cmd, stdin=stdio or subprocess.DEVNULL, stdout=stdio or self.log,
                                      stderr=self.log if not stdio else subprocess.DEVNULL, env=env)
         self.events = []
