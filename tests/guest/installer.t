@@ -11,7 +11,11 @@ trap 'kill $mirror' EXIT
 n=0
 until grep -q ready "$dir/log"; do
     n=$((n + 1))
-    kill -0 $mirror 2>/dev/null && [ $n -lt 300 ] || skip_all "no mirror of udebs: $(tail -n 1 "$dir/log")"
+    kill -0 $mirror 2>/dev/null && [ $n -lt 300 ] || {
+        echo "not ok 1 - a mirror of udebs: $(tail -n 1 "$dir/log")"
+        echo "1..1"
+        exit 1
+    }
     sleep 1
 done
 runs=${INSTALLER_RUNS:-std:nomodeset virtio:}
