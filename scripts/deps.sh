@@ -8,7 +8,7 @@ run="make gcc pkg-config libglib2.0-dev libjansson-dev zlib1g-dev libzstd-dev li
 guest="busybox-static cpio xz-utils"
 tests="perl python3 luajit linux-perf gdb lldb clang libclang-rt-14-dev nasm expect gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
  libglib2.0-dev:arm64 libjansson-dev:arm64 zlib1g-dev:arm64 libzstd-dev:arm64 grub-pc-bin grub-common xorriso mtools e2fsprogs fdisk qemu-utils memtest86+
- debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386 debootstrap iperf3 fio openssl dropbear-bin openssh-client"
+ debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386 iperf3 fio openssl dropbear-bin openssh-client"
 ui="xvfb openbox tigervnc-viewer xdotool imagemagick novnc chromium"
 want="$run $guest"
 [ "${1:-}" = test ] && want="$want $tests"

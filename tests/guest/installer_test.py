@@ -3,8 +3,8 @@ Arguments: the port of installer_mirror.py, an adapter (std, virtio) and more wo
 keeps a picture of each dialog."""
 import os
 import re
-import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../ui"))
@@ -41,8 +41,11 @@ FAILED = re.compile(r"failed|not supported|No kernel modules|Bad archive|does no
 
 display = free_display()
 seen, shots, reason = [], 0, "time is over"
+disk = tempfile.NamedTemporaryFile(prefix="dragoman-installer.")
+disk.truncate(4 << 30)
 g = Guest("-vga", vga, "-vnc", f":{display}", "-kernel", f"{images}/linux", "-initrd", f"{images}/initrd.gz", "-append",
-          f"fb=false quiet debian-installer/allow_unauthenticated=true {words}", "-nic", "user,model=virtio", boot_sector=False, memory="1G", disk="4G")
+          f"fb=false quiet debian-installer/allow_unauthenticated=true {words}", "-nic", "user,model=virtio", "-drive", f"file={disk.name},format=raw,if=virtio", boot_sector=False,
+          memory="1G")
 v = rfb.Vnc(5900 + display)
 begin = time.time()
 

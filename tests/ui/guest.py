@@ -50,7 +50,7 @@ def free_display():
 
 
 class Guest:
-    def __init__(self, *args, boot_sector=True, memory="64", env=None, stdio=None, disk=None,
+    def __init__(self, *args, boot_sector=True, memory="64", env=None, stdio=None,
                  serial="null"):
         self.dir = tempfile.TemporaryDirectory(prefix="dragoman-ui.")
         path = os.path.join(self.dir.name, "qmp")
@@ -63,10 +63,6 @@ class Guest:
             with open(image, "ab") as f:
                 f.truncate(1 << 20)
             cmd += ["-drive", f"file={image},format=raw"]
-        if disk:
-            image = os.path.join(self.dir.name, "empty")
-            subprocess.run(["truncate", "-s", disk, image], check=True)
-            cmd += ["-drive", f"file={image},format=raw,if=virtio"]
         self.proc = subprocess.Popen(cmd, stdin=stdio or subprocess.DEVNULL, stdout=stdio or self.log,
                                      stderr=self.log if not stdio else subprocess.DEVNULL, env=env)
         self.events = []
