@@ -1,5 +1,6 @@
-/* Where decode_test.c lets Capstone 4 have another view than the decoder, and why. Each rule is as
- * narrow as the error; the sections are of the SDM, volume 2. */
+/* Where the tests let Capstone 4 have another view than the decoder: section of the SDM (volume 2,
+ * if no other is told; names are the instructions' pages) and reason. Each rule is as narrow as the
+ * error. */
 #ifndef TESTS_CPU_DECODE_EXCEPTIONS_H
 #define TESTS_CPU_DECODE_EXCEPTIONS_H
 
@@ -56,6 +57,11 @@ static bool is_register(const struct sample *s)
     return s->i->modrm >> 6 == 3;
 }
 
+static bool register_with_66(const struct sample *s)
+{
+    return s->p66 && is_register(s);
+}
+
 static bool to_cs(const struct sample *s)
 {
     return (s->i->modrm >> 3 & 7) == SEG_CS;
@@ -66,24 +72,53 @@ static bool with_67(const struct sample *s)
     return s->p67;
 }
 
-static bool is_name(const struct sample *s, const char *prefix)
+static bool with_67_and_w(const struct sample *s)
 {
-    return s->c && !strncmp(s->c->mnemonic, prefix, strlen(prefix));
+    return s->p67 && s->i->rex_w;
 }
 
-static bool amd_or_rtm(const struct sample *s)
+/* Whether Capstone's name begins with one of those in the list, which ends with NULL. */
+static bool is_named(const struct sample *s, const char *const *names)
 {
-    static const char *const names[] = {
-        "xabort",  "xbegin", "xtest",    "xend",   "vm",      "skinit",   "clgi",    "stgi",
-        "invlpga", "getsec", "femms",    "invept", "invvpid", "extrq",    "insertq", "movnts",
-        "pcommit", "clzero", "monitorx", "mwaitx", "enc",     "rdfsbase", "ptwrite", "prefetchwt1",
-        "montmul", "x",      "invpcid",  "pf",     "pavgusb", "pmulhrw",  "pswapd",  "pi2f"};
-    for (unsigned n = 0; n < sizeof names / sizeof names[0]; n++) {
-        if (is_name(s, names[n])) {
+    for (; s->c && *names; names++) {
+        if (!strncmp(s->c->mnemonic, *names, strlen(*names))) {
             return true;
         }
     }
     return false;
+}
+
+static bool rtm(const struct sample *s)
+{
+    static const char *const names[] = {"xabort", "xbegin", "xend", "xtest", NULL};
+    return is_named(s, names);
+}
+
+static bool vmx_smx(const struct sample *s)
+{
+    static const char *const names[] = {"vmcall",  "vmclear", "vmfunc",   "vmlaunch", "vmptrld",
+                                        "vmptrst", "vmread",  "vmresume", "vmwrite",  "vmxoff",
+                                        "vmxon",   "getsec",  NULL};
+    return is_named(s, names);
+}
+
+static bool sgx(const struct sample *s)
+{
+    static const char *const names[] = {"encls", "enclu", NULL};
+    return is_named(s, names);
+}
+
+static bool svm(const struct sample *s)
+{
+    static const char *const names[] = {"clgi",    "stgi",  "invlpga", "skinit", "vmload",
+                                        "vmmcall", "vmrun", "vmsave",  NULL};
+    return is_named(s, names);
+}
+
+static bool padlock(const struct sample *s)
+{
+    static const char *const names[] = {"montmul", "xcrypt", "xsha", "xstore", NULL};
+    return is_named(s, names);
 }
 
 static bool segment_register(const struct sample *s)
@@ -138,7 +173,7 @@ static const struct exception {
     uint8_t bits, map, first, last;
     uint8_t kinds;
     bool (*applies)(const struct sample *s);
-    const char *reason;
+    const char *section, *reason;
 } exceptions[] = {
 #include "tests/cpu/decode_exceptions.def"
 };

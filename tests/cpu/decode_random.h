@@ -1,5 +1,5 @@
 /* Random bytes that are often instructions: prefixes, the opcode maps and VEX are more frequent
- * than by chance. INSN_MAX is the includer's. */
+ * than by chance. INSN_MAX, 15, is the includer's. */
 #ifndef TESTS_CPU_DECODE_RANDOM_H
 #define TESTS_CPU_DECODE_RANDOM_H
 
@@ -15,15 +15,23 @@ static uint64_t next_random(uint64_t *s)
     return *s * UINT64_C(0x2545f4914f6cdd1d) >> 16;
 }
 
+static void fill_bytes(uint64_t *s, uint8_t bytes[INSN_MAX])
+{
+    for (unsigned n = 0; n < INSN_MAX; n += 5) { /* next_random has 48 bits */
+        uint64_t five = next_random(s);
+        for (unsigned k = 0; k < 5; k++) {
+            bytes[n + k] = (uint8_t)(five >> 8 * k);
+        }
+    }
+}
+
 static void fill_random(uint64_t *s, enum x86_bits bits, uint8_t bytes[INSN_MAX])
 {
     static const uint8_t prefixes[] = {0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x2e,
                                        0x64, 0x65, 0x26, 0x36, 0x3e, 0x66};
     unsigned at = 0, how = next_random(s) % 16;
 
-    for (unsigned n = 0; n < INSN_MAX; n++) {
-        bytes[n] = (uint8_t)next_random(s);
-    }
+    fill_bytes(s, bytes);
     while (at < 3 && next_random(s) % 3 == 0) {
         bytes[at++] = prefixes[next_random(s) % sizeof prefixes];
     }

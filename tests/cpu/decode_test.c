@@ -477,6 +477,17 @@ static void end(struct test *t, const char *what)
     }
 }
 
+static void test_exceptions(void)
+{
+    bool told = true;
+
+    for (unsigned n = 0; n < sizeof exceptions / sizeof exceptions[0]; n++) {
+        told &= exceptions[n].section[0] && exceptions[n].reason[0];
+    }
+    tap_ok(told, "%zu exceptions, each with the manual's section",
+           sizeof exceptions / sizeof exceptions[0]);
+}
+
 /* ---- random bytes ---- */
 
 static void test_random(struct test *t, enum x86_bits bits, unsigned long cases)
@@ -569,6 +580,7 @@ int main(int argc, char **argv)
         cs_option(t->cs[n], CS_OPT_DETAIL, CS_OPT_ON);
     }
     t->c = cs_malloc(t->cs[0]);
+    test_exceptions();
     for (unsigned n = 0; n < 3; n++) {
         test_random(t, (enum x86_bits)n, cases);
     }

@@ -44,7 +44,8 @@ seen, shots, reason = [], 0, "time is over"
 disk = tempfile.NamedTemporaryFile(prefix="dragoman-installer.")
 disk.truncate(4 << 30)
 g = Guest("-vga", vga, "-vnc", f":{display}", "-kernel", f"{images}/linux", "-initrd", f"{images}/initrd.gz", "-append",
-          f"fb=false quiet debian-installer/allow_unauthenticated=true {words}", "-nic", "user,model=virtio", "-drive", f"file={disk.name},format=raw,if=virtio", boot_sector=False,
+          f"fb=false quiet debian-installer/allow_unauthenticated=true {words}", "-nic", "user,model=virtio",
+          "-drive", f"file={disk.name},format=raw,if=virtio", boot_sector=False,
           memory="1G")
 v = rfb.Vnc(5900 + display)
 begin = time.time()
@@ -73,7 +74,7 @@ def drive():
             shot()
             reason = ""
             return t
-        if FAILED.search(t):
+        if "[!" in t and FAILED.search(t):
             shot()
             reason = "a dialog says that something failed"
             return t
