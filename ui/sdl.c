@@ -322,7 +322,8 @@ static void handle(struct sdl_ui *ui, const SDL_Event *e)
 
 /* ---- the thread ---- */
 
-/* SDL's last resort is a window that nobody sees; only who asks for that by SDL's own variable gets it. */
+/* SDL's last resort is a window that nobody sees; only who asks for that by SDL's own variable gets
+ * it. */
 static bool unseen(void)
 {
     const char *driver = SDL_GetCurrentVideoDriver();
