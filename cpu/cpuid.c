@@ -31,7 +31,7 @@ uint32_t x86_model_signature(const struct x86_model *m)
            (uint32_t)(m->model & 15) << 4 | m->stepping;
 }
 
-static bool is_amd(const struct x86_model *m)
+bool x86_model_is_amd(const struct x86_model *m)
 {
     return strcmp(m->vendor, "AuthenticAMD") == 0;
 }
@@ -125,7 +125,7 @@ static void cache_leaf(const struct x86_cpu *c, uint32_t sub, uint32_t out[4])
     if (!c->model->caches || sub >= X86_CACHES || !k->level) {
         return;
     }
-    if (is_amd(c->model)) {
+    if (x86_model_is_amd(c->model)) {
         sharing = k->shared ? logical_per_package(c) - 1 : c->smp_threads - 1;
         out[EAX] = k->type | k->level << 5 | 1 << 8 | (sharing & 0xfff) << 14;
         out[EDX] = k->shared ? 1 : k->level == 2 ? 2 : 0; /* write-back invalidate; inclusive */
@@ -212,12 +212,12 @@ static void basic(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t
         leaf_1(c, out);
         break;
     case 2:
-        if (!is_amd(m)) {
+        if (!x86_model_is_amd(m)) {
             leaf_2(m, out);
         }
         break;
     case 4:
-        if (!is_amd(m)) {
+        if (!x86_model_is_amd(m)) {
             cache_leaf(c, sub, out);
         }
         break;
@@ -263,7 +263,7 @@ static void leaf_x1(const struct x86_cpu *c, uint32_t out[4])
     if (c->misc_enable >> 34 & 1) {
         out[EDX] &= ~(1u << 20); /* NX hidden by IA32_MISC_ENABLE */
     }
-    if (is_amd(m)) {
+    if (x86_model_is_amd(m)) {
         out[EAX] = x86_model_signature(m);
         out[EDX] |= feature_word(m, 1, 0, EDX) & 0x0183f3ff; /* the common ones are shown twice */
         if (logical_per_package(c) > 1) {
@@ -294,8 +294,8 @@ static void leaf_x6(const struct x86_model *m, uint32_t out[4])
     for (unsigned n = 0; m->caches && n < X86_CACHES; n++) {
         const struct x86_cache *k = &m->caches[n];
         if (k->level == 2) {
-            out[ECX] = kib_of(k) << 16 | ways_code(k) << 12 | (is_amd(m) ? 1 << 8 : 0) | LINE;
-        } else if (k->level == 3 && is_amd(m)) {
+            out[ECX] = kib_of(k) << 16 | ways_code(k) << 12 | (x86_model_is_amd(m) ? 1 << 8 : 0) | LINE;
+        } else if (k->level == 3 && x86_model_is_amd(m)) {
             out[EDX] = kib_of(k) / 512 << 18 | ways_code(k) << 12 | 1 << 8 | LINE;
         }
     }
@@ -309,7 +309,7 @@ static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint3
     switch (leaf) {
     case 0x80000000:
         out[EAX] = m->max_xleaf;
-        if (is_amd(m)) {
+        if (x86_model_is_amd(m)) {
             put_vendor(m, out);
         }
         break;
@@ -325,7 +325,7 @@ static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint3
         }
         break;
     case 0x80000005:
-        if (is_amd(m) && m->caches) {
+        if (x86_model_is_amd(m) && m->caches) {
             out[EAX] = out[EBX] = 0xff40ff40; /* TLBs: 64 entries, full */
             out[ECX] = amd_cache(&m->caches[0]);
             out[EDX] = amd_cache(&m->caches[1]);
@@ -339,7 +339,7 @@ static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint3
         break;
     case 0x80000008:
         out[EAX] = m->phys_bits | (uint32_t)m->lin_bits << 8;
-        if (is_amd(m)) {
+        if (x86_model_is_amd(m)) {
             unsigned logical = logical_per_package(c);
             out[ECX] = id_bits(logical) << 12 | ((logical - 1) & 0xff);
         }
@@ -378,7 +378,7 @@ void x86_cpuid(struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
         basic(c, leaf, sub, out);
         return;
     }
-    if (!is_amd(m)) {
+    if (!x86_model_is_amd(m)) {
         basic(c, m->max_leaf, sub,
               out); /* Intel: what is unknown answers like the last basic leaf */
     }

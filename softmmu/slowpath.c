@@ -65,7 +65,10 @@ static void load_bytes(struct vcpu *v, uint64_t va, uint8_t *buf, unsigned size,
     }
     unsigned first = 4096 - (va & 4095);
     tlb_get(v, va, ACCESS_READ, ctx); /* fault addresses in order, before any device is read */
+    v->split_va = va;
+    v->split_ctx = ctx;
     tlb_get(v, va + first, ACCESS_READ, ctx);
+    v->split_va = 0;
     load_page(v, va, buf, first, ctx);
     load_page(v, va + first, buf + first, size - first, ctx);
 }

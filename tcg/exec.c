@@ -542,6 +542,22 @@ void tcg_settle(struct vcpu *v)
     tc->apart = false;
 }
 
+bool tcg_where(struct vcpu *v, uint64_t *off)
+{
+    const struct tb *tb = v->host_pc ? tb_containing(v->tcg, v->tcg_cpu, v->host_pc) : NULL;
+    uint64_t flags[4];
+    struct exec_place place;
+
+    if (!tb) {
+        return false;
+    }
+    memcpy(flags, &v->reg[TCG_REG_CC_OP], sizeof flags); /* what runs has its own idea of where they are */
+    v->exec->restore(v, tb, &place);
+    memcpy(&v->reg[TCG_REG_CC_OP], flags, sizeof flags);
+    *off = place.insn_off;
+    return true;
+}
+
 void tcg_run(struct vcpu *v)
 {
     v->host_pc = 0;
