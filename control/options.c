@@ -1,5 +1,6 @@
 /* The command line: one row an option. What an option means is in control/setup.c. */
 #include "control/options.h"
+#include "control/absent.h"
 #include "host/nearest.h"
 
 #include <stdarg.h>
@@ -121,8 +122,13 @@ static bool unknown_option(const char *arg, struct error *err)
 {
     const char *near = nearest_name(arg + strspn(arg, "-"), &rows[0].name, NROWS, sizeof(rows[0]));
 
+    const char *absent = absent_text(ABSENT_OPTION, arg + strspn(arg, "-"));
+
     if (arg[0] != '-') {
         return error_set(err, "'%s' is not an option (a disk image is given with -hda or -drive)", arg);
+    }
+    if (absent) {
+        return error_set(err, "%s: %s", arg, absent);
     }
     if (near) {
         return error_set(err, "unknown option '%s' (did you mean '-%s'?)", arg, near);
@@ -272,8 +278,8 @@ char *options_help(void)
     FILE *f = open_memstream(&text, &len);
 
     fprintf(f, "Usage: dragoman [options]\n"
-               "Runs an x86 PC in software. Without options it starts the BIOS with its console on the\n"
-               "terminal; Ctrl-A x ends it.\n\n");
+               "Runs an x86 PC in software. Its screen is shown in a window, or to VNC viewers when there is no display to open one on; its\n"
+               "first serial port is on the terminal, where Ctrl-A x ends it and Ctrl-A h lists the other keys.\n\n");
     for (unsigned i = 0; i < NROWS; i++) {
         if (rows[i].help) {
             char left[160];

@@ -1,5 +1,6 @@
 /* From parsed options to a machine: memory, processors, board, -device. */
 #include "control/setup.h"
+#include "control/absent.h"
 #include "control/gdb_server.h"
 #include "control/monitor.h"
 #include "control/qmp.h"
@@ -487,8 +488,11 @@ static bool make_device(struct program *p, const char *text, const char *option,
 
     if (!type || !type->user_creatable) {
         const char *near = name ? device_type_nearest(name) : NULL;
+        const char *absent = absent_text(ABSENT_DEVICE, name);
         if (type) {
             error_set(err, "device '%s' is part of the machine and cannot be added", name);
+        } else if (absent) {
+            error_set(err, "%s: %s", name, absent);
         } else if (near) {
             error_set(err, "unknown device '%s' (did you mean '%s'?)", name, near);
         } else {

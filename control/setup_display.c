@@ -1,6 +1,7 @@
 /* -display, -vnc, -vga, -nographic and -object secret: which screen the machine gets and who sees
  * it. */
 #include "config.h"
+#include "control/absent.h"
 #include "control/qmp.h"
 #include "control/setup.h"
 #include "host/file.h"
@@ -36,6 +37,7 @@ static const struct {
 #endif
 };
 enum { NKINDS = sizeof(kinds) / sizeof(kinds[0]) };
+#define DEFAULT_VNC "127.0.0.1:0,to=99"
 
 char *display_help(void)
 {
@@ -208,7 +210,7 @@ static bool vnc_pair(void *opaque, const char *key, const char *value, struct er
     struct vnc_text *t = opaque;
     static const char *const without_effect[] = {"id",       "lossy",   "non-adaptive",
                                                  "audiodev", "display", "power-control"};
-    static const char *const refused[] = {"tls-creds", "sasl", "reverse", "tls-authz"};
+    const char *absent = absent_text(ABSENT_VNC, key);
     int n;
 
     if (!strcmp(key, "vnc")) {
@@ -244,10 +246,8 @@ static bool vnc_pair(void *opaque, const char *key, const char *value, struct er
         *(key[0] == 'k' ? &t->o.key_delay_ms : &t->o.connections) = (unsigned)n;
         return true;
     }
-    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-        if (!strcmp(key, refused[i])) {
-            return error_set(err, "'%s' does not exist in this version", key);
-        }
+    if (absent) {
+        return error_set(err, "%s: %s", key, absent);
     }
     for (size_t i = 0; i < sizeof(without_effect) / sizeof(without_effect[0]); i++) {
         if (!strcmp(key, without_effect[i])) {
@@ -332,7 +332,7 @@ static void choose_default(struct program *p)
     if (built(DISPLAY_SDL) && (getenv("DISPLAY") || getenv("WAYLAND_DISPLAY"))) {
         p->display.kind = DISPLAY_SDL;
     } else if (built(DISPLAY_VNC)) {
-        p->display.vnc = "127.0.0.1:0,to=99";
+        p->display.vnc = DEFAULT_VNC;
     }
     p->display.chosen = true;
 }
@@ -363,12 +363,6 @@ bool setup_display_options(struct program *p, struct error *err)
 
 bool setup_display(struct program *p, struct error *err)
 {
-    if (p->display.vnc && !start_vnc(p, err)) {
-        if (!p->display.chosen) {
-            return false;
-        }
-        fprintf(stderr, "dragoman: %s; there is no screen\n", err->msg);
-    }
     if (p->display.kind == DISPLAY_SDL) {
         struct sdl_options o = {p->machine->name, p->display.full_screen, p->display.ctrl_grab,
                                 !p->display.window_close};
@@ -377,8 +371,15 @@ bool setup_display(struct program *p, struct error *err)
             return error_prefix(err, "-display sdl");
         }
         if (!p->sdl) {
-            fprintf(stderr, "dragoman: no window (%s); there is no screen\n", err->msg);
+            fprintf(stderr, "dragoman: no window (%s)\n", err->msg);
+            p->display.vnc = built(DISPLAY_VNC) ? DEFAULT_VNC : NULL;
         }
+    }
+    if (p->display.vnc && !start_vnc(p, err)) {
+        if (!p->display.chosen) {
+            return false;
+        }
+        fprintf(stderr, "dragoman: %s; there is no screen\n", err->msg);
     }
     if (p->display.kind == DISPLAY_CURSES) {
         p->curses = curses_create(p->machine, p->loop, err);

@@ -1,5 +1,6 @@
 /* -object: things that are neither devices nor back ends of them. A kind is a row. */
 #include "control/setup.h"
+#include "control/absent.h"
 #include "host/nearest.h"
 #include "host/net.h"
 
@@ -132,9 +133,14 @@ static bool make_object(struct program *p, const char *text, struct error *err)
     }
     if (!t.kind) {
         const char *near = name ? nearest_name(name, kinds, NKINDS, sizeof(kinds[0])) : NULL;
-        error_set(err, "unknown object '%s'%s%s%s", name ? name : "",
-                  near ? " (did you mean '" : "", near ? near : "",
-                  near ? "'?)" : " (-object help lists them)");
+        const char *absent = absent_text(ABSENT_OBJECT, name);
+        if (absent) {
+            error_set(err, "%s: %s", name, absent);
+        } else {
+            error_set(err, "unknown object '%s'%s%s%s", name ? name : "",
+                      near ? " (did you mean '" : "", near ? near : "",
+                      near ? "'?)" : " (-object help lists them)");
+        }
     } else if (opt_foreach(text, "qom-type", object_pair, &t, err)) {
         if (!t.id || !*t.id) {
             error_set(err, "id= is missing");

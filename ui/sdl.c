@@ -322,12 +322,27 @@ static void handle(struct sdl_ui *ui, const SDL_Event *e)
 
 /* ---- the thread ---- */
 
+/* SDL's last resort is a window that nobody sees; only who asks for that by SDL's own variable gets
+ * it. */
+static bool unseen(void)
+{
+    const char *driver = SDL_GetCurrentVideoDriver();
+
+    return !getenv("SDL_VIDEODRIVER") && driver &&
+           (!strcmp(driver, "offscreen") || !strcmp(driver, "dummy") || !strcmp(driver, "evdev"));
+}
+
 static bool open_window(struct sdl_ui *ui)
 {
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
     SDL_SetHint(SDL_HINT_VIDEO_X11_NET_WM_BYPASS_COMPOSITOR, "0");
     if (SDL_Init(SDL_INIT_VIDEO)) {
+        return false;
+    }
+    if (unseen()) {
+        const char *display = getenv("DISPLAY");
+        SDL_SetError("no X or Wayland display can be opened (DISPLAY=%s)", display ? display : "");
         return false;
     }
     ui->window = SDL_CreateWindow(ui->name, SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 640,

@@ -62,6 +62,13 @@ bad "-vnc|foo|HOST:DISPLAY" -vnc foo
 bad "-vnc|pasword" -vnc :0,pasword=on
 bad "-vnc|-object secret|'x'" -vnc :0,password-secret=x
 bad "-object|sekret" -object sekret,id=a
+bad "-vnc|tls-creds|no TLS|SSH" -vnc :0,tls-creds=t
+bad "-vnc|sasl|password=on" -vnc :0,sasl=on
+bad "tls-creds-x509|no TLS" -object tls-creds-x509,id=t,dir=/
+bad "usb-tablet|no USB|virtio-tablet-pci" -device usb-tablet
+bad "-usbdevice|no USB" -usbdevice tablet
+bad "-spice|-vnc" -spice port=1
+bad "-full-screen|-display sdl,full-screen=on" -full-screen
 bad "VGA|vgamem_mb=3" -vga none -device VGA,vgamem_mb=3
 bad "xers|did you mean 'xres'" -device virtio-gpu-pci,xers=3
 bad "-hda|missing" -hda "$work/missing"

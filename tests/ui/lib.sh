@@ -14,3 +14,15 @@ need() {
 exec_python() {
     exec python3 "$SRC/tests/ui/$1_test.py"
 }
+# one_plan RUNS...: makes one TAP plan of the output of so many tests; one that ends without its plan has failed.
+one_plan() {
+    awk -v runs=$# '/^ok /{sub(/^ok [0-9]+/, "ok " ++n); print; fflush(); next}
+        /^not ok /{sub(/^not ok [0-9]+/, "not ok " ++n); failed = 1; print; fflush(); next}
+        /^1\.\./{ended++; next}
+        {sub(/^# /, ""); print "# " $0; fflush()}
+        END {
+            if (ended != runs) {print "not ok " ++n " - all runs came to their end"; failed = 1}
+            print "1.." n
+            exit failed
+        }'
+}

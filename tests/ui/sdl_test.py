@@ -1,9 +1,10 @@
 import os
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from guest import Guest, done, ok, ppm_size, until
+from guest import DRAGOMAN, Guest, done, ok, ppm_size, until
 from x11 import Xvfb, contains
 
 x = Xvfb()
@@ -38,4 +39,13 @@ ok(used < 10, f"idle it takes {used:.1f} % of a processor (drawn in software)")
 ok(g.close() == 0, "the program ends")
 manager.terminate()
 x.close()
+
+# A display that nobody can open: no window that nobody sees.
+env = {k: v for k, v in os.environ.items() if k not in ("WAYLAND_DISPLAY", "SDL_VIDEODRIVER")} | {"DISPLAY": ":987"}
+g = Guest(env=env)
+ok("no window (SDL: no X or Wayland display" in g.output() and "VNC server running on 127.0.0.1:" in g.output(),
+   "without a display that can be opened VNC is served")
+g.close()
+r = subprocess.run([*DRAGOMAN, "-S", "-display", "sdl"], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+ok(r.returncode and "-display sdl: SDL: no X or Wayland display can be opened (DISPLAY=:987)" in r.stderr, "-display sdl is an error then")
 done()
