@@ -31,7 +31,7 @@ uint32_t x86_model_signature(const struct x86_model *m)
            (uint32_t)(m->model & 15) << 4 | m->stepping;
 }
 
-static bool is_amd(const struct x86_model *m)
+bool x86_model_is_amd(const struct x86_model *m)
 {
     return strcmp(m->vendor, "AuthenticAMD") == 0;
 }
@@ -65,6 +65,13 @@ static unsigned logical_per_package(const struct x86_cpu *c)
     return c->smp_cores * c->smp_threads;
 }
 
+/* Bits of APIC id below the package's. Cores and threads have fields of their own, so that with numbers that are no
+ * powers of two there are gaps between the ids of packages. */
+static unsigned package_bits(const struct x86_cpu *c)
+{
+    return id_bits(c->smp_cores) + id_bits(c->smp_threads);
+}
+
 /* Four letters at a time, as vendor and brand are spelled in registers. */
 static uint32_t letters(const char *s)
 {
@@ -89,7 +96,9 @@ static void leaf_1(const struct x86_cpu *c, uint32_t out[4])
     unsigned logical = logical_per_package(c);
 
     out[EAX] = x86_model_signature(m);
-    out[EBX] = c->apic_id << 24 | (logical > 255 ? 255 : logical) << 16;
+    /* Intel: ids that a package could have; AMD: logical processors that it has. */
+    unsigned count = x86_model_is_amd(m) ? logical : 1u << package_bits(c);
+    out[EBX] = c->apic_id << 24 | (count > 255 ? 255 : count) << 16;
     if (x86_model_has(m, X86F_CLFSH)) {
         out[EBX] |= LINE / 8 << 8;
     }
@@ -119,20 +128,19 @@ static void leaf_2(const struct x86_model *m, uint32_t out[4])
 /* Leaf 4, and AMD's 8000001DH. */
 static void cache_leaf(const struct x86_cpu *c, uint32_t sub, uint32_t out[4])
 {
-    unsigned sharing, core_bits = id_bits(c->smp_cores), thread_bits = id_bits(c->smp_threads);
+    unsigned core_bits = id_bits(c->smp_cores), thread_bits = id_bits(c->smp_threads);
     const struct x86_cache *k = c->model->caches + sub;
 
     if (!c->model->caches || sub >= X86_CACHES || !k->level) {
         return;
     }
-    if (is_amd(c->model)) {
-        sharing = k->shared ? logical_per_package(c) - 1 : c->smp_threads - 1;
-        out[EAX] = k->type | k->level << 5 | 1 << 8 | (sharing & 0xfff) << 14;
+    /* Ids, not processors, for AMD too: guests divide ids by it. */
+    unsigned sharing = (1u << (thread_bits + (k->shared ? core_bits : 0))) - 1;
+    out[EAX] = k->type | k->level << 5 | 1 << 8 | (sharing & 0xfff) << 14;
+    if (x86_model_is_amd(c->model)) {
         out[EDX] = k->shared ? 1 : k->level == 2 ? 2 : 0; /* write-back invalidate; inclusive */
     } else {
-        sharing = (1u << (thread_bits + (k->shared ? core_bits : 0))) - 1;
-        out[EAX] = k->type | k->level << 5 | 1 << 8 | (sharing & 0xfff) << 14 |
-                   (((1u << core_bits) - 1) & 0x3f) << 26;
+        out[EAX] |= (((1u << core_bits) - 1) & 0x3f) << 26;
     }
     out[EBX] = (LINE - 1) | (uint32_t)(k->ways - 1) << 22;
     out[ECX] = k->sets - 1u;
@@ -212,12 +220,12 @@ static void basic(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t
         leaf_1(c, out);
         break;
     case 2:
-        if (!is_amd(m)) {
+        if (!x86_model_is_amd(m)) {
             leaf_2(m, out);
         }
         break;
     case 4:
-        if (!is_amd(m)) {
+        if (!x86_model_is_amd(m)) {
             cache_leaf(c, sub, out);
         }
         break;
@@ -263,7 +271,7 @@ static void leaf_x1(const struct x86_cpu *c, uint32_t out[4])
     if (c->misc_enable >> 34 & 1) {
         out[EDX] &= ~(1u << 20); /* NX hidden by IA32_MISC_ENABLE */
     }
-    if (is_amd(m)) {
+    if (x86_model_is_amd(m)) {
         out[EAX] = x86_model_signature(m);
         out[EDX] |= feature_word(m, 1, 0, EDX) & 0x0183f3ff; /* the common ones are shown twice */
         if (logical_per_package(c) > 1) {
@@ -294,8 +302,8 @@ static void leaf_x6(const struct x86_model *m, uint32_t out[4])
     for (unsigned n = 0; m->caches && n < X86_CACHES; n++) {
         const struct x86_cache *k = &m->caches[n];
         if (k->level == 2) {
-            out[ECX] = kib_of(k) << 16 | ways_code(k) << 12 | (is_amd(m) ? 1 << 8 : 0) | LINE;
-        } else if (k->level == 3 && is_amd(m)) {
+            out[ECX] = kib_of(k) << 16 | ways_code(k) << 12 | (x86_model_is_amd(m) ? 1 << 8 : 0) | LINE;
+        } else if (k->level == 3 && x86_model_is_amd(m)) {
             out[EDX] = kib_of(k) / 512 << 18 | ways_code(k) << 12 | 1 << 8 | LINE;
         }
     }
@@ -309,7 +317,7 @@ static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint3
     switch (leaf) {
     case 0x80000000:
         out[EAX] = m->max_xleaf;
-        if (is_amd(m)) {
+        if (x86_model_is_amd(m)) {
             put_vendor(m, out);
         }
         break;
@@ -325,7 +333,7 @@ static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint3
         }
         break;
     case 0x80000005:
-        if (is_amd(m) && m->caches) {
+        if (x86_model_is_amd(m) && m->caches) {
             out[EAX] = out[EBX] = 0xff40ff40; /* TLBs: 64 entries, full */
             out[ECX] = amd_cache(&m->caches[0]);
             out[EDX] = amd_cache(&m->caches[1]);
@@ -339,9 +347,9 @@ static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint3
         break;
     case 0x80000008:
         out[EAX] = m->phys_bits | (uint32_t)m->lin_bits << 8;
-        if (is_amd(m)) {
+        if (x86_model_is_amd(m)) {
             unsigned logical = logical_per_package(c);
-            out[ECX] = id_bits(logical) << 12 | ((logical - 1) & 0xff);
+            out[ECX] = package_bits(c) << 12 | ((logical - 1) & 0xff);
         }
         break;
     case 0x8000001d:
@@ -353,7 +361,7 @@ static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint3
         if (x86_model_has(m, X86F_TOPOEXT)) {
             out[EAX] = c->apic_id;
             out[EBX] = c->apic_id >> id_bits(c->smp_threads) | (c->smp_threads - 1) << 8;
-            out[ECX] = c->apic_id >> id_bits(logical_per_package(c)); /* one node a package */
+            out[ECX] = c->apic_id >> package_bits(c); /* one node a package */
         }
         break;
     default:
@@ -378,7 +386,7 @@ void x86_cpuid(struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
         basic(c, leaf, sub, out);
         return;
     }
-    if (!is_amd(m)) {
+    if (!x86_model_is_amd(m)) {
         basic(c, m->max_leaf, sub,
               out); /* Intel: what is unknown answers like the last basic leaf */
     }

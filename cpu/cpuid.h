@@ -82,6 +82,8 @@ static inline bool x86_model_has(const struct x86_model *m, unsigned f)
     return m->feat[f >> 6] >> (f & 63) & 1;
 }
 
+bool x86_model_is_amd(const struct x86_model *m);
+
 /* -cpu NAME[,+feat][,-feat][,feat=on|off]: a model to be freed by x86_model_free, or NULL. */
 struct x86_model *x86_model_parse(const char *spec, struct error *err);
 void x86_model_free(struct x86_model *m);

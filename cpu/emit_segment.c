@@ -185,6 +185,7 @@ static ir_reg next_rip(struct translator *t)
 /* After a helper that has set rip and the mode. */
 static void leave(struct translator *t)
 {
+    x87_pointers_settle(t);
     ir_exit_loop(t->ir, 0, IR_KEEPPC);
     t->done = true;
 }
@@ -266,6 +267,7 @@ static void segment_loaded(struct translator *t, unsigned seg, ir_reg changed)
         unsigned same = ir_label_new(t->ir);
 
         ir_brcondi(t->ir, IR_EQ, W64, changed, 0, same);
+        x87_pointers_settle(t);
         ir_exit_loop(t->ir, t->next_off, IR_PC32);
         ir_label(t->ir, same);
     }

@@ -29,6 +29,7 @@ static void call_helper(struct translator *t, const struct x86_insn *i, enum x86
     ir_call(ir, &x86_h_string, complete, IR_NONE, IR_NONE, IR_NONE, (int64_t)what);
     if (rep) {
         ir_brcondi(ir, IR_NE, W64, complete, 0, done);
+        x87_pointers_settle(t);
         ir_exit_loop(ir, t->off, t_code64(t) ? 0 : IR_PC32);
         ir_label(ir, done);
     }

@@ -762,7 +762,7 @@ static uint64_t helper_fldcw(struct vcpu *v, uint64_t cw)
 
     x87_check(c);
     c->fp_cw = (uint16_t)((cw & 0x1f7f) | 0x40);
-    x87_flags(c, 0);
+    x87_flags(c, 0); /* which names no instruction */
     return 0;
 }
 X86_HELPER(fldcw, 1, HELPER_RAISES);

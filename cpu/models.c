@@ -2,9 +2,9 @@
  *
  * A model is written down as its data sheet has it; what is not implemented yet is left out of what
  * the guest sees, so that implementing something only means adding it to `implemented`. Asking for
- * an unimplemented feature by name (-cpu X,+feature) is an error. MONITOR/MWAIT is implemented but
- * in no model: a guest that idles with it would never let the host sleep. LA57 is not in `max`
- * either: it costs a level in every page walk, and nobody has so much memory to map. */
+ * an unimplemented feature by name (-cpu X,+feature) is an error. MONITOR/MWAIT is in `max` alone,
+ * without the C-states (leaf 5) that would make an operating system idle with it: HLT wakes at
+ * once, MWAIT's thread looks at its line now and then. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static const uint8_t implemented[] = {
 
 /* HTT follows from -smp; there is no hypervisor; the last ones are AMD's, and `max` says Intel. */
 static const uint8_t not_in_max[] = {
-    X86F_MONITOR, X86F_LA57,     X86F_HYPERVISOR, X86F_HTT,  X86F_SSE4A,   X86F_NOW3D,
+    X86F_HYPERVISOR, X86F_HTT,  X86F_SSE4A,   X86F_NOW3D,
     X86F_MMXEXT,  X86F_NOW3DEXT, X86F_MISALIGN,   X86F_OSVW, X86F_TOPOEXT, X86F_FFXSR,
 };
 
@@ -60,7 +60,7 @@ static const uint8_t not_in_max[] = {
     LIST_NEHALEM, X86F_PCLMUL, X86F_FMA, X86F_PCID, X86F_X2APIC, X86F_MOVBE, X86F_TSCDEADLINE,     \
         X86F_AES, X86F_XSAVE, X86F_AVX, X86F_F16C, X86F_RDRAND, X86F_FSGSBASE, X86F_TSC_ADJUST,    \
         X86F_BMI1, X86F_AVX2, X86F_SMEP, X86F_BMI2, X86F_ERMS, X86F_INVPCID, X86F_XSAVEOPT,        \
-        X86F_ABM, X86F_PDPE1GB
+        X86F_ABM, X86F_PDPE1GB, X86F_ZERO_FCS
 #define LIST_SKYLAKE                                                                               \
     LIST_HASWELL, X86F_RDSEED, X86F_ADX, X86F_SMAP, X86F_CLFLUSHOPT, X86F_XSAVEC, X86F_XGETBV1,    \
         X86F_XSAVES, X86F_PREFETCHW

@@ -19,6 +19,7 @@
 #include "cpu/emit_vector.h"
 #include "cpu/isa.h"
 #include "cpu/segment.h"
+#include "cpu/system.h"
 #include "cpu/x87.h"
 #include "host/log.h"
 #include "softmmu/debug.h"
@@ -214,6 +215,7 @@ void emit_jump_indirect(struct translator *t, ir_reg target, enum ir_ind hint, u
 
 void emit_next(struct translator *t, unsigned slot)
 {
+    x87_pointers_settle(t);
     ir_exit_tb(t->ir, slot, t->next_off, wrap_flags(t, 4));
     t->done = true;
 }
@@ -633,11 +635,13 @@ static void translate_insn(struct translator *t, const struct x86_insn *i)
         emit_raise(t, EXC_UD);
         return;
     }
+    x87_pointers_before(t, i);
     emit_mmx_check(t, i);
     if ((i->row->attr & AT_FPU) && !is_nowait(i->mnemonic)) {
         t->ir->ops[t->insn_op].imm2 |= META_WAITS;
     }
     emit(t, i);
+    x87_pointers_after(t, i);
 }
 
 void x86_translate(struct vcpu *v, const struct translate_request *req, struct ir *ir)
@@ -683,6 +687,7 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
         t.insn_op = ir->nops;
         ir_append(ir, IR_INSN)->imm = t.off;
         ir->ops[t.insn_op].aux = insn.len;
+        ir->ops[t.insn_op].imm2 = (int64_t)x87_pointers_meta(&t);
         if (limited && t.off == 0) {
             limit_op = emit_code_limit(&t, insn.len);
         }
@@ -716,6 +721,7 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
             break;
         }
         if (t.end_block) {
+            x87_pointers_settle(&t);
             ir_exit_loop(ir, t.off, wrap_flags(&t, 4));
             break;
         }
@@ -745,12 +751,20 @@ void x86_restore(struct vcpu *v, uint64_t off, uint64_t meta)
     uint64_t pc = v->reg[TCG_REG_PC] + off;
 
     if ((meta & META_RMW) && c->exc.vector == EXC_PF && !(c->exc.error & PF_FETCH)) {
+        struct walk first;
         c->exc.error |= PF_WRITE;
+        if (v->split_va && c->exc.cr2 == (v->split_va | 4095) + 1) {
+            x86_walk(v, v->split_va, ACCESS_WRITE, v->split_ctx, false, &first);
+        }
     }
+    v->split_va = 0;
     if ((meta & META_WAITS) && (c->fp_sw & SW_ES) && (c->cr0 & CR0_NE) &&
         (MEMORY_FAULTS >> c->exc.vector & 1)) {
         c->exc.vector = EXC_MF;
         c->exc.has_error = c->exc.noncanonical = false;
     }
     v->reg[TCG_REG_PC] = v->tb_flags & KEY_CS64 ? pc : (uint32_t)pc;
+    if (meta & META_X87) {
+        x87_pointers_restore(c, v->reg[TCG_REG_PC], meta);
+    }
 }

@@ -40,6 +40,11 @@ struct translator {
     int32_t return_off;
     bool followed;      /* a direct jump: the block goes on at follow_off */
     int32_t follow_off;
+    struct {            /* x87_pointers.c: the last instruction, not stored yet */
+        bool pending;
+        int32_t off;
+        uint16_t op;
+    } x87;
     unsigned nruns;     /* complete stretches of code before the current one */
     struct {
         int32_t lo, hi;
@@ -60,6 +65,7 @@ struct translator {
 /* INSN's imm2. */
 enum {
     META_RMW = 1,   /* it reads what it then writes: its page faults are reported as those of a write */
+    META_X87 = 4,   /* x87_pointers.c: the block's last x87 instruction, its opcode and how far back it is */
     META_WAITS = 2, /* an x87 instruction, which a pending exception stops before its memory operand can */
 };
 static inline void mark_rmw(struct translator *t)
@@ -194,6 +200,12 @@ bool translate_is_leaf(struct translator *t, int64_t off, unsigned opsize);
  * emit_jump does it itself, emit_jump_indirect does not. */
 void check_jump(struct translator *t, int64_t off, unsigned opsize);
 void check_jump_indirect(struct translator *t, ir_reg target, unsigned opsize);
+
+/* -- x87_pointers.c: around each instruction; before each exit; for the instruction's entry in the fault map -- */
+void x87_pointers_before(struct translator *t, const struct x86_insn *i);
+void x87_pointers_after(struct translator *t, const struct x86_insn *i);
+void x87_pointers_settle(struct translator *t);
+uint64_t x87_pointers_meta(const struct translator *t);
 
 /* The CPU model has this feature (cpu/cpuid.h). */
 bool t_has(const struct translator *t, unsigned feature);

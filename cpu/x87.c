@@ -1,6 +1,6 @@
 /* The x87 unit (SDM volume 1, chapter 8): stack, status, environment in memory. Functions: x87_functions.c.
- *
- * Left out: instruction and operand pointers (they read as zero). */
+ The
+ * last instruction's place: x87_pointers.c. */
 #include "cpu/x87.h"
 #include "tcg/tb.h"
 
@@ -52,6 +52,9 @@ bool x87_flags(struct x86_cpu *c, uint8_t flags)
     c->fp_sw &= (uint16_t)~SW_C1;
     c->fp_sw |= flags & FP_ALL;
     update_summary(c);
+    if (flags & ~c->fp_cw & FP_ALL) {
+        x87_pointers_exception(c);
+    }
     return !(flags & ~c->fp_cw & (FP_INVALID | FP_DENORMAL | FP_DIVZERO));
 }
 
@@ -106,6 +109,9 @@ bool x87_stack_fault(struct x86_cpu *c, bool overflow)
 {
     c->fp_sw = (uint16_t)((c->fp_sw & ~SW_C1) | SW_IE | SW_SF | (overflow ? SW_C1 : 0));
     update_summary(c);
+    if (!(c->fp_cw & FP_INVALID)) {
+        x87_pointers_exception(c);
+    }
     return c->fp_cw & FP_INVALID;
 }
 
@@ -190,18 +196,51 @@ void x86_fpu_reset(struct x86_cpu *c, bool fninit)
 
 /* ---- environment in memory: 14 or 28 bytes ---- */
 
+/* Instruction and operand, as the last four words have them (SDM volume 1, figures 8-9 to 8-12): selectors and
+ * offsets, or linear addresses in pieces in real and V86 mode. */
+static void put_pointers(const struct x86_cpu *c, unsigned opsize, uint32_t w[4])
+{
+    uint32_t ip = (uint32_t)c->fp_ip, dp = (uint32_t)c->fp_dp;
+
+    if ((c->cr0 & CR0_PE) && !(c->eflags & FL_VM)) {
+        w[0] = ip;
+        w[1] = c->fp_cs | (uint32_t)c->fp_op << 16;
+        w[2] = dp;
+        w[3] = c->fp_ds | 0xffff0000u;
+    } else {
+        ip += (uint32_t)c->fp_cs << 4;
+        dp += (uint32_t)c->fp_ds << 4;
+        w[0] = ip & 0xffff;
+        w[1] = (ip >> 16 & (opsize == 2 ? 15 : UINT16_MAX)) << 12 | c->fp_op;
+        w[2] = dp & 0xffff;
+        w[3] = (dp >> 16 & (opsize == 2 ? 15 : UINT16_MAX)) << 12;
+    }
+}
+
+static void take_pointers(struct x86_cpu *c, unsigned opsize, const uint32_t w[4])
+{
+    c->fp_ip = w[0];
+    c->fp_dp = w[2];
+    if ((c->cr0 & CR0_PE) && !(c->eflags & FL_VM)) {
+        c->fp_cs = (uint16_t)w[1];
+        c->fp_ds = (uint16_t)w[3];
+        c->fp_op = opsize == 2 ? 0 : w[1] >> 16 & 0x7ff;
+    } else {
+        c->fp_ip = (w[0] & 0xffff) | (w[1] >> 12) << 16;
+        c->fp_dp = (w[2] & 0xffff) | (w[3] >> 12) << 16;
+        c->fp_op = w[1] & 0x7ff;
+        c->fp_cs = c->fp_ds = 0;
+    }
+}
+
 void x87_store_env(struct x86_cpu *c, uint64_t at, unsigned opsize, unsigned ctx)
 {
-    uint16_t words[7] = {c->fp_cw, x86_get_fpsw(c), x86_get_fptw(c), (uint16_t)c->fp_ip, c->fp_cs,
-                         (uint16_t)c->fp_dp, c->fp_ds};
+    uint32_t words[7] = {c->fp_cw | 0xffff0000u, x86_get_fpsw(c) | 0xffff0000u, x86_get_fptw(c) | 0xffff0000u};
 
+    put_pointers(c, opsize, words + 3);
     tcg_probe_write(&c->v, at, opsize == 2 ? 14 : 28, ctx);
     for (unsigned i = 0; i < 7; i++) {
-        if (opsize == 2) {
-            x86_store(c, at + 2 * i, words[i], MO_16, ctx);
-        } else {
-            x86_store(c, at + 4 * i, words[i] | (i < 3 || i == 6 ? 0xffff0000u : 0), MO_32, ctx);
-        }
+        x86_store(c, at + opsize * i, words[i], opsize == 2 ? MO_16 : MO_32, ctx);
     }
     c->fp_cw |= FP_ALL; /* FNSTENV masks everything */
     update_summary(c);
@@ -209,14 +248,14 @@ void x87_store_env(struct x86_cpu *c, uint64_t at, unsigned opsize, unsigned ctx
 
 void x87_load_env(struct x86_cpu *c, uint64_t at, unsigned opsize, unsigned ctx)
 {
-    uint16_t w[3];
+    uint32_t w[7];
 
-    for (unsigned i = 0; i < 3; i++) {
-        w[i] = (uint16_t)x86_load(c, at + (opsize == 2 ? 2 : 4) * i, MO_16, ctx);
+    for (unsigned i = 0; i < 7; i++) {
+        w[i] = (uint32_t)x86_load(c, at + opsize * i, opsize == 2 ? MO_16 : MO_32, ctx);
     }
-    x86_load(c, at + (opsize == 2 ? 12 : 24), MO_16, ctx);
+    take_pointers(c, opsize, w + 3);
     c->fp_cw = (uint16_t)((w[0] & 0x1f7f) | 0x40);
-    c->fp_sw = w[1] & (uint16_t)~0x3800;
+    c->fp_sw = (uint16_t)(w[1] & ~0x3800u);
     c->fp_top = w[1] >> 11 & 7;
     c->fp_tag_empty = 0;
     for (unsigned n = 0; n < 8; n++) {

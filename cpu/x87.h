@@ -39,4 +39,9 @@ void x87_load_env(struct x86_cpu *c, uint64_t linear, unsigned opsize, unsigned 
 void x87_save(struct x86_cpu *c, uint64_t linear, unsigned opsize, unsigned ctx);
 void x87_restore(struct x86_cpu *c, uint64_t linear, unsigned opsize, unsigned ctx);
 
+/* x87_pointers.c: an unmasked exception was found by the running instruction; and: a block was left at pc whose
+ * fault map has meta. */
+void x87_pointers_exception(struct x86_cpu *c);
+void x87_pointers_restore(struct x86_cpu *c, uint64_t pc, uint64_t meta);
+
 #endif

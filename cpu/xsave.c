@@ -185,20 +185,30 @@ static void store(const struct area *a, uint32_t at, uint64_t value, unsigned me
 
 /* -- x87: bytes 0..23 and 32..159 -- */
 
+/* AMD's processors save and load the last instruction's place with a pending exception only (APM volume 5,
+ * FXSAVE, "XSaveErPtr" absent). */
+static bool has_pointers(const struct x86_cpu *c, uint16_t sw)
+{
+    return (sw & FSW_ES) || !x86_model_is_amd(c->model);
+}
+
 static void save_x87(const struct area *a, bool rex_w)
 {
     struct x86_cpu *c = a->c;
 
-    store(a, 0,
-          c->fp_cw | (uint64_t)x86_get_fpsw(c) << 16 | (uint64_t)(uint8_t)~c->fp_tag_empty << 32 |
-              (uint64_t)c->fp_op << 48,
-          MO_64);
-    if (rex_w) {
+    store(a, 0, c->fp_cw | (uint32_t)x86_get_fpsw(c) << 16, MO_32);
+    store(a, 4, (uint8_t)~c->fp_tag_empty, MO_16);
+    if (!has_pointers(c, c->fp_sw)) {
+        /* nothing */
+    } else if (rex_w) {
         store(a, 8, c->fp_ip, MO_64);
         store(a, 16, c->fp_dp, MO_64);
     } else {
         store(a, 8, (uint32_t)c->fp_ip | (uint64_t)c->fp_cs << 32, MO_64);
         store(a, 16, (uint32_t)c->fp_dp | (uint64_t)c->fp_ds << 32, MO_64);
+    }
+    if (has_pointers(c, c->fp_sw)) {
+        store(a, 6, c->fp_op, MO_16);
     }
     for (unsigned n = 0; n < 8; n++) {
         const struct x86_fpreg *r = &c->fpr[(c->fp_top + n) & 7];
@@ -223,6 +233,14 @@ static void load_x87(const struct area *a, struct x87_image *x)
     }
 }
 
+/* As many bits as linear addresses have are kept of FIP and FDP. */
+static uint64_t address_of(const struct x86_cpu *c, uint64_t x)
+{
+    unsigned unused = 64u - c->model->lin_bits;
+
+    return (uint64_t)((int64_t)(x << unused) >> unused);
+}
+
 static void commit_x87(struct x86_cpu *c, const struct x87_image *x, bool rex_w)
 {
     uint16_t sw = (uint16_t)(x->head >> 16);
@@ -234,11 +252,13 @@ static void commit_x87(struct x86_cpu *c, const struct x87_image *x, bool rex_w)
     }
     c->fp_top = sw >> 11 & 7;
     c->fp_tag_empty = (uint8_t) ~(x->head >> 32);
-    c->fp_op = x->head >> 48 & 0x7ff;
-    c->fp_ip = rex_w ? x->ip : (uint32_t)x->ip;
-    c->fp_dp = rex_w ? x->dp : (uint32_t)x->dp;
-    c->fp_cs = rex_w ? 0 : (uint16_t)(x->ip >> 32);
-    c->fp_ds = rex_w ? 0 : (uint16_t)(x->dp >> 32);
+    if (has_pointers(c, c->fp_sw)) {
+        c->fp_op = x->head >> 48 & 0x7ff;
+        c->fp_ip = rex_w ? address_of(c, x->ip) : (uint32_t)x->ip;
+        c->fp_dp = rex_w ? address_of(c, x->dp) : (uint32_t)x->dp;
+        c->fp_cs = rex_w ? 0 : (uint16_t)(x->ip >> 32);
+        c->fp_ds = rex_w ? 0 : (uint16_t)(x->dp >> 32);
+    }
     for (unsigned n = 0; n < 8; n++) {
         c->fpr[(c->fp_top + n) & 7] = (struct x86_fpreg){x->mant[n], x->se[n]};
     }

@@ -472,7 +472,7 @@ static void run_loop(struct vcpu *v)
         unsigned log;
 
         v->host_pc = 0;
-        tc->entries++;
+        __atomic_store_n(&tc->entries, tc->entries + 1, __ATOMIC_RELAXED); /* others read it */
         quiesce(tc, t);
         if (atomic_load_explicit(&v->exit_request, memory_order_relaxed)) {
             tc->last_exit = NULL;
@@ -540,6 +540,22 @@ void tcg_settle(struct vcpu *v)
     v->cur_tb = NULL;
     tc->last_exit = NULL;
     tc->apart = false;
+}
+
+bool tcg_where(struct vcpu *v, uint64_t *off)
+{
+    const struct tb *tb = v->host_pc ? tb_containing(v->tcg, v->tcg_cpu, v->host_pc) : NULL;
+    uint64_t flags[4];
+    struct exec_place place;
+
+    if (!tb) {
+        return false;
+    }
+    memcpy(flags, &v->reg[TCG_REG_CC_OP], sizeof flags); /* what runs has its own idea of where they are */
+    v->exec->restore(v, tb, &place);
+    memcpy(&v->reg[TCG_REG_CC_OP], flags, sizeof flags);
+    *off = place.insn_off;
+    return true;
 }
 
 void tcg_run(struct vcpu *v)

@@ -237,6 +237,11 @@ struct vcpu {
     struct softmmu_cpu *mmu;  /* softmmu's per-vcpu part (TLB contexts, ...) */
     struct machine *machine;
     unsigned index;
+    /* A load across two pages whose second one is looked up: its first byte; 0: none. For guests whose
+     * read-modify-writes ask for the first page to be written before they look at the second. */
+    uint64_t split_va;
+    unsigned split_ctx;
+    uint64_t apart_meta; /* INSN's imm2 where generated code left a block half way for its twin; 0: it did not */
     uint64_t tlb_slow, tlb_fills; /* accesses that the inlined look-up did not answer; entries made */
     unsigned wait_ns; /* guest's: while it halts, ask has_work after that many ns at the latest; 0: only when told */
     uint64_t walk_epoch; /* counts flushes: what a page walk remembers is good within one */
@@ -255,6 +260,9 @@ enum vcpu_step { VCPU_STEP = 1, VCPU_STEP_MASKED /* interrupts are held off */ }
 void vcpu_unwind(struct vcpu *v, bool deliver) __attribute__((noreturn));
 
 /* Address translations of v may have changed (not: some were filled). From v's own thread. tcg/exec.c */
+/* Offset from TCG_REG_PC of the instruction whose helper runs, which has (or had, for an earlier part of the same
+ * instruction) HELPER_RAISES. False: none does. */
+bool tcg_where(struct vcpu *v, uint64_t *off);
 void tcg_mapping_changed(struct vcpu *v);
 
 /* Runs guest code on this thread until ops->poll asks to leave. tcg/exec.c */

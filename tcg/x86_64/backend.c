@@ -383,6 +383,11 @@ static void x64_run(struct vcpu *v, const struct tb *tb)
     exit = enter(v, code, v->tlb[tb->ctx]);
     x64_fp_out(v);
     v->tcg_cpu->apart = exit == EXIT_APART;
+    if (v->apart_meta) {
+        uint64_t meta = v->apart_meta;
+        v->apart_meta = 0;
+        v->ops->restore(v, 0, meta);
+    }
     v->tcg_cpu->last_exit =
         exit > EXIT_APART ? (struct tb_exit *)(uintptr_t)(exit - (uintptr_t)v->tcg->exec_delta) : NULL;
 }

@@ -204,12 +204,17 @@ static void tlb_offset(struct gen *g, unsigned t, unsigned index)
 }
 
 /* The rest of the block, from this instruction on, by a block whose accesses all look up for themselves. */
-static void leave_apart(struct gen *g, const struct places *p, int32_t insn_off)
+static void leave_apart(struct gen *g, const struct places *p, int32_t insn_off, uint16_t insn_meta)
 {
     x64_adopt(g, p);
     x64_vflush(g, false);
     x64_cc_flush(g, false);
     x64_unlock(g);
+    uint64_t meta = insn_meta ? g->meta[insn_meta - 1] : 0;
+    if (meta >> 32) { /* for guest_ops.restore, as when a fault leaves the block here */
+        store_imm(g, MO_32, env_at(offsetof(struct vcpu, apart_meta)), (int32_t)meta);
+        store_imm(g, MO_32, env_at(offsetof(struct vcpu, apart_meta) + 4), (int32_t)(meta >> 32));
+    }
     x64_jump(g, insn_off, g->narrow, thunks(g)->leave_apart);
 }
 
@@ -252,7 +257,7 @@ static void gen_cold_group(struct gen *g, const struct cold *k)
     patch32(&g->c, apart, g->c.p);
     reload_pool(g, &k->places, NO_REG); /* flags may be made of them */
     apart_places.vdirty = 0;            /* saved above */
-    leave_apart(g, &apart_places, k->insn_off);
+    leave_apart(g, &apart_places, k->insn_off, k->insn_meta);
 }
 
 /* An access of a group is not aligned. */
@@ -264,7 +269,7 @@ static void gen_cold_apart(struct gen *g, const struct cold *k)
         x64_fp_save(g, &k->fp);
         reload_pool(g, &k->places, NO_REG);
     }
-    leave_apart(g, &k->places, k->insn_off);
+    leave_apart(g, &k->places, k->insn_off, k->insn_meta);
 }
 
 static void gen_cold_memory(struct gen *g, struct cold *k)

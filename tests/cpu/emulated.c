@@ -14,6 +14,7 @@
 #include "softmmu/tlb.h"
 #include "tcg/tcg.h"
 #include "tests/cpu/accel.h"
+#include "tests/cpu/generate.h"
 
 enum {
     RAM_SIZE = 0x100000,
@@ -222,6 +223,9 @@ static void set_mode(struct emulated *e, unsigned bits)
     struct x86_cpu *c = e->c;
 
     x86_reset(c, false);
+    if (host_is_amd()) { /* FOP is kept always, as those processors do */
+        c->misc_enable |= 1 << 2;
+    }
     c->cr0 = (c->cr0 & ~(uint64_t)(CR0_CD | CR0_NW)) | CR0_PE | CR0_PG | CR0_NE | CR0_WP | CR0_AM |
              CR0_MP;
     c->cr3 = PML4;

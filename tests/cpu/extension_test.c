@@ -2,6 +2,11 @@
  * what raises #UD and #GP of PKU, MONITOR, XSAVES, FSGSBASE, RDPID; canonical addresses of 57 bits
  * (SDM volume 2, the instructions' pages; volume 3, 4.5). */
 #include "tests/cpu/sandbox.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "softmmu/machine.h"
 #include "tests/unit/tap.h"
 
 static int run(struct sandbox *s, const char *code, size_t len)
@@ -101,6 +106,55 @@ static void test_monitor(struct sandbox *s)
     tap_ok(RUN(s, "\x0f\x01\xc9") == EXC_UD, "MWAIT by the user: #UD");
 }
 
+/* Another processor. */
+static void *store_soon(void *opaque)
+{
+    struct sandbox *s = opaque;
+
+    usleep(20000);
+    memory_write64(s->m->memory, SANDBOX_DATA + 56, 1);
+    return NULL;
+}
+
+/* The processor halts in MWAIT; true when something ends that within ms milliseconds. */
+static bool wakes(struct sandbox *s, bool masked_too, unsigned ms)
+{
+    bool awake = false;
+
+    x86_monitor(s->c, SANDBOX_DATA, 0);
+    x86_mwait(s->c, masked_too);
+    for (unsigned n = 0; n < ms && !awake; n++) {
+        awake = s->c->v.ops->has_work(&s->c->v);
+        usleep(1000);
+    }
+    return awake;
+}
+
+static void test_mwait(struct sandbox *s)
+{
+    pthread_t other;
+
+    sandbox_mode(s, SANDBOX_LONG);
+    memory_write64(s->m->memory, SANDBOX_DATA + 56, 0);
+    tap_ok(!wakes(s, false, 5) && s->c->halted, "MWAIT waits when nothing happens");
+    tap_ok(pthread_create(&other, NULL, store_soon, s) == 0 && wakes(s, false, 10000) && !s->c->halted,
+           "... a store of another thread to the end of the line ends it");
+    pthread_join(other, NULL);
+    s->c->eflags &= ~(uint32_t)FL_IF;
+    atomic_fetch_or(&s->c->v.irq_request, X86_REQ_INTR);
+    tap_ok(!wakes(s, false, 5), "... a masked interrupt does not");
+    tap_ok(wakes(s, true, 5) && !s->c->halted, "... but does with ECX bit 0");
+    s->c->eflags |= FL_IF;
+    tap_ok(wakes(s, false, 5), "... and so does one that is not masked");
+    atomic_fetch_and(&s->c->v.irq_request, ~X86_REQ_INTR);
+    s->c->halted = s->c->mwait = false;
+    x86_monitor(s->c, SANDBOX_DATA, 0);
+    memory_write64(s->m->memory, SANDBOX_DATA, 7);
+    x86_mwait(s->c, false);
+    tap_ok(!s->c->halted, "a store between MONITOR and MWAIT: it does not wait");
+    memory_write64(s->m->memory, SANDBOX_DATA, 0);
+}
+
 static void test_bases(struct sandbox *s)
 {
     sandbox_mode(s, SANDBOX_LONG);
@@ -155,10 +209,11 @@ int main(void)
 
     for (unsigned n = 0; n < 2; n++) {
         struct sandbox s;
-        sandbox_create(&s, "max,+monitor,+la57", accels[n]);
+        sandbox_create(&s, "max", accels[n]);
         test_pku(&s);
         test_xsave(&s);
         test_monitor(&s);
+        test_mwait(&s);
         test_bases(&s);
         test_la57(&s);
         sandbox_destroy(&s);

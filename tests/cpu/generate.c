@@ -282,7 +282,7 @@ static unsigned classify(const struct x86_opcode *row)
         "popa",    "leave",    "enter",   "popf",    "int1",    "int",     "int3",     "into",
         "bound",   "iret",     "ud0",     "ud1",     "ud2",     "fxsave",  "fxrstor",  "xsave",
         "xsavec",  "xsaveopt", "xsaves",  "xrstor",  "xrstors", "loop",    "loope",    "loopne",
-        "jcxz",    "fldenv",   "fnstenv", "frstor",  "fnsave",  "ldmxcsr", "vldmxcsr", "arpl",
+        "jcxz",    "fldenv",   "frstor",  "ldmxcsr", "vldmxcsr", "arpl",
         "rsm",     "clzero",   "lar",     "lsl",     "verr",    "verw",    "sldt",     "str",
         "smsw",    "push_seg", "mov_seg", "monitor", "mwait",   "in",      "out",      "ins",
         "outs",    "cli",      "sti",     "clac",    "stac",    "xsetbv",  "swapgs",   "invlpg",
@@ -545,10 +545,10 @@ static bool spoils(const struct plan *p, const struct x86_insn *i)
 
 static bool against_status(const struct plan *p, const struct x86_opcode *row)
 {
-    static const char *const reads[] = {"fnstsw"};
+    static const char *const reads[] = {"fnstsw", "fnstenv", "fnsave"};
 
     return (rules_of(row) & RULE_REMAINDER) ||
-           (p->status ? (rules_of(row) & (RULE_C1 | RULE_CC)) != 0 : row_in(row, reads, 1));
+           (p->status ? (rules_of(row) & (RULE_C1 | RULE_CC)) != 0 : row_in(row, reads, 3));
 }
 
 static unsigned pick_bit(struct random *r, unsigned mask)

@@ -234,11 +234,11 @@ static void test_leaves(void)
     }
     tap_ok(sum == 264, "leaf D.2 and D.9 only");
     ask(&s, 0x80000008, 0, r);
-    tap_ok(r[EAX] == (46 | 48 << 8), "leaf 80000008: 46 physical, 48 linear bits");
+    tap_ok(r[EAX] == (46 | 57 << 8), "leaf 80000008: 46 physical, 57 linear bits");
     sandbox_destroy(&s);
-    sandbox_create(&s, "max,+la57", "interp");
+    sandbox_create(&s, "max,-la57", "interp");
     ask(&s, 0x80000008, 0, r);
-    tap_ok(r[EAX] == (46 | 57 << 8), "... 57 with LA57");
+    tap_ok(r[EAX] == (46 | 48 << 8), "... 48 without LA57");
     sandbox_destroy(&s);
     sandbox_create(&s, "EPYC", "interp");
     s.c->smp_cores = 4;

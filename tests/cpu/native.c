@@ -87,9 +87,8 @@ void native_collect(uint8_t *data, const uint8_t *image, unsigned ignore, struct
 #include <asm/ldt.h>
 #include <asm/prctl.h>
 
-enum { CONTROL = NATIVE_ESP_HIGH + 0x7000 };
-
-/* At CONTROL in the child; the assembler below knows the offsets. */
+/* The child's; the assembler below knows the offsets. It is among the program's own variables,
+ * where no address that the generator makes up leads. */
 struct control {
     uint64_t reg[16];        /* 0x00 */
     uint64_t rflags;         /* 0x80 */
@@ -100,17 +99,19 @@ struct control {
     uint64_t fx;             /* 0xc0: address of the state to load; 0: none */
     uint64_t fx_out;         /* 0xc8 */
     uint64_t by_iret;        /* 0xd0 */
-    uint64_t exit;           /* 0xd8: native_exit, for the jump behind the code */
+    uint64_t room;           /* 0xd8 */
     uint32_t mxcsr;          /* 0xe0: the usual one */
     uint32_t xstate;         /* 0xe4: components of XSAVE */
     struct native_result *r; /* of the running case; NULL: none runs */
     uint64_t ticks;          /* alarms seen by the running case */
-    uint64_t room;
-    uint64_t out[16];    /* 0x100 */
-    uint64_t out_rflags; /* 0x180 */
-    uint64_t out_sel[6]; /* 0x188 */
+    uint64_t stack;          /* 0xf8: top of that from which a case is entered */
+    uint64_t out[16];        /* 0x100 */
+    uint64_t out_rflags;     /* 0x180 */
+    uint64_t out_sel[6];     /* 0x188 */
+    uint64_t own_stack[32];
 };
 _Static_assert(offsetof(struct control, xstate) == 0xe4, "native_enter knows");
+_Static_assert(offsetof(struct control, stack) == 0xf8, "native_enter knows");
 _Static_assert(offsetof(struct control, out) == 0x100, "native_exit knows");
 _Static_assert(offsetof(struct control, out_sel) == 0x188, "native_exit knows");
 
@@ -132,65 +133,79 @@ struct native {
 
 /* ---- the child ---- */
 
+extern struct control native_control;
+__attribute__((visibility("hidden"))) struct control native_control;
+
 void native_enter(void);
 void native_exit(void);
 __asm__(".text\n"
         ".globl native_enter\n"
         "native_enter:\n"
         "    push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
-        "    mov %rsp, 0x5a3c7090\n"
+        "    mov %rsp, native_control+0x90(%rip)\n"
         "    lea 1f(%rip), %rax\n"
-        "    mov %rax, 0x5a3c7098\n"
-        "    mov 0x5a3c70b0, %rax\n"
+        "    mov %rax, native_control+0x98(%rip)\n"
+        "    mov native_control+0xb0(%rip), %rax\n"
         "    mov %eax, %ds\n"
-        "    mov 0x5a3c70b8, %rax\n"
+        "    mov native_control+0xb8(%rip), %rax\n"
         "    mov %eax, %es\n"
-        "    mov 0x5a3c70c0, %rcx\n"
+        "    mov native_control+0xc0(%rip), %rcx\n"
         "    jrcxz 3f\n"
-        "    mov 0x5a3c70e4, %eax\n"
+        "    mov native_control+0xe4(%rip), %eax\n"
         "    xor %edx, %edx\n"
         "    xrstor64 (%rcx)\n"
-        "3:  mov $0x5a3c7f00, %rsp\n"
-        "    cmpq $0, 0x5a3c70d0\n"
+        "3:  mov native_control+0xf8(%rip), %rsp\n"
+        "    cmpq $0, native_control+0xd0(%rip)\n"
         "    je 4f\n"
-        "    pushq $0x202; popfq\n"                                  /* IRET refuses NT */
-        "    pushq 0x5a3c70a8; pushq 0x5a3c7020; pushq 0x5a3c7080\n" /* SS:RSP, RFLAGS */
-        "    pushq 0x5a3c70a0; pushq 0x5a3c7088\n"                   /* CS:RIP */
+        "    pushq $0x202; popfq\n" /* IRET refuses NT */
+        "    pushq native_control+0xa8(%rip); pushq native_control+0x20(%rip); pushq "
+        "native_control+0x80(%rip)\n" /* SS:RSP, RFLAGS */
+        "    pushq native_control+0xa0(%rip); pushq native_control+0x88(%rip)\n" /* CS:RIP */
         "    call 5f\n"
         "    iretq\n"
         "4:  call 5f\n"
-        "    pushq 0x5a3c7080; popfq\n"
-        "    mov 0x5a3c7020, %rsp\n"
-        "    jmp *0x5a3c7088\n"
-        "5:  mov 0x5a3c7000, %rax; mov 0x5a3c7008, %rcx; mov 0x5a3c7010, %rdx\n"
-        "    mov 0x5a3c7018, %rbx; mov 0x5a3c7028, %rbp; mov 0x5a3c7030, %rsi\n"
-        "    mov 0x5a3c7038, %rdi; mov 0x5a3c7040, %r8;  mov 0x5a3c7048, %r9\n"
-        "    mov 0x5a3c7050, %r10; mov 0x5a3c7058, %r11; mov 0x5a3c7060, %r12\n"
-        "    mov 0x5a3c7068, %r13; mov 0x5a3c7070, %r14; mov 0x5a3c7078, %r15\n"
+        "    pushq native_control+0x80(%rip); popfq\n"
+        "    mov native_control+0x20(%rip), %rsp\n"
+        "    jmp *native_control+0x88(%rip)\n"
+        "5:  mov native_control+0x0(%rip), %rax; mov native_control+0x8(%rip), %rcx; mov "
+        "native_control+0x10(%rip), %rdx\n"
+        "    mov native_control+0x18(%rip), %rbx; mov native_control+0x28(%rip), %rbp; mov "
+        "native_control+0x30(%rip), %rsi\n"
+        "    mov native_control+0x38(%rip), %rdi; mov native_control+0x40(%rip), %r8;  mov "
+        "native_control+0x48(%rip), %r9\n"
+        "    mov native_control+0x50(%rip), %r10; mov native_control+0x58(%rip), %r11; mov "
+        "native_control+0x60(%rip), %r12\n"
+        "    mov native_control+0x68(%rip), %r13; mov native_control+0x70(%rip), %r14; mov "
+        "native_control+0x78(%rip), %r15\n"
         "    ret\n"
         ".globl native_exit\n"
         "native_exit:\n"
-        "    mov %rax, 0x5a3c7100; mov %rcx, 0x5a3c7108; mov %rdx, 0x5a3c7110\n"
-        "    mov %rbx, 0x5a3c7118; mov %rsp, 0x5a3c7120; mov %rbp, 0x5a3c7128\n"
-        "    mov %rsi, 0x5a3c7130; mov %rdi, 0x5a3c7138; mov %r8, 0x5a3c7140\n"
-        "    mov %r9, 0x5a3c7148;  mov %r10, 0x5a3c7150; mov %r11, 0x5a3c7158\n"
-        "    mov %r12, 0x5a3c7160; mov %r13, 0x5a3c7168; mov %r14, 0x5a3c7170\n"
-        "    mov %r15, 0x5a3c7178\n"
-        "    mov 0x5a3c7090, %rsp\n"
-        "    pushfq; popq 0x5a3c7180\n"
+        "    mov %rax, native_control+0x100(%rip); mov %rcx, native_control+0x108(%rip); mov %rdx, "
+        "native_control+0x110(%rip)\n"
+        "    mov %rbx, native_control+0x118(%rip); mov %rsp, native_control+0x120(%rip); mov %rbp, "
+        "native_control+0x128(%rip)\n"
+        "    mov %rsi, native_control+0x130(%rip); mov %rdi, native_control+0x138(%rip); mov %r8, "
+        "native_control+0x140(%rip)\n"
+        "    mov %r9, native_control+0x148(%rip);  mov %r10, native_control+0x150(%rip); mov %r11, "
+        "native_control+0x158(%rip)\n"
+        "    mov %r12, native_control+0x160(%rip); mov %r13, native_control+0x168(%rip); mov %r14, "
+        "native_control+0x170(%rip)\n"
+        "    mov %r15, native_control+0x178(%rip)\n"
+        "    mov native_control+0x90(%rip), %rsp\n"
+        "    pushfq; popq native_control+0x180(%rip)\n"
         "    pushq $0x202; popfq\n"
-        "    mov %es, %eax; mov %rax, 0x5a3c7188\n"
-        "    mov %cs, %eax; mov %rax, 0x5a3c7190\n"
-        "    mov %ss, %eax; mov %rax, 0x5a3c7198\n"
-        "    mov %ds, %eax; mov %rax, 0x5a3c71a0\n"
-        "    mov %fs, %eax; mov %rax, 0x5a3c71a8\n"
-        "    mov %gs, %eax; mov %rax, 0x5a3c71b0\n"
-        "    mov 0x5a3c70c8, %rcx\n"
+        "    mov %es, %eax; mov %rax, native_control+0x188(%rip)\n"
+        "    mov %cs, %eax; mov %rax, native_control+0x190(%rip)\n"
+        "    mov %ss, %eax; mov %rax, native_control+0x198(%rip)\n"
+        "    mov %ds, %eax; mov %rax, native_control+0x1a0(%rip)\n"
+        "    mov %fs, %eax; mov %rax, native_control+0x1a8(%rip)\n"
+        "    mov %gs, %eax; mov %rax, native_control+0x1b0(%rip)\n"
+        "    mov native_control+0xc8(%rip), %rcx\n"
         "    jrcxz 1f\n"
-        "    mov 0x5a3c70e4, %eax\n"
+        "    mov native_control+0xe4(%rip), %eax\n"
         "    xor %edx, %edx\n"
         "    xsave64 (%rcx)\n"
-        "    ldmxcsr 0x5a3c70e0\n"
+        "    ldmxcsr native_control+0xe0(%rip)\n"
         "1:  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
         "    ret\n");
 
@@ -258,7 +273,7 @@ static void take_fx(struct native_result *r, const ucontext_t *u)
 
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
-    struct control *c = (struct control *)(uintptr_t)CONTROL;
+    struct control *c = &native_control;
     ucontext_t *u = context;
     greg_t *g = u->uc_mcontext.gregs;
 
@@ -367,12 +382,14 @@ static bool jumps_out(const struct native_group *g)
 
 static void put_code(struct shared *s, const struct native_group *g)
 {
-    static const uint8_t out[7] = {0xff, 0x24, 0x25, 0xd8,
-                                   0x70, 0x3c, 0x5a}; /* jmp *control.exit */
+    const uint64_t to = (uint64_t)(uintptr_t)native_exit;
+    unsigned end = g->at + g->len, where = (end + 6 + 7) & ~7u; /* aligned: EFLAGS.AC may be set */
+    const uint8_t out[6] = {0xff, 0x25, (uint8_t)(where - end - 6)}; /* jmp *where(%rip) */
 
     memcpy(s->code + g->at, g->code, g->len);
     if (jumps_out(g)) {
-        memcpy(s->code + g->at + g->len, out, sizeof out);
+        memcpy(s->code + end, out, sizeof out);
+        memcpy(s->code + where, &to, sizeof to);
     }
 }
 
@@ -384,6 +401,15 @@ static void remove_code(struct shared *s, const struct native_group *g)
            g->at + len <= NATIVE_CODE_SIZE ? len : NATIVE_CODE_SIZE - (unsigned)g->at);
 }
 
+/* The code was written by another address than it is fetched by (SDM volume 3, "Handling Self- and
+ * Cross-Modifying Code": a serializing instruction is needed then). */
+static void serialize(void)
+{
+    unsigned a = 0, b, c = 0, d;
+
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d)::"memory");
+}
+
 static void enter_group(struct control *c, const struct native_group *g)
 {
     c->rip = g->at + (g->bits == 16 ? 0 : NATIVE_CODE);
@@ -391,6 +417,8 @@ static void enter_group(struct control *c, const struct native_group *g)
     c->ss = g->bits == 16 ? NATIVE_LDT_DATA : NATIVE_DS;
     c->ds = c->ss;
     c->es = g->bits == 16 ? NATIVE_LDT_ES : NATIVE_DS;
+    c->stack = g->bits == 16 ? NATIVE_ESP_HIGH + NATIVE_ESP_PAGE + 4096
+                             : (uint64_t)(uintptr_t)(c->own_stack + 32);
 }
 
 static void run_case(struct shared *s, struct control *c, const struct native_group *g, unsigned n,
@@ -431,6 +459,7 @@ static void run_batch(struct shared *s, struct control *c, const uint8_t *image)
     for (; s->group < s->ngroups; s->group++, s->done = 0) {
         const struct native_group *g = &s->groups[s->group];
         put_code(s, g);
+        serialize();
         enter_group(c, g);
         while (s->done < g->count) {
             run_case(s, c, g, g->first + s->done, image);
@@ -461,13 +490,13 @@ static void __attribute__((noreturn)) child(int fd, int from, int to)
 {
     static uint8_t image[NATIVE_DATA_SIZE];
     struct shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    struct control *c =
-        map_fixed(CONTROL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct control *c = &native_control;
     char byte;
 
     c->mxcsr = 0x1f80;
     c->xstate = __builtin_cpu_supports("avx") ? 7 : 3;
-    c->exit = (uint64_t)(uintptr_t)native_exit;
+    map_fixed(NATIVE_ESP_HIGH + NATIVE_ESP_PAGE, 4096, PROT_READ | PROT_WRITE,
+              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     map_fixed(NATIVE_CODE, NATIVE_CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     map_fixed(NATIVE_DATA, NATIVE_DATA_WRITABLE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
               offsetof(struct shared, data));

@@ -29,6 +29,7 @@ enum {
     NATIVE_ES_LIMIT = 0x17ff,      /* 16-bit mode; the others' is 0xffff, CS' the end of the area */
     /* Upper half of ESP in 16-bit mode: IRET to a 16-bit stack leaves there what it was. */
     NATIVE_ESP_HIGH = 0x5a3c0000,
+    NATIVE_ESP_PAGE = 0x7000, /* beyond that: the page from which IRET does so, the child's own */
     NATIVE_GS_BASE = NATIVE_DATA + 0x800,
     NATIVE_FS_BASE = NATIVE_DATA + 0x900,
     NATIVE_CS64 = 0x33, /* Linux's selectors */
@@ -39,7 +40,7 @@ enum {
     NATIVE_LDT_ES = 2 << 3 | 7,
     NATIVE_LDTR = 0x50,
     NATIVE_TR = 0x40,
-    NATIVE_AFTER = 8, /* bytes after the code that differ on the two sides */
+    NATIVE_AFTER = 21, /* bytes after the code that differ on the two sides */
     NATIVE_MAX_CODE = 480,
     NATIVE_BATCH = 2048, /* cases in one go */
     NATIVE_CHANGES = 6,

@@ -1,4 +1,5 @@
 /* Which rows are tested, and the rules about what is not comparable (rules.def). */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -77,6 +78,32 @@ bool host_has(unsigned feature)
     (void)feature;
     return true;
 #endif
+}
+
+bool host_is_amd(void)
+{
+#if defined(__x86_64__)
+    uint32_t r[4];
+
+    return __get_cpuid(0, &r[0], &r[1], &r[2], &r[3]) && r[1] == signature_AMD_ebx;
+#else
+    return true; /* recorded vectors: a Zen 5's */
+#endif
+}
+
+const char *host_model(void)
+{
+    static const struct {
+        unsigned feature;
+        const char *name;
+    } follow[] = {{X86F_MISALIGN, "misalignsse"}, {X86F_FDP_EXCPTN, "fdp-excptn-only"}, {X86F_ZERO_FCS, "zero-fcs-fds"}};
+    static char model[128];
+    size_t n = (size_t)snprintf(model, sizeof model, "max");
+
+    for (unsigned k = 0; k < sizeof follow / sizeof follow[0]; k++) {
+        n += (size_t)snprintf(model + n, sizeof model - n, ",%c%s", host_has(follow[k].feature) ? '+' : '-', follow[k].name);
+    }
+    return model;
 }
 
 const char *row_excluded(const struct x86_opcode *row, unsigned bits)

@@ -465,8 +465,6 @@ static void hints(void)
     mode(SANDBOX_LONG);
     run("RSM outside of SMM", EXC_UD, 1, CODE(/* nop; rsm */ "\x90\x0f\xaa"));
     mode(SANDBOX_LONG);
-    run("MONITOR: not in this model", EXC_UD, 1, CODE(/* nop; monitor */ "\x90\x0f\x01\xc8"));
-    mode(SANDBOX_LONG);
     user(3);
     run("HLT at level 3", EXC_GP, 1, CODE(/* nop; hlt; nop */ "\x90\xf4\x90"));
     mode(SANDBOX_LONG);

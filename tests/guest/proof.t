@@ -38,7 +38,7 @@ grep -q '^-- end' "$native"
 ok $? "the programs run natively: $(wc -l <"$native") lines"
 
 begin=$(date +%s)
-start_guest -cpu "${GUEST_CPU:-max,+la57,+monitor}" -m "${GUEST_MEMORY:-512M}" -kernel "$dir/bzImage" -initrd "$dir/initrd.img" \
+start_guest -cpu "${GUEST_CPU:-max}" -m "${GUEST_MEMORY:-512M}" -kernel "$dir/bzImage" -initrd "$dir/initrd.img" \
     -append "console=ttyS0 run=proof quiet no_timer_check panic=-1" -no-reboot \
     -drive "file=$dir/tree.iso,format=raw,if=virtio,readonly=on"
 wait_for "${GUEST_SECONDS:-3600}" '^== end'
