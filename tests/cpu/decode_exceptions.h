@@ -196,8 +196,11 @@ static bool excused(enum difference d, const uint8_t *bytes, enum x86_bits bits,
             break;
         }
     }
-    /* Capstone's shorter one may fit where the right one is over 15 bytes. */
-    bool too_long = d == D_INVALID && i->mnemonic != MN_INVALID && (!i->len || i->len > INSN_MAX);
+    /* Of two lengths one may be over 15 bytes: by ours it is no instruction, or by Capstone's,
+     * whose immediate is at most two bytes longer. */
+    bool too_long =
+        i->mnemonic != MN_INVALID && ((d == D_INVALID && (!i->len || i->len > INSN_MAX)) ||
+                                      (d == D_VALID && i->len + 2 > INSN_MAX));
     unsigned kinds = 1u << d | (too_long ? L : 0);
     for (unsigned n = 0; n < sizeof exceptions / sizeof exceptions[0]; n++) {
         const struct exception *e = &exceptions[n];
