@@ -196,10 +196,16 @@ static bool excused(enum difference d, const uint8_t *bytes, enum x86_bits bits,
             break;
         }
     }
+    /* Of two lengths one may be over 15 bytes: by ours it is no instruction, or by Capstone's,
+     * whose immediate is at most two bytes longer. */
+    bool too_long =
+        i->mnemonic != MN_INVALID && ((d == D_INVALID && (!i->len || i->len > INSN_MAX)) ||
+                                      (d == D_VALID && i->len + 2 > INSN_MAX));
+    unsigned kinds = 1u << d | (too_long ? L : 0);
     for (unsigned n = 0; n < sizeof exceptions / sizeof exceptions[0]; n++) {
         const struct exception *e = &exceptions[n];
         if ((e->bits >> bits & 1) && e->map == i->map && i->opcode >= e->first &&
-            i->opcode <= e->last && (e->kinds >> d & 1) && e->applies(&s)) {
+            i->opcode <= e->last && (e->kinds & kinds) && e->applies(&s)) {
             return true;
         }
     }

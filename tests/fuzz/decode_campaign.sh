@@ -32,7 +32,7 @@ if [ "$have" -lt "$strings" ]; then
     for job in $(seq "$n" $((n + jobs - 1))); do
         mkdir -p "corpus.$job"
         ASAN_OPTIONS=detect_leaks=0 nice -n 19 ./decode_fuzz -runs=$runs -seed=$((7000 + job)) -max_len=1024 -len_control=20 \
-            -print_pcs=0 -artifact_prefix="found.$job." "corpus.$job" >"log.$job" 2>&1 &
+            -print_pcs=0 -report_slow_units=86400 -timeout=86400 -artifact_prefix="found.$job." "corpus.$job" >"log.$job" 2>&1 &
         pids="$pids $!"
     done
     for p in $pids; do
