@@ -206,7 +206,10 @@ static void gen_second_page(struct gen *g)
     uint8_t *b = jcc32(c, CC_E);
     patch32(c, a, c->p);
     put8(c, 0xe9);
-    put32(c, (uint32_t)(thunks(g)->leave_none - (c->p + 4 + g->t->exec_delta)));
+    /* A block without groups that was linked to must be the one that the dispatcher enters: the one before
+     * would lead here again. */
+    const uint8_t *leave = g->ir->flags & TB_APART ? thunks(g)->leave_apart : thunks(g)->leave_none;
+    put32(c, (uint32_t)(leave - (c->p + 4 + g->t->exec_delta)));
     patch32(c, b, c->p);
 }
 
