@@ -65,6 +65,13 @@ static unsigned logical_per_package(const struct x86_cpu *c)
     return c->smp_cores * c->smp_threads;
 }
 
+/* Bits of APIC id below the package's. Cores and threads have fields of their own, so that with numbers that are no
+ * powers of two there are gaps between the ids of packages. */
+static unsigned package_bits(const struct x86_cpu *c)
+{
+    return id_bits(c->smp_cores) + id_bits(c->smp_threads);
+}
+
 /* Four letters at a time, as vendor and brand are spelled in registers. */
 static uint32_t letters(const char *s)
 {
@@ -89,7 +96,9 @@ static void leaf_1(const struct x86_cpu *c, uint32_t out[4])
     unsigned logical = logical_per_package(c);
 
     out[EAX] = x86_model_signature(m);
-    out[EBX] = c->apic_id << 24 | (logical > 255 ? 255 : logical) << 16;
+    /* Intel: ids that a package could have; AMD: logical processors that it has. */
+    unsigned count = x86_model_is_amd(m) ? logical : 1u << package_bits(c);
+    out[EBX] = c->apic_id << 24 | (count > 255 ? 255 : count) << 16;
     if (x86_model_has(m, X86F_CLFSH)) {
         out[EBX] |= LINE / 8 << 8;
     }
@@ -119,20 +128,19 @@ static void leaf_2(const struct x86_model *m, uint32_t out[4])
 /* Leaf 4, and AMD's 8000001DH. */
 static void cache_leaf(const struct x86_cpu *c, uint32_t sub, uint32_t out[4])
 {
-    unsigned sharing, core_bits = id_bits(c->smp_cores), thread_bits = id_bits(c->smp_threads);
+    unsigned core_bits = id_bits(c->smp_cores), thread_bits = id_bits(c->smp_threads);
     const struct x86_cache *k = c->model->caches + sub;
 
     if (!c->model->caches || sub >= X86_CACHES || !k->level) {
         return;
     }
+    /* Ids, not processors, for AMD too: guests divide ids by it. */
+    unsigned sharing = (1u << (thread_bits + (k->shared ? core_bits : 0))) - 1;
+    out[EAX] = k->type | k->level << 5 | 1 << 8 | (sharing & 0xfff) << 14;
     if (x86_model_is_amd(c->model)) {
-        sharing = k->shared ? logical_per_package(c) - 1 : c->smp_threads - 1;
-        out[EAX] = k->type | k->level << 5 | 1 << 8 | (sharing & 0xfff) << 14;
         out[EDX] = k->shared ? 1 : k->level == 2 ? 2 : 0; /* write-back invalidate; inclusive */
     } else {
-        sharing = (1u << (thread_bits + (k->shared ? core_bits : 0))) - 1;
-        out[EAX] = k->type | k->level << 5 | 1 << 8 | (sharing & 0xfff) << 14 |
-                   (((1u << core_bits) - 1) & 0x3f) << 26;
+        out[EAX] |= (((1u << core_bits) - 1) & 0x3f) << 26;
     }
     out[EBX] = (LINE - 1) | (uint32_t)(k->ways - 1) << 22;
     out[ECX] = k->sets - 1u;
@@ -341,7 +349,7 @@ static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint3
         out[EAX] = m->phys_bits | (uint32_t)m->lin_bits << 8;
         if (x86_model_is_amd(m)) {
             unsigned logical = logical_per_package(c);
-            out[ECX] = id_bits(logical) << 12 | ((logical - 1) & 0xff);
+            out[ECX] = package_bits(c) << 12 | ((logical - 1) & 0xff);
         }
         break;
     case 0x8000001d:
@@ -353,7 +361,7 @@ static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint3
         if (x86_model_has(m, X86F_TOPOEXT)) {
             out[EAX] = c->apic_id;
             out[EBX] = c->apic_id >> id_bits(c->smp_threads) | (c->smp_threads - 1) << 8;
-            out[ECX] = c->apic_id >> id_bits(logical_per_package(c)); /* one node a package */
+            out[ECX] = c->apic_id >> package_bits(c); /* one node a package */
         }
         break;
     default:

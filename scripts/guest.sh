@@ -14,7 +14,7 @@ package=${GUEST_KERNEL:-linux-image-cloud-amd64}
 modules="crc16 crc32c_generic mbcache jbd2 ext4 crct10dif_common crct10dif_generic crc-t10dif crc64 crc64_rocksoft_generic crc64-rocksoft"
 modules="$modules t10-pi scsi_common scsi_mod libata ata_piix libahci ahci sd_mod cdrom sr_mod isofs floppy"
 modules="$modules virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk virtio_scsi failover"
-modules="$modules net_failover virtio_net virtio-rng virtio_console virtio_balloon"
+modules="$modules net_failover virtio_net virtio-rng virtio_console virtio_balloon${GUEST_MODULES:+ $GUEST_MODULES}"
 
 if [ ! -f bzImage ] || [ "$(cat modules/list 2>/dev/null)" != "$modules" ]; then
     rm -f initrd.img

@@ -70,6 +70,12 @@ static inline void page_written(struct ram *ram, uint64_t page)
     }
 }
 
+/* A counter that only its vcpu's thread writes, and others read for statistics. */
+static inline void count_up(uint64_t *counter)
+{
+    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
 /* ---- per-vcpu TLB state (tlb.c) ---- */
 enum {
     EXT_READ = 1,

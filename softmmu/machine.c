@@ -50,11 +50,17 @@ void machine_destroy(struct machine *m)
     free(m);
 }
 
+/* For machine_lock_held in other threads: whoever sees locked set sees the owner that set it, or a later one. */
+static void set_owner(struct machine *m)
+{
+    __atomic_store_n(&m->lock_owner, pthread_self(), __ATOMIC_RELAXED);
+    __atomic_store_n(&m->locked, true, __ATOMIC_RELEASE);
+}
+
 void machine_lock(struct machine *m)
 {
     pthread_mutex_lock(&m->lock);
-    m->lock_owner = pthread_self();
-    m->locked = true;
+    set_owner(m);
 }
 
 bool machine_trylock(struct machine *m)
@@ -62,20 +68,20 @@ bool machine_trylock(struct machine *m)
     if (pthread_mutex_trylock(&m->lock)) {
         return false;
     }
-    m->lock_owner = pthread_self();
-    m->locked = true;
+    set_owner(m);
     return true;
 }
 
 void machine_unlock(struct machine *m)
 {
-    m->locked = false;
+    __atomic_store_n(&m->locked, false, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&m->lock);
 }
 
 bool machine_lock_held(struct machine *m)
 {
-    return m->locked && pthread_equal(m->lock_owner, pthread_self());
+    return __atomic_load_n(&m->locked, __ATOMIC_ACQUIRE) &&
+           pthread_equal(__atomic_load_n(&m->lock_owner, __ATOMIC_RELAXED), pthread_self());
 }
 
 void machine_request(struct machine *m, enum machine_request what, const char *reason, ...)

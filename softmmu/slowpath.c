@@ -178,7 +178,7 @@ uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
     uint8_t buf[8];
     uint64_t value = 0;
 
-    v->tlb_slow++;
+    count_up(&v->tlb_slow);
     check_align(v, va, memop);
     if (!crosses(va, size)) { /* nearly always a TLB miss: the value comes straight from RAM */
         const struct tlb_ext *x = tlb_get(v, va, ACCESS_READ, ctx);
@@ -202,7 +202,7 @@ void softmmu_store(struct vcpu *v, uint64_t va, uint64_t value, unsigned memop, 
     unsigned size = 1u << (memop & MO_SIZE);
     uint8_t buf[8];
 
-    v->tlb_slow++;
+    count_up(&v->tlb_slow);
     check_align(v, va, memop);
     for (unsigned i = 0; i < size; i++) {
         buf[i] = (uint8_t)(value >> 8 * i);
@@ -215,7 +215,7 @@ void softmmu_load_vec(struct vcpu *v, uint64_t va, void *out, unsigned memop, un
     uint8_t buf[32];
     unsigned size = 1u << (memop & MO_SIZE);
 
-    v->tlb_slow++;
+    count_up(&v->tlb_slow);
     check_align(v, va, memop);
     load_bytes(v, va, buf, size, ctx);
     memcpy(out, buf, size);
@@ -223,7 +223,7 @@ void softmmu_load_vec(struct vcpu *v, uint64_t va, void *out, unsigned memop, un
 
 void softmmu_store_vec(struct vcpu *v, uint64_t va, const void *in, unsigned memop, unsigned ctx)
 {
-    v->tlb_slow++;
+    count_up(&v->tlb_slow);
     check_align(v, va, memop);
     store_bytes(v, va, in, 1u << (memop & MO_SIZE), ctx);
 }
@@ -232,7 +232,7 @@ void *softmmu_atomic_ptr(struct vcpu *v, uint64_t va, unsigned memop, unsigned c
 {
     unsigned size = 1u << (memop & MO_SIZE);
 
-    v->tlb_slow++;
+    count_up(&v->tlb_slow);
     check_align(v, va, memop);
     if (crosses(va, size)) {
         tlb_get(v, va, ACCESS_WRITE, ctx);

@@ -49,7 +49,7 @@ static void note_large(struct tlb_table *t, const struct tlb_ext *x)
 /* Called by every flush: what is derived from page tables beside the TLB is stale. */
 static void mapping_changed(struct vcpu *v)
 {
-    v->walk_epoch++;
+    count_up(&v->walk_epoch);
     tcg_mapping_changed(v);
 }
 
@@ -346,7 +346,7 @@ bool tlb_fill(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool p
             t->all = true;
         }
     }
-    v->tlb_fills++;
+    count_up(&v->tlb_fills);
     x->va = page;
     x->phys = w.phys & ~UINT64_C(4095);
     w.phys = x->phys;
@@ -407,6 +407,9 @@ static bool protect_page(struct machine *m, struct ram *ram, uint32_t page, uint
     }
     atomic_store((_Atomic uint8_t *)&ram->page_flags[page], WRITER_NONE);
     for (unsigned n = 0; n < m->nvcpus; n++) {
+        if (!others && self && m->vcpus[n] != self) {
+            continue; /* it runs, and has no write tag for the page */
+        }
         for (unsigned s = 0; m->vcpus[n]->mmu && s < TLB_SETS; s++) {
             for (unsigned c = 0; c < TLB_NCTX; c++) {
                 drop_write_tags(&m->vcpus[n]->mmu->set[s].table[c], ram, page);

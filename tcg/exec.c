@@ -472,7 +472,7 @@ static void run_loop(struct vcpu *v)
         unsigned log;
 
         v->host_pc = 0;
-        tc->entries++;
+        __atomic_store_n(&tc->entries, tc->entries + 1, __ATOMIC_RELAXED); /* others read it */
         quiesce(tc, t);
         if (atomic_load_explicit(&v->exit_request, memory_order_relaxed)) {
             tc->last_exit = NULL;

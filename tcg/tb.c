@@ -130,10 +130,12 @@ uint8_t *tb_scratch(struct tcg *t, unsigned index)
                                  : NULL;
 }
 
-/* The host's memory for the next blocks comes in one piece, not by a fault of each page in each view. */
+/* The host's memory for the next blocks comes in one piece, not by a fault of each page in each view. Now and then the
+ * pages of the view that is written to are let go: their contents stay where the other view has them, and what is still
+ * needed of it comes back by faults. Else the process would seem to have all code twice. */
 static void populate(struct tcg *t, struct tb_zone *z)
 {
-    enum { AHEAD = 256 << 10, BLOCK = 64 << 10 };
+    enum { AHEAD = 256 << 10, BLOCK = 64 << 10, LET_GO = 4 << 20 };
     size_t n;
 
     if (z->used + BLOCK <= z->populated || z->populated == z->size) {
@@ -148,6 +150,11 @@ static void populate(struct tcg *t, struct tb_zone *z)
     }
 #endif
     z->populated += n;
+    t->written += n;
+    if (t->exec_delta && t->written >= LET_GO) {
+        madvise(t->cache, t->cache_size, MADV_DONTNEED);
+        t->written = 0;
+    }
 }
 
 uint8_t *tb_room(struct tcg *t, size_t *size)

@@ -168,6 +168,7 @@ struct tcg {
     size_t cache_size;
     uint8_t *area; /* all memory for code: thunks, throw-away blocks, zones */
     size_t area_size;
+    size_t written; /* bytes that came into use since the written view was let go */
     ptrdiff_t exec_delta; /* where it is executed less where it is written: two views */
     struct tb_zone zone[TB_ZONES];
     unsigned current; /* zone being filled */

@@ -181,10 +181,10 @@ void tcg_get_stats(struct tcg *t, struct tcg_stats *out)
     };
     pthread_mutex_lock(&t->lock);
     for (const struct tcg_cpu *tc = t->cpus; tc; tc = tc->next) {
-        out->entries += tc->entries;
-        out->tlb_slow += tc->v->tlb_slow;
-        out->tlb_fills += tc->v->tlb_fills;
-        out->tlb_flushes += tc->v->walk_epoch;
+        out->entries += __atomic_load_n(&tc->entries, __ATOMIC_RELAXED);
+        out->tlb_slow += __atomic_load_n(&tc->v->tlb_slow, __ATOMIC_RELAXED);
+        out->tlb_fills += __atomic_load_n(&tc->v->tlb_fills, __ATOMIC_RELAXED);
+        out->tlb_flushes += __atomic_load_n(&tc->v->walk_epoch, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&t->lock);
 }

@@ -178,7 +178,8 @@ static void add_firmware_config(struct machine *m, const struct machine_config *
 
     fw_cfg_add_u64(fw, FW_CFG_RAM_SIZE, cfg->ram_size);
     fw_cfg_add_u16(fw, FW_CFG_NB_CPUS, (uint16_t)cfg->smp);
-    fw_cfg_add_u16(fw, FW_CFG_MAX_CPUS, (uint16_t)cfg->smp);
+    /* SeaBIOS goes through APIC ids up to this one for its MP table: there may be gaps. */
+    fw_cfg_add_u16(fw, FW_CFG_MAX_CPUS, (uint16_t)(x86_cpu(m->vcpus[cfg->smp - 1])->apic_id + 1));
     fw_cfg_add_u16(fw, FW_CFG_NOGRAPHIC, cfg->serial_console);
     fw_cfg_add_u16(fw, FW_CFG_BOOT_MENU, cfg->boot_menu);
     fw_cfg_add(fw, FW_CFG_IRQ0_OVERRIDE, irq0_override, sizeof(irq0_override));

@@ -18,7 +18,7 @@ ok $? "the card has the address that was asked for"
 fetch "200 MB come in unchanged"
 send '(nc -l -p 22 >/in; sha256sum /in) & until grep -q ":0016 .* 0A " /proc/net/tcp*; do sleep 0.1; done; echo listens=$?\n'
 wait_for 120 'listens=0'
-head -c 5000000 "$work/www/big" | timeout 120 busybox nc 127.0.0.1 $((port + 1)) &
+head -c 5000000 "$work/www/big" | timeout $((120 * slow)) busybox nc 127.0.0.1 $((port + 1)) &
 wait_for 120 "$(head -c 5000000 "$work/www/big" | sha256sum | cut -d' ' -f1)"
 ok $? "5 MB come in by hostfwd"
 fetch_from_guest 20

@@ -10,7 +10,7 @@ ok $? "an overlay over the disk"
 start_guest -m 256 -no-reboot -drive "file=$over,if=virtio"
 wait_for 300 'is up after'
 ok $? "it boots from the overlay"
-timeout 20 $DRAGOMAN -display none -drive "file=$over,format=qcow2" </dev/null >"$work/second" 2>&1
+timeout $((20 * slow)) $DRAGOMAN -display none -drive "file=$over,format=qcow2" </dev/null >"$work/second" 2>&1
 [ $? = 1 ] && grep -q 'in use' "$work/second"
 ok $? "a second emulator on the same image is refused"
 qemu-img check "$over" >"$work/second" 2>&1

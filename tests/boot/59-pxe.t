@@ -8,7 +8,7 @@ mkdir "$work/tftp"
 printf '\272\370\003\276\026\174\056\254\204\300\164\003\356\353\367\272\001\005\260\020\356\364booted by PXE\r\n\000' \
     >"$work/tftp/prog"
 boot() {
-    timeout 100 $DRAGOMAN -m 64 -nodefaults -boot n -device isa-debug-exit -serial stdio \
+    timeout $((100 * slow)) $DRAGOMAN -accel "$accel" -m 64 -nodefaults -boot n -device isa-debug-exit -serial stdio \
         -netdev "user,id=n,tftp=$work/tftp,bootfile=prog" -device "$1,netdev=n" \
         -object "filter-dump,id=d,netdev=n,file=$work/$1.pcap" >"$work/$1.out" 2>&1 </dev/null
     echo $? >"$work/$1.status"

@@ -7,7 +7,7 @@ head -c 100000 /dev/urandom >"$work/random"
 bad() { # words that must be in the message (separated by |), arguments
     words=$1
     shift
-    timeout 20 $DRAGOMAN -nographic "$@" </dev/null >/dev/null 2>"$work/err"
+    timeout $((20 * slow)) $DRAGOMAN -nographic "$@" </dev/null >/dev/null 2>"$work/err"
     status=$?
     good=1
     if [ $status = 1 ] && [ "$(wc -l <"$work/err")" = 1 ]; then good=0; fi

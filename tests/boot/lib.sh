@@ -4,6 +4,7 @@
 # ACCEL=interp and ACCEL=tcg,verify=on run the same tests with other executors, and give them more time.
 accel=${ACCEL:-tcg} slow=1
 case $accel in *verify*) slow=8 ;; interp) slow=3 ;; esac
+slow=$((slow * ${SLOW:-1})) # SLOW=4 gives four times the time, on a host with much else to do
 guest=$PWD/guest
 work=$(mktemp -d "${TMPDIR:-/tmp}/dragoman-boot.XXXXXX")
 trap 'stop_guest; rm -rf "$work"' EXIT

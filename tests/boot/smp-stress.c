@@ -1,5 +1,6 @@
 /* Guest program: threads that do at once what emulators of several processors get wrong, and check the
- * outcome. Arguments: seconds, threads. Prints counts and "smp-stress: OK", or what was wrong.
+ * outcome. Arguments: seconds, threads; Ctrl-C ends it
+ * earlier. Prints counts and "smp-stress: OK", or what was wrong.
  *
  *   atomic counters (add, xadd, inc, cmpxchg, cmpxchg16b), spin locks around plain counters
  *   store-then-load and message passing between two threads (x86-TSO), with MFENCE where it is needed
@@ -388,6 +389,12 @@ static void talk(struct worker *w)
 
 static pthread_barrier_t barrier;
 
+static void on_interrupt(int sig)
+{
+    (void)sig;
+    atomic_store(&stop, true);
+}
+
 static void *run(void *opaque)
 {
     struct worker *w = opaque;
@@ -409,7 +416,7 @@ static void *run(void *opaque)
 
 int main(int argc, char **argv)
 {
-    unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 10;
+    unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 10, tenths = 0;
     struct sigaction act = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     struct worker sum = {0};
 
@@ -422,6 +429,8 @@ int main(int argc, char **argv)
     sigaction(SIGBUS, &act, NULL);
     act = (struct sigaction){.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigaction(SIGUSR1, &act, NULL);
+    act = (struct sigaction){.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
+    sigaction(SIGINT, &act, NULL); /* ends it as when the time is over */
     code = mmap(NULL, 2 * nthreads * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (code == MAP_FAILED) {
         perror("smp-stress: mmap");
@@ -432,7 +441,7 @@ int main(int argc, char **argv)
         worker[i].n = i;
         pthread_create(&worker[i].id, NULL, run, &worker[i]);
     }
-    for (unsigned i = 0; i < seconds * 10 && !atomic_load(&stop); i++) {
+    for (; tenths < seconds * 10 && !atomic_load(&stop); tenths++) {
         usleep(100000);
     }
     atomic_store(&stop, true);
@@ -458,8 +467,8 @@ int main(int argc, char **argv)
     if (atomic_load(&failed)) {
         return 1;
     }
-    printf("smp-stress: OK: %u threads, %lu rounds, %lu atomics, %lu locks, %lu faults, %lu codes, %lu signals\n",
-           nthreads, (unsigned long)sum.rounds, (unsigned long)sum.adds * 6, (unsigned long)sum.locked,
+    printf("smp-stress: OK: %u threads, %u s, %lu rounds, %lu atomics, %lu locks, %lu faults, %lu codes, %lu signals\n",
+           nthreads, tenths / 10, (unsigned long)sum.rounds, (unsigned long)sum.adds * 6, (unsigned long)sum.locked,
            (unsigned long)sum.faults, (unsigned long)sum.codes, (unsigned long)sum.signals);
     return 0;
 }

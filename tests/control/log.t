@@ -31,7 +31,7 @@ ASM
 nasm -f bin -o "$work/disk" "$work/boot.asm" || skip_all "nasm failed"
 head -c 65536 /dev/zero >>"$work/disk"
 run() {
-    timeout 60 $DRAGOMAN -accel "$accel" -m 16 -display none -serial null -monitor none \
+    timeout $((60 * ${SLOW:-1})) $DRAGOMAN -accel "$accel" -m 16 -display none -serial null -monitor none \
         -device isa-debug-exit,iobase=0xf4 -drive "file=$work/disk,format=raw" -snapshot -D "$work/log" "$@" \
         </dev/null >/dev/null 2>"$work/err"
 }

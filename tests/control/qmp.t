@@ -1,7 +1,11 @@
 # QMP: every command with right, missing, wrong-typed and surplus arguments; events; clients that die.
 : "${DRAGOMAN:=./dragoman}" "${SRC:=../}"
+case ${ACCEL:-} in *verify*)
+    echo "1..0 # SKIP two processors are used here, verify=on has one"
+    exit 0 ;;
+esac
 command -v python3 >/dev/null || {
     echo "1..0 # SKIP there is no python3"
     exit 0
 }
-exec timeout 300 python3 "$SRC/tests/control/qmp.py" "$DRAGOMAN" "$SRC"
+exec timeout $((300 * ${SLOW:-1})) python3 "$SRC/tests/control/qmp.py" "$DRAGOMAN" "$SRC"

@@ -30,7 +30,7 @@ run() { # accelerator, arguments
     with=$1
     shift
     rm -f "$work/log"
-    timeout 120 $DRAGOMAN -accel "$with" -m 16 -display none -serial null -monitor none \
+    timeout $((120 * ${SLOW:-1})) $DRAGOMAN -accel "$with" -m 16 -display none -serial null -monitor none \
         -device isa-debug-exit,iobase=0xf4 -drive "file=$work/disk,format=raw" -snapshot -D "$work/log" "$@" \
         </dev/null >"$work/console" 2>&1
 }
@@ -128,7 +128,7 @@ assert last == 3 and any(n.startswith('guest:start') for n in names)
 P
 ok $? "-jitdump: records follow each other to the end"
 if command -v perf >/dev/null && perf record -e cpu-clock -o probe true >/dev/null 2>&1; then
-    timeout 120 perf record -k mono -e cpu-clock -F 5000 -o data $DRAGOMAN -m 16 -display none -serial null \
+    timeout $((120 * ${SLOW:-1})) perf record -k mono -e cpu-clock -F 5000 -o data $DRAGOMAN -m 16 -display none -serial null \
         -monitor none -perfmap -device isa-debug-exit,iobase=0xf4 -drive "file=$work/disk,format=raw" -snapshot \
         </dev/null >/dev/null 2>&1
     perf report -i data --stdio --sort sym 2>/dev/null | grep -q 'guest:0x'

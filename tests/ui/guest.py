@@ -54,7 +54,7 @@ class Guest:
         self.dir = tempfile.TemporaryDirectory(prefix="dragoman-ui.")
         path = os.path.join(self.dir.name, "qmp")
         self.log = open(os.path.join(self.dir.name, "log"), "w+")
-        cmd = DRAGOMAN + ["-m", memory, "-no-reboot", "-qmp", f"unix:{path},server=on,wait=off",
+        cmd = DRAGOMAN + ["-accel", os.environ.get("ACCEL", "tcg"), "-m", memory, "-no-reboot", "-qmp", f"unix:{path},server=on,wait=off",
                           "-serial", "null", *args]
         if boot_sector:
             image = os.path.join(self.dir.name, "disk")
@@ -79,7 +79,7 @@ class Guest:
         if self.proc.poll() is not None:
             raise OSError(self.output())
         self.sock.settimeout(60)
-        self.file = self.sock.makefile("rw")
+        self.file = self.sock.makefile("r")  # for reading only: a write would drop what has been read ahead
         json.loads(self.file.readline())
         self.qmp("qmp_capabilities")
 
@@ -92,8 +92,7 @@ class Guest:
         msg = {"execute": command}
         if arguments:
             msg["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
-        self.file.write(json.dumps(msg) + "\n")
-        self.file.flush()
+        self.sock.sendall(json.dumps(msg).encode() + b"\n")
         while True:
             answer = json.loads(self.file.readline())
             if "event" in answer:
