@@ -1,7 +1,7 @@
 /* SSE4a (AMD64 manual, volume 4): bit fields of the low half of an XMM register. The length and the
  * place of the field are immediates, or in bits 5:0 and 13:8 of the other register (of its upper
  * half, for INSERTQ). Length 0 stands for 64. The upper half of the destination, which the manual
- * leaves undefined, stays; so do fields that reach beyond bit 63 give what is there. MOVNTSS and
+ * leaves undefined, becomes 0, as it does in a Zen 5; fields that reach beyond bit 63 give what is there. MOVNTSS and
  * MOVNTSD are moves (emit_sse_move.c). */
 #include "cpu/emit_vector.h"
 
@@ -48,6 +48,8 @@ static void emit_bit_field(struct translator *t, const struct x86_insn *i)
         ir_call(ir, &h_extrq, x, x, control, IR_NONE, 0);
     }
     ir_vset(ir, d, d, x, 0, MO_64, 0);
+    ir_movi(ir, x, 0);
+    ir_vset(ir, d, d, x, 1, MO_64, 0);
 }
 
 const struct x86_emitter x86_emit_sse4a[] = {

@@ -4,6 +4,7 @@ mkdir -p "$work/extra"
 cat >"$work/extra/test.sh" <<'S'
 uname -a
 grep -m1 'model name' /proc/cpuinfo
+grep -m1 '^flags' /proc/cpuinfo
 i=0 s=0
 while [ $i -lt 100 ]; do i=$((i + 1)) s=$((s + i * i)); done
 echo "script: $s"
@@ -29,6 +30,13 @@ grep -aq 'Linux (none) 6' "$work/console"
 ok $? "uname"
 grep -aq 'model name' "$work/console"
 ok $? "/proc/cpuinfo"
+has=" $(tr -d '\r' <"$work/console" | sed -n 's/^flags[^:]*: //p') "
+missing=
+for f in $promised_flags; do
+    case $has in *" $f "*) ;; *) missing="$missing $f" ;; esac
+done
+[ -z "$missing" ]
+ok $? "... has every flag promised${missing:+, but:$missing}"
 grep -aq 'script: 338350' "$work/console"
 ok $? "shell arithmetic"
 sum=$(dd if=/dev/zero bs=64k count=64 2>/dev/null | sha256sum | cut -d' ' -f1)

@@ -10,6 +10,11 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/dragoman-boot.XXXXXX")
 trap 'stop_guest; rm -rf "$work"' EXIT
 tests=0 failed=0 pid=
 
+# What /proc/cpuinfo has with -cpu max, the default.
+promised_flags="fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 ss syscall nx
+    pdpe1gb rdtscp lm constant_tsc pni pclmulqdq ssse3 fma cx16 pcid sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer
+    aes xsave avx f16c rdrand lahf_lm abm 3dnowprefetch fsgsbase tsc_adjust bmi1 avx2 smep bmi2 erms invpcid rdseed adx
+    smap clflushopt clwb sha_ni xsaveopt xsavec xgetbv1 xsaves umip pku ospke gfni vaes vpclmulqdq rdpid fsrm la57 monitor"
 ok() { # status text
     tests=$((tests + 1))
     if [ "$1" = 0 ]; then

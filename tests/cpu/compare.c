@@ -284,9 +284,9 @@ static bool same_selectors(const struct native_result *a, const struct native_re
 }
 
 /* A write across a read-only page and one that is not there: here the first page's missing
- * permission comes first, as with AMD's processors. In no manual: "the priority of faults within
- * one instruction is implementation-specific" is all that the SDM says (volume 3, "Prioritization of
- * Concurrent Events"). */
+ * permission comes first, as with AMD's processors. SDM volume 3, "Prioritization of Concurrent
+ * Events": 'exceptions within each class are implementation-dependent and may vary from processor to
+ * processor'. */
 static bool split_write(const struct native_result *a, const struct native_result *b)
 {
     return !host_is_amd() && a->vector == EXC_PF && b->vector == EXC_PF && a->error == 6 &&

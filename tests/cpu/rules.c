@@ -96,12 +96,16 @@ const char *host_model(void)
     static const struct {
         unsigned feature;
         const char *name;
-    } follow[] = {{X86F_MISALIGN, "misalignsse"}, {X86F_FDP_EXCPTN, "fdp-excptn-only"}, {X86F_ZERO_FCS, "zero-fcs-fds"}};
+    } follow[] = {{X86F_MISALIGN, "misalignsse"},
+                  {X86F_FDP_EXCPTN, "fdp-excptn-only"},
+                  {X86F_ZERO_FCS, "zero-fcs-fds"},
+                  {X86F_SSE4A, "sse4a"}};
     static char model[128];
     size_t n = (size_t)snprintf(model, sizeof model, "max");
 
     for (unsigned k = 0; k < sizeof follow / sizeof follow[0]; k++) {
-        n += (size_t)snprintf(model + n, sizeof model - n, ",%c%s", host_has(follow[k].feature) ? '+' : '-', follow[k].name);
+        n += (size_t)snprintf(model + n, sizeof model - n, ",%c%s",
+                              host_has(follow[k].feature) ? '+' : '-', follow[k].name);
     }
     return model;
 }
