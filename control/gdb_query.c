@@ -339,7 +339,8 @@ static unsigned vector_of(const char *word)
             }
         }
     }
-    if (n >= X86_NAMED_EXCEPTIONS || !x86_exception_names[n][0] || memchr(never, (int)n, sizeof(never))) {
+    if (n >= X86_NAMED_EXCEPTIONS || !x86_exception_names[n][0] ||
+        memchr(never, (int)n, sizeof(never))) {
         return ~0u;
     }
     return (unsigned)n;
@@ -388,7 +389,8 @@ static void own_command(struct gdb_session *s, const char *line, FILE *out)
         fprintf(out,
                 "gdb physical on|off         addresses of memory are physical\n"
                 "gdb step-interrupts on|off  single steps take interrupts\n"
-                "gdb catch LIST|all|none     exceptions that stop: #PF, #GP, ...; a triple fault too, but for none\n"
+                "gdb catch LIST|all|none     exceptions that stop: #PF, #GP, ...; a triple fault "
+                "too, but for none\n"
                 "now: physical %s, layout of registers %s, catch",
                 s->physical ? "on" : "off", gdb_arch_names[s->arch]);
         list_caught(s, out);
@@ -561,8 +563,7 @@ static void q_region(struct gdb_session *s, const char *p, const char *end)
     gdb_printf(&s->reply, "start:%llx;size:%llx;", (unsigned long long)f.start,
                (unsigned long long)size);
     if (f.mapped) {
-        gdb_printf(&s->reply, "permissions:r%s%s;", f.writable ? "w" : "",
-                   f.executable ? "x" : "");
+        gdb_printf(&s->reply, "permissions:r%s%s;", f.writable ? "w" : "", f.executable ? "x" : "");
     }
 }
 

@@ -24,7 +24,7 @@ struct gdb_session {
     bool detached;         /* by D */
     bool swbreak, hwbreak; /* the debugger knows these stop reasons */
     bool multiprocess, nonstop, waiting /* all-stop: a stop reply is owed */;
-    bool physical; /* memory packets mean physical addresses */
+    bool physical;    /* memory packets mean physical addresses */
     bool notified;    /* non-stop: a %Stop is unanswered */
     bool tell_others; /* non-stop: after the next packet */
     bool no_ack_next;

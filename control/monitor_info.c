@@ -16,8 +16,8 @@
 
 static void info_status(struct monitor_call *c)
 {
-    static const char *const text[] = {"paused", "running", "paused (shutdown)", "paused (guest-panicked)",
-                                       "paused (watchdog)"};
+    static const char *const text[] = {"paused", "running", "paused (shutdown)",
+                                       "paused (guest-panicked)", "paused (watchdog)"};
 
     fprintf(c->out, "VM status: %s\n", text[c->machine->state]);
 }
@@ -72,8 +72,7 @@ static void info_cpus(struct monitor_call *c)
                 : cpu->wait_sipi ? "waits to be started"
                 : cpu->halted    ? "halted"
                                  : "running",
-                pc, log_symbol(log, pc, name, sizeof(name)),
-                vcpu_thread_id(c->machine->vcpus[i]));
+                pc, log_symbol(log, pc, name, sizeof(name)), vcpu_thread_id(c->machine->vcpus[i]));
     }
 }
 

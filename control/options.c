@@ -26,21 +26,26 @@ static const struct row rows[] = {
     {"h", HELP, 0, NULL, NULL},
     {"version", HELP, 0, NULL, "version of the program"},
     {"name", TEXT, AT(name), "NAME", "name of the machine"},
-    {"machine", TEXT, AT(machine), "TYPE[,prop=value...]", "machine type ('help' lists them); hpet=on|off"},
+    {"machine", TEXT, AT(machine), "TYPE[,prop=value...]",
+     "machine type ('help' lists them); hpet=on|off"},
     {"M", TEXT, AT(machine), "TYPE", NULL},
     {"accel", TEXT, AT(accel), "NAME[,prop=value]", "how guest code runs ('help' lists them)"},
-    {"cpu", TEXT, AT(cpu), "MODEL[,+feature|-feature...]", "processor ('help' lists models and features)"},
+    {"cpu", TEXT, AT(cpu), "MODEL[,+feature|-feature...]",
+     "processor ('help' lists models and features)"},
     {"smp", TEXT, AT(smp), "N[,sockets=,cores=,threads=]", "number of processors"},
     {"m", TEXT, AT(memory), "SIZE", "memory, in MiB unless K, M, G or T follows (default 512)"},
     {"bios", TEXT, AT(bios), "FILE", "BIOS image (default: SeaBIOS of the distribution)"},
     {"kernel", TEXT, AT(kernel), "FILE", "boot this bzImage or multiboot kernel"},
     {"initrd", TEXT, AT(initrd), "FILE", "with this initial RAM disk (multiboot: module)"},
     {"append", TEXT, AT(append), "TEXT", "and this kernel command line"},
-    {"boot", TEXT, AT(boot), "ORDER | order=,once=,menu=on|off,splash-time=MS", "boot order: a floppy, c disk, d CD-ROM, n network"},
+    {"boot", TEXT, AT(boot), "ORDER | order=,once=,menu=on|off,splash-time=MS",
+     "boot order: a floppy, c disk, d CD-ROM, n network"},
     {"drive", LIST, AT(drives),
-     "file=F[,if=ide|scsi|floppy|virtio|none,index=N,media=disk|cdrom,format=raw|qcow2,readonly=on,snapshot=on,id=ID,cache=MODE...]",
+     "file=F[,if=ide|scsi|floppy|virtio|none,index=N,media=disk|cdrom,format=raw|qcow2,readonly=on,"
+     "snapshot=on,id=ID,cache=MODE...]",
      "a disk or CD-ROM (docs/storage.md has all properties)"},
-    {"blockdev", LIST, AT(blockdevs), "driver=qcow2,node-name=N,file.driver=file,file.filename=F... | JSON",
+    {"blockdev", LIST, AT(blockdevs),
+     "driver=qcow2,node-name=N,file.driver=file,file.filename=F... | JSON",
      "an image for -device ...,drive=N"},
     {"fda", FLOPPY, 0, "FILE", "image of floppy drive A"},
     {"fdb", FLOPPY, 1, "FILE", "image of floppy drive B"},
@@ -49,40 +54,59 @@ static const struct row rows[] = {
     {"hdc", DRIVE, 2, "FILE", NULL},
     {"hdd", DRIVE, 3, "FILE", NULL},
     {"cdrom", CDROM, 2, "FILE", "CD-ROM image in the second IDE channel's first drive"},
-    {"snapshot", FLAG, AT(snapshot), NULL, "keep disk images unchanged: writes go to temporary files"},
-    {"device", LIST, AT(devices), "NAME[,prop=value...]", "add a device ('help' lists them, 'NAME,help' its properties)"},
+    {"snapshot", FLAG, AT(snapshot), NULL,
+     "keep disk images unchanged: writes go to temporary files"},
+    {"device", LIST, AT(devices), "NAME[,prop=value...]",
+     "add a device ('help' lists them, 'NAME,help' its properties)"},
     {"global", LIST, AT(globals), "DEVICE.PROP=VALUE", "default of a device property"},
-    {"nographic", FLAG, AT(nographic), NULL, "serial console and monitor on the terminal, Ctrl-A h for help"},
-    {"display", TEXT, AT(display), "sdl | curses | vnc=:N | none", "who shows the screen ('help' lists them)"},
+    {"nographic", FLAG, AT(nographic), NULL,
+     "serial console and monitor on the terminal, Ctrl-A h for help"},
+    {"display", TEXT, AT(display), "sdl | curses | vnc=:N | none",
+     "who shows the screen ('help' lists them)"},
     {"vnc", TEXT, AT(vnc), ":N | HOST:N | unix:PATH[,password=on,websocket=on,to=N...]",
      "show the screen to VNC viewers, on port 5900 + N of this host alone unless HOST says more"},
     {"vga", TEXT, AT(vga), "std|virtio|none", "display adapter"},
-    {"serial", LIST, AT(serials), "DEV", "serial port: stdio, mon:stdio, pty, file:PATH, pipe:PATH, unix:PATH, tcp:HOST:PORT, telnet:..., null, none, chardev:ID"},
+    {"serial", LIST, AT(serials), "DEV",
+     "serial port: stdio, mon:stdio, pty, file:PATH, pipe:PATH, unix:PATH, tcp:HOST:PORT, "
+     "telnet:..., null, none, chardev:ID"},
     {"parallel", LIST, AT(parallels), "DEV", "parallel port, the same kinds"},
-    {"monitor", TEXT, AT(monitor), "DEV", "monitor on stdio, pty, unix:PATH,server=on, tcp:HOST:PORT,server=on, null or none"},
-    {"qmp", LIST, AT(qmps), "DEV", "QMP for management tools: unix:PATH,server=on,wait=off, tcp:[HOST]:PORT,..., stdio"},
-    {"mon", LIST, AT(mons), "chardev=ID[,mode=readline|control]", "monitor (control: QMP) on a -chardev"},
+    {"monitor", TEXT, AT(monitor), "DEV",
+     "monitor on stdio, pty, unix:PATH,server=on, tcp:HOST:PORT,server=on, null or none"},
+    {"qmp", LIST, AT(qmps), "DEV",
+     "QMP for management tools: unix:PATH,server=on,wait=off, tcp:[HOST]:PORT,..., stdio"},
+    {"mon", LIST, AT(mons), "chardev=ID[,mode=readline|control]",
+     "monitor (control: QMP) on a -chardev"},
     {"chardev", LIST, AT(chardevs), "KIND,id=ID[,mux=on,logfile=FILE,...]",
-     "character device: stdio, file, pipe, pty, null, socket, ringbuf ('help' tells their properties)"},
-    {"object", LIST, AT(objects), "KIND,id=ID[,...]", "filter-dump (packet capture), rng-random ('help' lists them)"},
+     "character device: stdio, file, pipe, pty, null, socket, ringbuf ('help' tells their "
+     "properties)"},
+    {"object", LIST, AT(objects), "KIND,id=ID[,...]",
+     "filter-dump (packet capture), rng-random ('help' lists them)"},
     {"debugcon", LIST, AT(debugcons), "DEV", "debug console on port 0xe9"},
-    {"rtc", TEXT, AT(rtc), "base=utc|localtime|DATE,clock=host|rt|vm,driftfix=slew|none", "clock of the machine"},
+    {"rtc", TEXT, AT(rtc), "base=utc|localtime|DATE,clock=host|rt|vm,driftfix=slew|none",
+     "clock of the machine"},
     {"S", FLAG, AT(paused), NULL, "do not start the processors ('c' in the monitor does)"},
-    {"gdb", TEXT, AT(gdb), "tcp:[HOST]:PORT | unix:PATH | stdio | none[,arch=auto|i8086|i386|x86-64]",
+    {"gdb", TEXT, AT(gdb),
+     "tcp:[HOST]:PORT | unix:PATH | stdio | none[,arch=auto|i8086|i386|x86-64]",
      "wait for a debugger there (GDB's remote protocol)"},
     {"s", GDB, 0, NULL, "the same as -gdb tcp::1234"},
     {"no-reboot", FLAG, AT(no_reboot), NULL, "end instead of resetting"},
-    {"no-shutdown", FLAG, AT(no_shutdown), NULL, "stop instead of ending when the guest powers off"},
+    {"no-shutdown", FLAG, AT(no_shutdown), NULL,
+     "stop instead of ending when the guest powers off"},
     {"action", LIST, AT(actions), "EVENT=ACTION[,...]",
-     "reboot=reset|shutdown, shutdown=poweroff|pause, panic=pause|shutdown|exit-failure|none, watchdog=reset|shutdown|poweroff|pause|debug|none|inject-nmi"},
+     "reboot=reset|shutdown, shutdown=poweroff|pause, panic=pause|shutdown|exit-failure|none, "
+     "watchdog=reset|shutdown|poweroff|pause|debug|none|inject-nmi"},
     {"watchdog-action", WATCHDOG, 0, "ACTION", "the same as -action watchdog=ACTION"},
     {"nodefaults", FLAG, AT(nodefaults), NULL, "no devices but those asked for"},
     {"d", TEXT, AT(log), "LIST", "log these things ('help' lists them)"},
     {"D", TEXT, AT(log_file), "FILE", "log to this file instead of the standard error"},
-    {"dfilter", TEXT, AT(dfilter), "RANGE[,RANGE...]", "log only blocks in these: FIRST..LAST, START+SIZE, END-SIZE"},
-    {"symbols", TEXT, AT(symbols), "FILE", "names for the log: a System.map, or an ELF file (default: -kernel's if it is one)"},
-    {"perfmap", FLAG, AT(perfmap), NULL, "name translated code for Linux's perf, in /tmp/perf-PID.map"},
-    {"jitdump", FLAG, AT(jitdump), NULL, "the same in ./jit-PID.dump, with the code, for 'perf inject --jit'"},
+    {"dfilter", TEXT, AT(dfilter), "RANGE[,RANGE...]",
+     "log only blocks in these: FIRST..LAST, START+SIZE, END-SIZE"},
+    {"symbols", TEXT, AT(symbols), "FILE",
+     "names for the log: a System.map, or an ELF file (default: -kernel's if it is one)"},
+    {"perfmap", FLAG, AT(perfmap), NULL,
+     "name translated code for Linux's perf, in /tmp/perf-PID.map"},
+    {"jitdump", FLAG, AT(jitdump), NULL,
+     "the same in ./jit-PID.dump, with the code, for 'perf inject --jit'"},
     {"singlestep", FLAG, AT(one_insn), NULL, "translate one guest instruction at a time"},
     {"one-insn-per-tb", FLAG, AT(one_insn), NULL, NULL},
     {"pidfile", TEXT, AT(pidfile), "FILE", "write the process id there"},
@@ -90,7 +114,8 @@ static const struct row rows[] = {
     {"net", TEXT, AT(help_arg), "none", NULL},
     {"netdev", LIST, AT(netdevs), "user|tap|socket|stream|dgram|hubport,id=ID[,...]",
      "a network for -device virtio-net-pci,netdev=ID ('help' tells their properties)"},
-    {"nic", LIST, AT(nics), "KIND[,model=CARD,mac=MAC,...] | none", "a network and its card in one"},
+    {"nic", LIST, AT(nics), "KIND[,model=CARD,mac=MAC,...] | none",
+     "a network and its card in one"},
 };
 enum { NROWS = sizeof(rows) / sizeof(rows[0]) };
 
@@ -125,7 +150,8 @@ static bool unknown_option(const char *arg, struct error *err)
     const char *absent = absent_text(ABSENT_OPTION, arg + strspn(arg, "-"));
 
     if (arg[0] != '-') {
-        return error_set(err, "'%s' is not an option (a disk image is given with -hda or -drive)", arg);
+        return error_set(err, "'%s' is not an option (a disk image is given with -hda or -drive)",
+                         arg);
     }
     if (absent) {
         return error_set(err, "%s: %s", arg, absent);
@@ -178,8 +204,9 @@ static bool is_help(const char *value)
 
 static bool ask_help(struct options *o, const struct row *r, const char *value)
 {
-    static const char *const with_help[] = {"machine", "M", "accel", "cpu", "device", "d", "chardev",
-                                            "qmp", "netdev", "object", "nic", "display"};
+    static const char *const with_help[] = {"machine", "M",      "accel",   "cpu",
+                                            "device",  "d",      "chardev", "qmp",
+                                            "netdev",  "object", "nic",     "display"};
 
     for (size_t i = 0; i < sizeof(with_help) / sizeof(with_help[0]); i++) {
         size_t n = strlen(value);
@@ -217,7 +244,9 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
         if (!strcmp(r->name, "net")) {
             return !strcmp(value, "none") ||
                    error_set(err, "-%s %s: only 'none' exists in this version%s", r->name, value,
-                         r->name[0] == 'n' ? " (write '-nic user' or '-nic user,model=virtio' instead)" : "");
+                             r->name[0] == 'n'
+                                 ? " (write '-nic user' or '-nic user,model=virtio' instead)"
+                                 : "");
         }
         *(const char **)field = value;
         return true;
@@ -225,13 +254,19 @@ static bool take(struct options *o, const struct row *r, const char *value, stru
         return field == &o->drives ? add_drive(o, r, value, value, err)
                                    : list_add(field, r->name, value, err);
     case DRIVE:
-        return add_drive(o, r, value, format("file=%s,if=ide,index=%zu,media=disk", double_commas(value), r->offset), err);
+        return add_drive(
+            o, r, value,
+            format("file=%s,if=ide,index=%zu,media=disk", double_commas(value), r->offset), err);
     case CDROM:
-        return add_drive(o, r, value, format("file=%s,if=ide,index=%zu,media=cdrom", double_commas(value), r->offset), err);
+        return add_drive(
+            o, r, value,
+            format("file=%s,if=ide,index=%zu,media=cdrom", double_commas(value), r->offset), err);
     case WATCHDOG:
         return list_add(&o->actions, r->name, format("watchdog=%s", double_commas(value)), err);
     case FLOPPY:
-        return add_drive(o, r, value, format("file=%s,if=floppy,index=%zu", double_commas(value), r->offset), err);
+        return add_drive(o, r, value,
+                         format("file=%s,if=floppy,index=%zu", double_commas(value), r->offset),
+                         err);
     case GDB:
         o->gdb = "tcp::1234";
         return true;
@@ -278,15 +313,17 @@ char *options_help(void)
     FILE *f = open_memstream(&text, &len);
 
     fprintf(f, "Usage: dragoman [options]\n"
-               "Runs an x86 PC in software. Its screen is shown in a window, or to VNC viewers when there is no display to open one on; its\n"
-               "first serial port is on the terminal, where Ctrl-A x ends it and Ctrl-A h lists the other keys.\n\n");
+               "Runs an x86 PC in software. Its screen is shown in a window, or to VNC viewers "
+               "when there is no display to open one on; its\n"
+               "first serial port is on the terminal, where Ctrl-A x ends it and Ctrl-A h lists "
+               "the other keys.\n\n");
     for (unsigned i = 0; i < NROWS; i++) {
         if (rows[i].help) {
             char left[160];
             snprintf(left, sizeof(left), "-%s%s%s", rows[i].name, rows[i].arg ? " " : "",
                      rows[i].arg ? rows[i].arg : "");
-            fprintf(f, strlen(left) < 24 ? "  %-24s %s\n" : "  %s\n                           %s\n", left,
-                    rows[i].help);
+            fprintf(f, strlen(left) < 24 ? "  %-24s %s\n" : "  %s\n                           %s\n",
+                    left, rows[i].help);
         }
     }
     fprintf(f, "\nExamples:\n"

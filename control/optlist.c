@@ -104,7 +104,8 @@ char *opt_unknown(const char *text, const char *implied, const char *const *know
     return k.unknown;
 }
 
-bool opt_unknown_error(const char *key, const void *names, size_t n, size_t stride, struct error *err)
+bool opt_unknown_error(const char *key, const void *names, size_t n, size_t stride,
+                       struct error *err)
 {
     const char *near = nearest_name(key, names, n, stride);
     char known[160] = "";

@@ -430,14 +430,17 @@ bool qmp_serve_chardev(struct qmp *q, struct chardev *c, struct error *err)
 
 static void on_event(void *opaque, enum machine_event ev, enum machine_cause cause)
 {
-    static const char *const names[] = {"STOP",           "RESUME",         "RESET",
-                                        "SHUTDOWN",       "POWERDOWN",      "GUEST_PANICKED",
-                                        "GUEST_CRASHLOADED", "WATCHDOG"};
+    static const char *const names[] = {"STOP",
+                                        "RESUME",
+                                        "RESET",
+                                        "SHUTDOWN",
+                                        "POWERDOWN",
+                                        "GUEST_PANICKED",
+                                        "GUEST_CRASHLOADED",
+                                        "WATCHDOG"};
     static const char *const reasons[][2] = {
-        {"guest-reset", "guest-shutdown"},
-        {"host-qmp-quit", "host-qmp-quit"},
-        {"host-signal", "host-signal"},
-        {"host-qmp-system-reset", "host-qmp-system-reset"},
+        {"guest-reset", "guest-shutdown"}, {"host-qmp-quit", "host-qmp-quit"},
+        {"host-signal", "host-signal"},    {"host-qmp-system-reset", "host-qmp-system-reset"},
         {"guest-panic", "guest-panic"},
     };
     struct qmp *q = opaque;
@@ -445,7 +448,8 @@ static void on_event(void *opaque, enum machine_event ev, enum machine_cause cau
 
     if (ev == EVENT_RESET || ev == EVENT_SHUTDOWN) {
         data = json_object();
-        json_object_set_new(data, "guest", json_boolean(cause == CAUSE_GUEST || cause == CAUSE_PANIC));
+        json_object_set_new(data, "guest",
+                            json_boolean(cause == CAUSE_GUEST || cause == CAUSE_PANIC));
         json_object_set_new(data, "reason", json_string(reasons[cause][ev == EVENT_SHUTDOWN]));
     }
     if (ev == EVENT_PANICKED) {
@@ -457,7 +461,8 @@ static void on_event(void *opaque, enum machine_event ev, enum machine_cause cau
         json_object_set_new(data, "action", json_string("run"));
     } else if (ev == EVENT_WATCHDOG) {
         data = json_object();
-        json_object_set_new(data, "action", json_string(qmp_watchdog_actions[q->machine->watchdog_action]));
+        json_object_set_new(data, "action",
+                            json_string(qmp_watchdog_actions[q->machine->watchdog_action]));
     }
     machine_lock(q->machine);
     qmp_emit(q, names[ev], data);

@@ -30,9 +30,9 @@ struct qmp_call {
     struct error err;
 };
 
-/* A list of members is a text: "name:type name?:type" (? may be left out; " ..." at the end: any others). A type is str, int,
- * size, number, bool, any, the name of a row of qmp_types, or one of these in [] for an array of
- * it. */
+/* A list of members is a text: "name:type name?:type" (? may be left out; " ..." at the end: any
+ * others). A type is str, int, size, number, bool, any, the name of a row of qmp_types, or one of
+ * these in [] for an array of it. */
 struct qmp_command {
     const char *name;
     const char *args; /* members */
@@ -89,7 +89,8 @@ struct qmp_member {
 bool qmp_next_member(const char **text, struct qmp_member *m);
 
 /* ---- qmp_actions.c ---- */
-extern const char *const qmp_watchdog_actions[], *const qmp_panic_actions[]; /* by enum; ended by NULL */
+extern const char *const qmp_watchdog_actions[],
+    *const qmp_panic_actions[]; /* by enum; ended by NULL */
 bool qmp_set_action(struct qmp_call *c);
 bool qmp_watchdog_set_action(struct qmp_call *c);
 /* "panic=pause", ... of -action. */
@@ -115,8 +116,9 @@ bool qmp_fail(struct qmp_call *c, const char *class, const char *fmt, ...)
 /* qmp_query.c: the query-* rows' handlers. */
 #define QMP_QUERIES(_)                                                                             \
     _(version)                                                                                     \
-    _(status) _(cpus_fast) _(name) _(uuid) _(kvm) _(chardev) _(block) _(pci) _(machines)           \
-        _(cpu_definitions) _(hotpluggable_cpus) _(memory_size_summary)
+    _(status)                                                                                      \
+    _(cpus_fast) _(name) _(uuid) _(kvm) _(chardev) _(block) _(pci) _(machines) _(cpu_definitions)  \
+        _(hotpluggable_cpus) _(memory_size_summary)
 #define QMP_DECLARE(n) bool qmp_query_##n(struct qmp_call *c);
 QMP_QUERIES(QMP_DECLARE)
 #undef QMP_DECLARE

@@ -12,9 +12,9 @@ struct block_throttle;
 
 #define QMP_BLOCK_COMMANDS(_)                                                                      \
     _(blockdev_add)                                                                                \
-    _(blockdev_del) _(block_resize) _(open_tray) _(close_tray) _(remove_medium) _(insert_medium)   \
-        _(eject) _(change_medium) _(set_io_throttle) _(query_blockstats)                           \
-            _(query_named_block_nodes)
+    _(blockdev_del)                                                                                \
+    _(block_resize) _(open_tray) _(close_tray) _(remove_medium) _(insert_medium) _(eject)          \
+        _(change_medium) _(set_io_throttle) _(query_blockstats) _(query_named_block_nodes)
 #define QMP_DECLARE(n) bool qmp_##n(struct qmp_call *c);
 QMP_BLOCK_COMMANDS(QMP_DECLARE)
 #undef QMP_DECLARE

@@ -54,7 +54,8 @@ bool qmp_query_version(struct qmp_call *c)
 
 bool qmp_query_status(struct qmp_call *c)
 {
-    static const char *const names[] = {"paused", "running", "shutdown", "guest-panicked", "watchdog"};
+    static const char *const names[] = {"paused", "running", "shutdown", "guest-panicked",
+                                        "watchdog"};
     enum run_state s = c->machine->state;
 
     c->ret = json_object();
@@ -412,7 +413,8 @@ static json_t *device_value(struct device *d, const struct property *p)
     case PT_DRIVE:
         return json_string(*(struct block *const *)at ? block_id(*(struct block *const *)at) : "");
     case PT_NETDEV:
-        return json_string(*(struct netdev *const *)at ? netdev_id(*(struct netdev *const *)at) : "");
+        return json_string(*(struct netdev *const *)at ? netdev_id(*(struct netdev *const *)at)
+                                                       : "");
     default:
         return NULL;
     }

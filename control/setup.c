@@ -55,8 +55,11 @@ static bool smp_pair(void *opaque, const char *key, const char *value, struct er
     struct {
         const char *name;
         unsigned *field;
-    } fields[] = {{"cpus", &c->smp}, {"sockets", &c->sockets}, {"cores", &c->cores},
-                  {"threads", &c->threads}, {"maxcpus", &p->max_cpus}};
+    } fields[] = {{"cpus", &c->smp},
+                  {"sockets", &c->sockets},
+                  {"cores", &c->cores},
+                  {"threads", &c->threads},
+                  {"maxcpus", &p->max_cpus}};
     char *end;
 
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
@@ -70,7 +73,8 @@ static bool smp_pair(void *opaque, const char *key, const char *value, struct er
             return true;
         }
     }
-    return opt_unknown_error(key, fields, sizeof(fields) / sizeof(fields[0]), sizeof(fields[0]), err);
+    return opt_unknown_error(key, fields, sizeof(fields) / sizeof(fields[0]), sizeof(fields[0]),
+                             err);
 }
 
 static bool parse_smp(struct program *p, struct error *err)
@@ -98,8 +102,9 @@ static bool parse_smp(struct program *p, struct error *err)
                          p->opt.smp, sockets, cores, threads, c->smp);
     }
     if (p->max_cpus && p->max_cpus != c->smp) {
-        return error_set(err, "-smp %s: maxcpus=%u is not the number of processors, %u: there is no hot plug",
-                         p->opt.smp, p->max_cpus, c->smp);
+        return error_set(
+            err, "-smp %s: maxcpus=%u is not the number of processors, %u: there is no hot plug",
+            p->opt.smp, p->max_cpus, c->smp);
     }
     c->sockets = sockets;
     c->cores = cores;
@@ -110,8 +115,8 @@ static bool parse_smp(struct program *p, struct error *err)
 static bool machine_pair(void *opaque, const char *key, const char *value, struct error *err)
 {
     struct program *p = opaque;
-    static const char *const names[] = {"usb", "vmport", "dump-guest-core", "graphics", "mem-merge", "smm",
-                                        "type", "accel", "hpet", "acpi"};
+    static const char *const names[] = {"usb", "vmport", "dump-guest-core", "graphics", "mem-merge",
+                                        "smm", "type",   "accel",           "hpet",     "acpi"};
     enum { WITHOUT_EFFECT = 6, NAMES = sizeof(names) / sizeof(names[0]) };
 
     if (!strcmp(key, "type")) {
@@ -122,7 +127,8 @@ static bool machine_pair(void *opaque, const char *key, const char *value, struc
                 return true;
             }
         }
-        return error_set(err, "unknown machine type '%s' (-machine help lists them)", value ? value : "");
+        return error_set(err, "unknown machine type '%s' (-machine help lists them)",
+                         value ? value : "");
     }
     if (!strcmp(key, "accel")) {
         if (!p->opt.accel) {
@@ -161,7 +167,8 @@ static bool accel_pair(void *opaque, const char *key, const char *value, struct 
     if (!strcmp(key, "accel")) {
         /* "kvm:tcg" means: the first one that there is. */
         char *list = strdup(value ? value : ""), *save = NULL;
-        for (char *n = strtok_r(list, ":", &save); n && !p->tcg.accel; n = strtok_r(NULL, ":", &save)) {
+        for (char *n = strtok_r(list, ":", &save); n && !p->tcg.accel;
+             n = strtok_r(NULL, ":", &save)) {
             p->tcg.accel = !strcmp(n, "tcg") ? "tcg" : !strcmp(n, "interp") ? "interp" : NULL;
         }
         free(list);
@@ -169,20 +176,24 @@ static bool accel_pair(void *opaque, const char *key, const char *value, struct 
                error_set(err, "unknown accelerator '%s' (known: tcg, interp)", value ? value : "");
     }
     if (!strcmp(key, "tb-size")) {
-        if (!value || !opt_size(value, 1 << 20, &size) || size < (1 << 20) || size > (UINT64_C(1) << 30)) {
+        if (!value || !opt_size(value, 1 << 20, &size) || size < (1 << 20) ||
+            size > (UINT64_C(1) << 30)) {
             return error_set(err, "tb-size=%s is not a size from 1M to 1G", value ? value : "");
         }
         p->tcg.cache_size = size;
         return true;
     }
     if (!strcmp(key, "verify")) {
-        return opt_bool(value, &p->tcg.verify) || error_set(err, "verify=%s is neither on nor off", value);
+        return opt_bool(value, &p->tcg.verify) ||
+               error_set(err, "verify=%s is neither on nor off", value);
     }
     if (!strcmp(key, "one-insn-per-tb")) {
-        return opt_bool(value, &p->tcg.one_insn) || error_set(err, "%s=%s is neither on nor off", key, value);
+        return opt_bool(value, &p->tcg.one_insn) ||
+               error_set(err, "%s=%s is neither on nor off", key, value);
     }
     if (!strcmp(key, "thread")) {
-        return (value && (!strcmp(value, "multi") || !strcmp(value, "single"))) || /* always a thread each */
+        return (value &&
+                (!strcmp(value, "multi") || !strcmp(value, "single"))) || /* always a thread each */
                error_set(err, "thread=%s is neither single nor multi", value ? value : "");
     }
     return opt_unknown_error(key, names, sizeof(names) / sizeof(names[0]), sizeof(names[0]), err);
@@ -221,7 +232,8 @@ static bool boot_wait(const char *key, const char *value, int max, int *out, str
     long n = strtol(value ? value : "", &end, 10);
 
     if (!value || !*value || *end || n < 0 || n > max) {
-        return error_set(err, "%s=%s is not a number of milliseconds from 0 to %d", key, value ? value : "", max);
+        return error_set(err, "%s=%s is not a number of milliseconds from 0 to %d", key,
+                         value ? value : "", max);
     }
     *out = (int)n;
     return true;
@@ -229,18 +241,21 @@ static bool boot_wait(const char *key, const char *value, int max, int *out, str
 
 static bool boot_pair(void *opaque, const char *key, const char *value, struct error *err)
 {
-    static const char *const names[] = {"order", "once", "menu", "splash-time", "reboot-timeout", "strict"};
+    static const char *const names[] = {"order",       "once",           "menu",
+                                        "splash-time", "reboot-timeout", "strict"};
     struct machine_config *c = opaque;
 
     if (!strcmp(key, "order") || !strcmp(key, "once")) {
         if (!value || strspn(value, "acdn") != strlen(value)) {
-            return error_set(err, "%s=%s: only the letters a, c, d and n are known", key, value ? value : "");
+            return error_set(err, "%s=%s: only the letters a, c, d and n are known", key,
+                             value ? value : "");
         }
         *(key[1] == 'r' ? &c->boot_order : &c->boot_once) = strdup(value);
         return true;
     }
     if (!strcmp(key, "menu")) {
-        return opt_bool(value, &c->boot_menu) || error_set(err, "menu=%s is neither on nor off", value);
+        return opt_bool(value, &c->boot_menu) ||
+               error_set(err, "menu=%s is neither on nor off", value);
     }
     if (!strcmp(key, "splash-time")) {
         return boot_wait(key, value, 65535, &c->boot_menu_ms, err);
@@ -322,8 +337,8 @@ static bool load_symbols(struct program *p, struct error *err)
     return true;
 }
 
-/* -global DRIVER.PROPERTY=VALUE. Devices that do not exist here are no error: libvirt sets properties of
- * chips that QEMU has. */
+/* -global DRIVER.PROPERTY=VALUE. Devices that do not exist here are no error: libvirt sets
+ * properties of chips that QEMU has. */
 static bool check_globals(struct program *p, struct error *err)
 {
     for (unsigned i = 0; i < p->opt.globals.n; i++) {
@@ -331,7 +346,8 @@ static bool check_globals(struct program *p, struct error *err)
         if (!eq || !dot || dot > eq || dot == g || eq == dot + 1) {
             return error_set(err, "-global %s: not DEVICE.PROPERTY=VALUE", g);
         }
-        char *name = strndup(g, (size_t)(dot - g)), *prop = strndup(dot + 1, (size_t)(eq - dot - 1));
+        char *name = strndup(g, (size_t)(dot - g)),
+             *prop = strndup(dot + 1, (size_t)(eq - dot - 1));
         const struct device_type *t = device_type_find(name);
         bool ok = !t || !t->user_creatable || device_type_prop(t, prop);
         if (!ok) {
@@ -467,7 +483,8 @@ static bool apply_globals(struct program *p, struct device *d, struct error *err
     for (unsigned i = 0; i < p->opt.globals.n; i++) {
         const char *g = p->opt.globals.item[i], *eq = strchr(g, '=');
         char prop[64];
-        if (!strncmp(g, d->type->name, n) && g[n] == '.' && eq && (size_t)(eq - g) - n - 1 < sizeof(prop)) {
+        if (!strncmp(g, d->type->name, n) && g[n] == '.' && eq &&
+            (size_t)(eq - g) - n - 1 < sizeof(prop)) {
             memcpy(prop, g + n + 1, (size_t)(eq - g) - n - 1);
             prop[(size_t)(eq - g) - n - 1] = 0;
             if (!device_set(d, prop, eq + 1, err)) {
@@ -530,7 +547,8 @@ static bool make_scsi_drives(struct program *p, struct error *err)
 
 static bool make_devices(struct program *p, struct error *err)
 {
-    if (p->display.vga && !make_device(p, p->display.vga, "vga", p->opt.vga ? p->opt.vga : "std", err)) {
+    if (p->display.vga &&
+        !make_device(p, p->display.vga, "vga", p->opt.vga ? p->opt.vga : "std", err)) {
         return false;
     }
     for (unsigned i = 0; i < p->nnic_devices; i++) {
@@ -562,7 +580,7 @@ static unsigned translator_bits(const struct log *log)
 {
     static const unsigned bits[][2] = {
         {LOG_IN_ASM, TCG_LOG_IN_ASM}, {LOG_OP, TCG_LOG_OP},   {LOG_OUT_ASM, TCG_LOG_OUT_ASM},
-        {LOG_EXEC, TCG_LOG_EXEC},     {LOG_CPU, TCG_LOG_CPU},   {LOG_OP_OPT, TCG_LOG_OP_OPT},
+        {LOG_EXEC, TCG_LOG_EXEC},     {LOG_CPU, TCG_LOG_CPU}, {LOG_OP_OPT, TCG_LOG_OP_OPT},
     };
     unsigned mask = 0;
 
@@ -612,8 +630,8 @@ static bool set_actions(struct program *p, struct error *err)
 bool program_setup(struct program *p, struct error *err)
 {
     p->log.out = stderr;
-    if (!parse_memory(p, err) || !parse_smp(p, err) || !parse_machine(p, err) || !parse_accel(p, err) ||
-        !parse_rest(p, err)) {
+    if (!parse_memory(p, err) || !parse_smp(p, err) || !parse_machine(p, err) ||
+        !parse_accel(p, err) || !parse_rest(p, err)) {
         return false;
     }
     p->machine = machine_create(p->name, p->cfg.ram_size, err);

@@ -32,7 +32,13 @@ struct display_choice {
     bool full_screen, window_close, ctrl_grab;
 };
 
-enum { SETUP_CHARDEVS = 64, SETUP_BLOCKS = 16, SETUP_MONITORS = 4, SETUP_NETDEVS = 64, SETUP_OBJECTS = 32 };
+enum {
+    SETUP_CHARDEVS = 64,
+    SETUP_BLOCKS = 16,
+    SETUP_MONITORS = 4,
+    SETUP_NETDEVS = 64,
+    SETUP_OBJECTS = 32
+};
 
 struct program {
     struct options opt;
@@ -79,8 +85,8 @@ struct program {
     struct curses_ui *curses;
 };
 
-/* Makes everything that p->opt asks for. On failure the message names the option; call program_destroy in
- * any case. */
+/* Makes everything that p->opt asks for. On failure the message names the option; call
+ * program_destroy in any case. */
 bool program_setup(struct program *p, struct error *err);
 void program_destroy(struct program *p);
 
@@ -90,11 +96,13 @@ bool setup_chardevs(struct program *p, struct error *err);
 bool setup_drives(struct program *p, struct error *err);
 struct block_node *setup_add_node(struct program *p, json_t *options, struct error *err);
 bool setup_log(struct program *p, const char *list, struct error *err); /* -d; "none" ends it */
-void setup_kernel_symbols(struct program *p); /* the first time only */
-bool setup_monitors(struct program *p, struct error *err); /* setup_monitors.c */
+void setup_kernel_symbols(struct program *p);                           /* the first time only */
+bool setup_monitors(struct program *p, struct error *err);              /* setup_monitors.c */
 struct chardev *setup_add_chardev(struct program *p, const char *id, const char *spec,
-                                  const struct chardev_options *o, struct error *err); /* o: NULL is fine */
-/* setup_display.c: -display, -vnc, -vga; starting and ending what they ask for (without the lock). */
+                                  const struct chardev_options *o,
+                                  struct error *err); /* o: NULL is fine */
+/* setup_display.c: -display, -vnc, -vga; starting and ending what they ask for (without the lock).
+ */
 bool setup_display_options(struct program *p, struct error *err);
 bool setup_display(struct program *p, struct error *err);
 void destroy_display(struct program *p);
@@ -107,7 +115,8 @@ bool setup_networks(struct program *p, struct error *err);
 struct netdev *setup_find_netdev(struct program *p, const char *id);
 /* pairs: an object of strings, or of arrays of strings for keys that may come several times. */
 bool setup_add_netdev(struct program *p, json_t *pairs, struct error *err);
-bool setup_add_netdev_text(struct program *p, const char *text, struct error *err); /* as of -netdev */
+bool setup_add_netdev_text(struct program *p, const char *text,
+                           struct error *err); /* as of -netdev */
 bool setup_del_netdev(struct program *p, const char *id, struct error *err);
 char *setup_netdev_help(void); /* -netdev help; free() it */
 /* setup_objects.c: -object. */
@@ -116,7 +125,8 @@ bool setup_find_object(struct program *p, const char *type, const char *id);
 char *setup_object_help(void);
 
 struct chardev *setup_find_chardev(struct program *p, const char *id);
-/* The back end with this id, or (made for it) the one of the node of this name; NULL: there is neither. */
+/* The back end with this id, or (made for it) the one of the node of this name; NULL: there is
+ * neither. */
 struct block *setup_find_block(struct program *p, const char *id);
 
 #endif

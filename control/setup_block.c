@@ -310,10 +310,8 @@ static const struct interface {
     const char *name, *id;
     bool (*place)(struct program *p, struct drive *d, struct block *b, struct error *err);
 } interfaces[] = {
-    {"ide", "ide", place_ide},
-    {"virtio", "virtio", place_virtio},
-    {"scsi", "scsi", place_scsi},
-    {"floppy", "floppy", place_floppy},
+    {"ide", "ide", place_ide},    {"virtio", "virtio", place_virtio},
+    {"scsi", "scsi", place_scsi}, {"floppy", "floppy", place_floppy},
     {"none", "none", place_none},
 };
 
@@ -350,7 +348,8 @@ static bool open_node(struct program *p, struct drive *d, struct block_node **ou
 
     *out = NULL;
     if (!d->file && !ref) {
-        bool removable = d->cdrom || (d->iface && (!strcmp(d->iface, "none") || !strcmp(d->iface, "floppy")));
+        bool removable =
+            d->cdrom || (d->iface && (!strcmp(d->iface, "none") || !strcmp(d->iface, "floppy")));
         if (!removable) {
             return error_set(err, "file= is missing");
         }
@@ -393,7 +392,8 @@ static bool open_drive(struct program *p, struct drive *d, unsigned number, stru
     struct block_node *n;
 
     if (!i) {
-        return error_set(err, "if=%s: only ide, scsi, floppy, virtio and none exist in this version", d->iface);
+        return error_set(
+            err, "if=%s: only ide, scsi, floppy, virtio and none exist in this version", d->iface);
     }
     if (d->flags.detect == DETECT_UNMAP && !d->flags.unmap) {
         return error_set(err, "detect-zeroes=unmap needs discard=unmap");

@@ -60,7 +60,10 @@ static bool create_secret(struct program *p, const char *id, char *const *value,
 }
 
 static const struct object_kind kinds[] = {
-    {"secret", "a password for -vnc ...,password-secret=ID: data=TEXT|file=FILE", {"data", "file", "format"}, create_secret},
+    {"secret",
+     "a password for -vnc ...,password-secret=ID: data=TEXT|file=FILE",
+     {"data", "file", "format"},
+     create_secret},
     {"rng-random", "random numbers of the host: [filename=/dev/urandom]", {"filename"}, create_rng},
     {"rng-builtin", "the same", {NULL}, create_rng},
     {"filter-dump",

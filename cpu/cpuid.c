@@ -65,8 +65,8 @@ static unsigned logical_per_package(const struct x86_cpu *c)
     return c->smp_cores * c->smp_threads;
 }
 
-/* Bits of APIC id below the package's. Cores and threads have fields of their own, so that with numbers that are no
- * powers of two there are gaps between the ids of packages. */
+/* Bits of APIC id below the package's. Cores and threads have fields of their own, so that with
+ * numbers that are no powers of two there are gaps between the ids of packages. */
 static unsigned package_bits(const struct x86_cpu *c)
 {
     return id_bits(c->smp_cores) + id_bits(c->smp_threads);
@@ -302,7 +302,8 @@ static void leaf_x6(const struct x86_model *m, uint32_t out[4])
     for (unsigned n = 0; m->caches && n < X86_CACHES; n++) {
         const struct x86_cache *k = &m->caches[n];
         if (k->level == 2) {
-            out[ECX] = kib_of(k) << 16 | ways_code(k) << 12 | (x86_model_is_amd(m) ? 1 << 8 : 0) | LINE;
+            out[ECX] =
+                kib_of(k) << 16 | ways_code(k) << 12 | (x86_model_is_amd(m) ? 1 << 8 : 0) | LINE;
         } else if (k->level == 3 && x86_model_is_amd(m)) {
             out[EDX] = kib_of(k) / 512 << 18 | ways_code(k) << 12 | 1 << 8 | LINE;
         }

@@ -813,8 +813,7 @@ static bool lock_allowed(const struct x86_insn *i)
     return (i->row->attr & AT_LOCK) && i->op[0].kind == OP_MEM;
 }
 
-static const struct x86_opcode *find_3dnow(struct x86_insn *i, struct reader *r,
-                                           enum x86_bits bits)
+static const struct x86_opcode *find_3dnow(struct x86_insn *i, struct reader *r, enum x86_bits bits)
 {
     static const struct x86_opcode plain = {.attr = 0};
 
@@ -843,7 +842,7 @@ enum x86_decode_result x86_decode(const uint8_t *bytes, unsigned avail, enum x86
     i->addrsize_prefix = p.addrsize;
     i->addrsize = bits == X86_64 ? (p.addrsize ? 4 : 8) : (bits == X86_32) != p.addrsize ? 4 : 2;
     read_opcode(&r, i, &p, bits);
-    const struct x86_opcode *row = r.more || p.conflict    ? NULL
+    const struct x86_opcode *row = r.more || p.conflict  ? NULL
                                    : i->map == MAP_3DNOW ? find_3dnow(i, &r, bits)
                                                          : find_row(i, &p, &r, bits);
     if (r.more) {

@@ -24,48 +24,44 @@ struct avx_row {
     uint16_t vop, other;
 };
 
-#define R(name)           [MN_V##name] = {K_3, VOP_##name, 0}
-#define U(name)           [MN_V##name] = {K_2, VOP_##name, 0}
-#define SHIFT(name)       [MN_V##name] = {K_SHIFT, VOP_##name, VOP_##name##_I}
-#define X(name, k, vop)   [MN_##name] = {k, VOP_##vop, 0}
+#define R(name)                [MN_V##name] = {K_3, VOP_##name, 0}
+#define U(name)                [MN_V##name] = {K_2, VOP_##name, 0}
+#define SHIFT(name)            [MN_V##name] = {K_SHIFT, VOP_##name, VOP_##name##_I}
+#define X(name, k, vop)        [MN_##name] = {k, VOP_##vop, 0}
 #define Y(name, k, vop, other) [MN_##name] = {k, VOP_##vop, VOP_##other}
 
 static const struct avx_row avx_rows[MN_COUNT] = {
     /* integer */
-    R(PADDB), R(PADDW), R(PADDD), R(PADDQ), R(PADDSB), R(PADDSW), R(PADDUSB), R(PADDUSW),
-    R(PSUBB), R(PSUBW), R(PSUBD), R(PSUBQ), R(PSUBSB), R(PSUBSW), R(PSUBUSB), R(PSUBUSW),
-    R(PMULLW), R(PMULHW), R(PMULHUW), R(PMULUDQ), R(PMULDQ), R(PMULLD), R(PMADDWD), R(PSADBW),
-    R(PAND), R(PANDN), R(POR), R(PXOR), R(PCMPEQB), R(PCMPEQW), R(PCMPEQD), R(PCMPEQQ),
-    R(PCMPGTB), R(PCMPGTW), R(PCMPGTD), R(PCMPGTQ), R(PMAXSB), R(PMAXSW), R(PMAXSD), R(PMAXUB),
-    R(PMAXUW), R(PMAXUD), R(PMINSB), R(PMINSW), R(PMINSD), R(PMINUB), R(PMINUW), R(PMINUD),
-    R(PAVGB), R(PAVGW), R(PACKSSWB), R(PACKSSDW), R(PACKUSWB), R(PACKUSDW), R(PUNPCKLBW),
-    R(PUNPCKLWD), R(PUNPCKLDQ), R(PUNPCKLQDQ), R(PUNPCKHBW), R(PUNPCKHWD), R(PUNPCKHDQ),
-    R(PUNPCKHQDQ), R(PHADDW), R(PHADDD), R(PHADDSW), R(PHSUBW), R(PHSUBD), R(PHSUBSW),
-    R(PMADDUBSW), R(PMULHRSW), R(PSIGNB), R(PSIGNW), R(PSIGND), U(PABSB), U(PABSW), U(PABSD),
-    U(PHMINPOSUW), X(VMPSADBW, K_3, VMPSADBW), R(PSHUFB), R(PALIGNR), R(PBLENDW),
-    U(PSHUFD), U(PSHUFLW), U(PSHUFHW),
-    U(PMOVSXBW), U(PMOVSXBD), U(PMOVSXBQ), U(PMOVSXWD), U(PMOVSXWQ), U(PMOVSXDQ),
-    U(PMOVZXBW), U(PMOVZXBD), U(PMOVZXBQ), U(PMOVZXWD), U(PMOVZXWQ), U(PMOVZXDQ),
-    SHIFT(PSLLW), SHIFT(PSLLD), SHIFT(PSLLQ), SHIFT(PSRLW), SHIFT(PSRLD), SHIFT(PSRLQ),
-    SHIFT(PSRAW), SHIFT(PSRAD), Y(VPSLLDQ, K_SHIFT, PSLLDQ, PSLLDQ),
-    Y(VPSRLDQ, K_SHIFT, PSRLDQ, PSRLDQ),
-    X(VPSLLVD, K_3, VPSLLVD), X(VPSLLVQ, K_3, VPSLLVQ), X(VPSRLVD, K_3, VPSRLVD),
-    X(VPSRLVQ, K_3, VPSRLVQ), X(VPSRAVD, K_3, VPSRAVD),
+    R(PADDB), R(PADDW), R(PADDD), R(PADDQ), R(PADDSB), R(PADDSW), R(PADDUSB), R(PADDUSW), R(PSUBB),
+    R(PSUBW), R(PSUBD), R(PSUBQ), R(PSUBSB), R(PSUBSW), R(PSUBUSB), R(PSUBUSW), R(PMULLW),
+    R(PMULHW), R(PMULHUW), R(PMULUDQ), R(PMULDQ), R(PMULLD), R(PMADDWD), R(PSADBW), R(PAND),
+    R(PANDN), R(POR), R(PXOR), R(PCMPEQB), R(PCMPEQW), R(PCMPEQD), R(PCMPEQQ), R(PCMPGTB),
+    R(PCMPGTW), R(PCMPGTD), R(PCMPGTQ), R(PMAXSB), R(PMAXSW), R(PMAXSD), R(PMAXUB), R(PMAXUW),
+    R(PMAXUD), R(PMINSB), R(PMINSW), R(PMINSD), R(PMINUB), R(PMINUW), R(PMINUD), R(PAVGB), R(PAVGW),
+    R(PACKSSWB), R(PACKSSDW), R(PACKUSWB), R(PACKUSDW), R(PUNPCKLBW), R(PUNPCKLWD), R(PUNPCKLDQ),
+    R(PUNPCKLQDQ), R(PUNPCKHBW), R(PUNPCKHWD), R(PUNPCKHDQ), R(PUNPCKHQDQ), R(PHADDW), R(PHADDD),
+    R(PHADDSW), R(PHSUBW), R(PHSUBD), R(PHSUBSW), R(PMADDUBSW), R(PMULHRSW), R(PSIGNB), R(PSIGNW),
+    R(PSIGND), U(PABSB), U(PABSW), U(PABSD), U(PHMINPOSUW), X(VMPSADBW, K_3, VMPSADBW), R(PSHUFB),
+    R(PALIGNR), R(PBLENDW), U(PSHUFD), U(PSHUFLW), U(PSHUFHW), U(PMOVSXBW), U(PMOVSXBD),
+    U(PMOVSXBQ), U(PMOVSXWD), U(PMOVSXWQ), U(PMOVSXDQ), U(PMOVZXBW), U(PMOVZXBD), U(PMOVZXBQ),
+    U(PMOVZXWD), U(PMOVZXWQ), U(PMOVZXDQ), SHIFT(PSLLW), SHIFT(PSLLD), SHIFT(PSLLQ), SHIFT(PSRLW),
+    SHIFT(PSRLD), SHIFT(PSRLQ), SHIFT(PSRAW), SHIFT(PSRAD), Y(VPSLLDQ, K_SHIFT, PSLLDQ, PSLLDQ),
+    Y(VPSRLDQ, K_SHIFT, PSRLDQ, PSRLDQ), X(VPSLLVD, K_3, VPSLLVD), X(VPSLLVQ, K_3, VPSLLVQ),
+    X(VPSRLVD, K_3, VPSRLVD), X(VPSRLVQ, K_3, VPSRLVQ), X(VPSRAVD, K_3, VPSRAVD),
     /* across elements and lanes */
     X(VUNPCKLPS, K_3, PUNPCKLDQ), X(VUNPCKLPD, K_3, PUNPCKLQDQ), X(VUNPCKHPS, K_3, PUNPCKHDQ),
-    X(VUNPCKHPD, K_3, PUNPCKHQDQ),
-    R(SHUFPS), R(SHUFPD), R(BLENDPS), R(BLENDPD), X(VPBLENDD, K_3, BLENDPS),
-    X(VBLENDVPS, K_4, BLENDVPS), X(VBLENDVPD, K_4, BLENDVPD), X(VPBLENDVB, K_4, PBLENDVB),
-    U(MOVDDUP), U(MOVSLDUP), U(MOVSHDUP), R(MOVHLPS), R(MOVLHPS),
+    X(VUNPCKHPD, K_3, PUNPCKHQDQ), R(SHUFPS), R(SHUFPD), R(BLENDPS), R(BLENDPD),
+    X(VPBLENDD, K_3, BLENDPS), X(VBLENDVPS, K_4, BLENDVPS), X(VBLENDVPD, K_4, BLENDVPD),
+    X(VPBLENDVB, K_4, PBLENDVB), U(MOVDDUP), U(MOVSLDUP), U(MOVSHDUP), R(MOVHLPS), R(MOVLHPS),
     Y(VPERMILPS, K_TWICE, SHUFPS, VPERMILPS), Y(VPERMILPD, K_TWICE, SHUFPD, VPERMILPD),
-    X(VPERMQ, K_2, VPERMQ), X(VPERMPD, K_2, VPERMQ),
-    X(VPERM2F128, K_3, VPERM2I128), X(VPERM2I128, K_3, VPERM2I128),
-    X(VINSERTF128, K_3, VINSERTI128), X(VINSERTI128, K_3, VINSERTI128),
-    X(VEXTRACTF128, K_NARROW, VEXTRACTI128), X(VEXTRACTI128, K_NARROW, VEXTRACTI128),
-    X(VBROADCASTSS, K_2, VPBROADCASTD), X(VBROADCASTSD, K_2, VPBROADCASTQ),
-    X(VBROADCASTF128, K_2, VBROADCASTI128), X(VBROADCASTI128, K_2, VBROADCASTI128),
-    X(VPBROADCASTB, K_2, VPBROADCASTB), X(VPBROADCASTW, K_2, VPBROADCASTW),
-    X(VPBROADCASTD, K_2, VPBROADCASTD), X(VPBROADCASTQ, K_2, VPBROADCASTQ),
+    X(VPERMQ, K_2, VPERMQ), X(VPERMPD, K_2, VPERMQ), X(VPERM2F128, K_3, VPERM2I128),
+    X(VPERM2I128, K_3, VPERM2I128), X(VINSERTF128, K_3, VINSERTI128),
+    X(VINSERTI128, K_3, VINSERTI128), X(VEXTRACTF128, K_NARROW, VEXTRACTI128),
+    X(VEXTRACTI128, K_NARROW, VEXTRACTI128), X(VBROADCASTSS, K_2, VPBROADCASTD),
+    X(VBROADCASTSD, K_2, VPBROADCASTQ), X(VBROADCASTF128, K_2, VBROADCASTI128),
+    X(VBROADCASTI128, K_2, VBROADCASTI128), X(VPBROADCASTB, K_2, VPBROADCASTB),
+    X(VPBROADCASTW, K_2, VPBROADCASTW), X(VPBROADCASTD, K_2, VPBROADCASTD),
+    X(VPBROADCASTQ, K_2, VPBROADCASTQ),
     /* logic */
     X(VANDPS, K_3, PAND), X(VANDPD, K_3, PAND), X(VANDNPS, K_3, PANDN), X(VANDNPD, K_3, PANDN),
     X(VORPS, K_3, POR), X(VORPD, K_3, POR), X(VXORPS, K_3, PXOR), X(VXORPD, K_3, PXOR),
@@ -78,19 +74,17 @@ static const struct avx_row avx_rows[MN_COUNT] = {
     R(SQRTSD), U(RCPPS), R(RCPSS), U(RSQRTPS), R(RSQRTSS), R(ADDSUBPS), R(ADDSUBPD), R(HADDPS),
     R(HADDPD), R(HSUBPS), R(HSUBPD), U(ROUNDPS), U(ROUNDPD), R(ROUNDSS), R(ROUNDSD), R(DPPS),
     R(DPPD), X(VCMPPS, K_3, VCMPPS), X(VCMPPD, K_3, VCMPPD), X(VCMPSS, K_3, VCMPSS),
-    X(VCMPSD, K_3, VCMPSD),
-    X(VCOMISS, K_FLAGS, COMISS), X(VCOMISD, K_FLAGS, COMISD), X(VUCOMISS, K_FLAGS, UCOMISS),
-    X(VUCOMISD, K_FLAGS, UCOMISD),
-    U(CVTPS2PD), X(VCVTPD2PS, K_NARROW, CVTPD2PS), R(CVTSS2SD), R(CVTSD2SS), U(CVTDQ2PS),
-    U(CVTDQ2PD), U(CVTPS2DQ), U(CVTTPS2DQ), X(VCVTPD2DQ, K_NARROW, CVTPD2DQ),
-    X(VCVTTPD2DQ, K_NARROW, CVTTPD2DQ),
+    X(VCMPSD, K_3, VCMPSD), X(VCOMISS, K_FLAGS, COMISS), X(VCOMISD, K_FLAGS, COMISD),
+    X(VUCOMISS, K_FLAGS, UCOMISS), X(VUCOMISD, K_FLAGS, UCOMISD), U(CVTPS2PD),
+    X(VCVTPD2PS, K_NARROW, CVTPD2PS), R(CVTSS2SD), R(CVTSD2SS), U(CVTDQ2PS), U(CVTDQ2PD),
+    U(CVTPS2DQ), U(CVTTPS2DQ), X(VCVTPD2DQ, K_NARROW, CVTPD2DQ), X(VCVTTPD2DQ, K_NARROW, CVTTPD2DQ),
     X(VCVTSI2SS, K_INT, CVTSI2SS32), X(VCVTSI2SD, K_INT, CVTSI2SD32),
     X(VCVTSS2SI, K_TOINT, CVTSS2SI32), X(VCVTTSS2SI, K_TOINT, CVTTSS2SI32),
     X(VCVTSD2SI, K_TOINT, CVTSD2SI32), X(VCVTTSD2SI, K_TOINT, CVTTSD2SI32),
     X(VCVTPH2PS, K_2, VCVTPH2PS), X(VCVTPS2PH, K_NARROW, VCVTPS2PH),
     /* cryptography */
-    R(AESENC), R(AESENCLAST), R(AESDEC), R(AESDECLAST), U(AESIMC), U(AESKEYGENASSIST),
-    R(PCLMULQDQ), R(GF2P8MULB), R(GF2P8AFFINEQB), R(GF2P8AFFINEINVQB),
+    R(AESENC), R(AESENCLAST), R(AESDEC), R(AESDECLAST), U(AESIMC), U(AESKEYGENASSIST), R(PCLMULQDQ),
+    R(GF2P8MULB), R(GF2P8AFFINEQB), R(GF2P8AFFINEINVQB),
     /* VPERMD, VPERMPS: the data is the third operand; see emit_permute(). */
 };
 #undef R
@@ -115,7 +109,8 @@ static ir_reg result_register(struct translator *t, const struct x86_insn *i, bo
     return check ? ir_vtemp(t->ir) : i->op[0].reg;
 }
 
-static void emit_to_vector(struct translator *t, const struct x86_insn *i, const struct avx_row *row)
+static void emit_to_vector(struct translator *t, const struct x86_insn *i,
+                           const struct avx_row *row)
 {
     unsigned vop = row->vop, fl = avx_flags(i->op[0].size), imm = immediate_of(i);
     bool check = vector_checks_fp(t, vop), by_imm = i->op[2].kind == OP_IMM;
@@ -150,7 +145,8 @@ static void emit_narrow(struct translator *t, const struct x86_insn *i, const st
     bool check = vector_checks_fp(t, row->vop);
     ir_reg a = vector_load(t, i, 1), d = ir_vtemp(t->ir);
     ir_reg saved = check ? vector_fp_begin(t) : IR_NONE;
-    ir_vop(t->ir, row->vop, d, a, IR_NONE, IR_NONE, immediate_of(i), i->op[1].size == 32 ? IR_V256 : 0);
+    ir_vop(t->ir, row->vop, d, a, IR_NONE, IR_NONE, immediate_of(i),
+           i->op[1].size == 32 ? IR_V256 : 0);
     if (check) {
         vector_fp_end(t, saved, row->vop);
     }
@@ -161,11 +157,13 @@ static void emit_narrow(struct translator *t, const struct x86_insn *i, const st
     }
 }
 
-static void emit_to_integer(struct translator *t, const struct x86_insn *i, const struct avx_row *row)
+static void emit_to_integer(struct translator *t, const struct x86_insn *i,
+                            const struct avx_row *row)
 {
     unsigned vop = row->vop + (row->kind == K_TOINT && i->op[0].size == 8);
     bool check = vector_checks_fp(t, vop);
-    ir_reg r = ir_temp(t->ir), s = vector_load(t, i, 1), saved = check ? vector_fp_begin(t) : IR_NONE;
+    ir_reg r = ir_temp(t->ir), s = vector_load(t, i, 1),
+           saved = check ? vector_fp_begin(t) : IR_NONE;
 
     ir_vopr(t->ir, vop, W64, r, s, IR_NONE, 0, i->op[1].size == 32 ? IR_V256 : 0);
     if (check) {
@@ -177,7 +175,8 @@ static void emit_to_integer(struct translator *t, const struct x86_insn *i, cons
 static void emit_flags(struct translator *t, const struct x86_insn *i, const struct avx_row *row)
 {
     bool check = vector_checks_fp(t, row->vop);
-    ir_reg b = vector_load(t, i, 1), r = ir_temp(t->ir), saved = check ? vector_fp_begin(t) : IR_NONE;
+    ir_reg b = vector_load(t, i, 1), r = ir_temp(t->ir),
+           saved = check ? vector_fp_begin(t) : IR_NONE;
 
     ir_vopr(t->ir, row->vop, W64, r, i->op[0].reg, b, 0, i->op[0].size == 32 ? IR_V256 : 0);
     if (check) {
@@ -186,7 +185,8 @@ static void emit_flags(struct translator *t, const struct x86_insn *i, const str
     flags_set(t, CC_EFLAGS, r, IR_NONE, IR_NONE);
 }
 
-static void emit_from_integer(struct translator *t, const struct x86_insn *i, const struct avx_row *row)
+static void emit_from_integer(struct translator *t, const struct x86_insn *i,
+                              const struct avx_row *row)
 {
     unsigned vop = row->vop + (i->op[2].size == 8);
     bool check = vector_checks_fp(t, vop);

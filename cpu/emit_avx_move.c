@@ -10,8 +10,13 @@
 static bool wants_alignment(const struct x86_insn *i)
 {
     switch (i->mnemonic) {
-    case MN_VMOVAPS: case MN_VMOVAPD: case MN_VMOVDQA: case MN_VMOVNTPS: case MN_VMOVNTPD:
-    case MN_VMOVNTDQ: case MN_VMOVNTDQA:
+    case MN_VMOVAPS:
+    case MN_VMOVAPD:
+    case MN_VMOVDQA:
+    case MN_VMOVNTPS:
+    case MN_VMOVNTPD:
+    case MN_VMOVNTDQ:
+    case MN_VMOVNTDQA:
         return true;
     default:
         return false;
@@ -85,8 +90,8 @@ static void emit_move_half(struct translator *t, const struct x86_insn *i)
     bool high = i->mnemonic == MN_VMOVHPS || i->mnemonic == MN_VMOVHPD;
 
     if (i->op[0].kind == OP_XMM) {
-        ir_vop(t->ir, high ? VOP_MOVLHPS : VOP_MOVSD, i->op[0].reg, i->op[1].reg, vector_load(t, i, 2),
-               IR_NONE, 0, IR_VZU);
+        ir_vop(t->ir, high ? VOP_MOVLHPS : VOP_MOVSD, i->op[0].reg, i->op[1].reg,
+               vector_load(t, i, 2), IR_NONE, 0, IR_VZU);
     } else {
         struct mem_ref m = mem_ref(t, i, 8, true);
         ir_reg r = ir_temp(t->ir);
@@ -100,9 +105,11 @@ static void emit_move_half(struct translator *t, const struct x86_insn *i)
 static unsigned element_memop(const struct x86_insn *i)
 {
     switch (i->mnemonic) {
-    case MN_VPEXTRB: case MN_VPINSRB:
+    case MN_VPEXTRB:
+    case MN_VPINSRB:
         return MO_8;
-    case MN_VPEXTRW: case MN_VPINSRW:
+    case MN_VPEXTRW:
+    case MN_VPINSRW:
         return MO_16;
     case MN_VEXTRACTPS:
         return MO_32;
@@ -138,13 +145,15 @@ static void emit_insertps(struct translator *t, const struct x86_insn *i)
 {
     unsigned imm = (unsigned)i->imm & (i->op[2].kind == OP_XMM ? 0xff : 0x3f);
 
-    ir_vop(t->ir, VOP_INSERTPS, i->op[0].reg, i->op[1].reg, vector_load(t, i, 2), IR_NONE, imm, IR_VZU);
+    ir_vop(t->ir, VOP_INSERTPS, i->op[0].reg, i->op[1].reg, vector_load(t, i, 2), IR_NONE, imm,
+           IR_VZU);
 }
 
 /* VPERMD, VPERMPS: the second operand holds the indices. */
 static void emit_permute(struct translator *t, const struct x86_insn *i)
 {
-    ir_vop(t->ir, VOP_VPERMD, i->op[0].reg, vector_load(t, i, 2), i->op[1].reg, IR_NONE, 0, IR_V256);
+    ir_vop(t->ir, VOP_VPERMD, i->op[0].reg, vector_load(t, i, 2), i->op[1].reg, IR_NONE, 0,
+           IR_V256);
 }
 
 /* ---- VZEROUPPER, VZEROALL: the registers that the mode has ---- */
@@ -211,8 +220,10 @@ static void set_element(union vreg *v, unsigned n, unsigned size, uint64_t value
     }
 }
 
-/* Linear address of an element at an offset; outside of 64-bit mode its segment's limit is checked. */
-static uint64_t element_address(struct vcpu *v, const struct masked_access *a, uint64_t offset, bool write)
+/* Linear address of an element at an offset; outside of 64-bit mode its segment's limit is checked.
+ */
+static uint64_t element_address(struct vcpu *v, const struct masked_access *a, uint64_t offset,
+                                bool write)
 {
     uint64_t base = v->reg[X86_ES_BASE + a->seg];
 
@@ -228,7 +239,8 @@ static uint64_t element_address(struct vcpu *v, const struct masked_access *a, u
 
 static uint64_t load_element(struct vcpu *v, const struct masked_access *a, uint64_t offset)
 {
-    return softmmu_load(v, element_address(v, a, offset, false), a->size == 8 ? MO_64 : MO_32, a->ctx);
+    return softmmu_load(v, element_address(v, a, offset, false), a->size == 8 ? MO_64 : MO_32,
+                        a->ctx);
 }
 
 static uint64_t helper_mask_load(struct vcpu *v, uint64_t offset, uint64_t what)
@@ -262,7 +274,8 @@ static uint64_t helper_mask_store(struct vcpu *v, uint64_t offset, uint64_t what
                 softmmu_atomic_ptr(v, at, MO_8, a.ctx);
                 softmmu_atomic_ptr(v, at + a.size - 1, MO_8, a.ctx);
             } else {
-                softmmu_store(v, at, a.size == 8 ? data.q[n] : data.d[n], a.size == 8 ? MO_64 : MO_32, a.ctx);
+                softmmu_store(v, at, a.size == 8 ? data.q[n] : data.d[n],
+                              a.size == 8 ? MO_64 : MO_32, a.ctx);
             }
         }
     }
@@ -285,8 +298,8 @@ static void emit_maskmov(struct translator *t, const struct x86_insn *i)
         .a64 = t_code64(t),
     };
 
-    ir_call(t->ir, store ? &h_mask_store : &h_mask_load, IR_NONE, effective_address(t, i), IR_NONE, IR_NONE,
-            pack(&a));
+    ir_call(t->ir, store ? &h_mask_store : &h_mask_load, IR_NONE, effective_address(t, i), IR_NONE,
+            IR_NONE, pack(&a));
 }
 
 /* ---- gathers ---- */
@@ -327,7 +340,8 @@ static void emit_gather(struct translator *t, const struct x86_insn *i)
 {
     bool wide_index = i->mnemonic == MN_VPGATHERQD || i->mnemonic == MN_VPGATHERQQ ||
                       i->mnemonic == MN_VGATHERQPS || i->mnemonic == MN_VGATHERQPD;
-    unsigned size = i->op[1].size, length = 16u << i->vex_l, widest = size == 8 || wide_index ? 8 : 4;
+    unsigned size = i->op[1].size, length = 16u << i->vex_l,
+             widest = size == 8 || wide_index ? 8 : 4;
     struct x86_insn plain = *i;
     struct masked_access a = {
         .d = i->op[0].reg,

@@ -9,11 +9,15 @@ static const struct fma_row {
     uint8_t kind;
 } fma_rows[MN_COUNT] = {
 #define PACKED(name, form, kind)                                                                   \
-    [MN_##name##form##PS] = {VOP_VFMA##form##PS, kind}, [MN_##name##form##PD] = {VOP_VFMA##form##PD, kind}
+    [MN_##name##form##PS] = {VOP_VFMA##form##PS, kind},                                            \
+    [MN_##name##form##PD] = {VOP_VFMA##form##PD, kind}
 #define SCALAR(name, form, kind)                                                                   \
-    [MN_##name##form##SS] = {VOP_VFMA##form##SS, kind}, [MN_##name##form##SD] = {VOP_VFMA##form##SD, kind}
-#define PACKED_FORMS(name, kind) PACKED(name, 132, kind), PACKED(name, 213, kind), PACKED(name, 231, kind)
-#define SCALAR_FORMS(name, kind) SCALAR(name, 132, kind), SCALAR(name, 213, kind), SCALAR(name, 231, kind)
+    [MN_##name##form##SS] = {VOP_VFMA##form##SS, kind},                                            \
+    [MN_##name##form##SD] = {VOP_VFMA##form##SD, kind}
+#define PACKED_FORMS(name, kind)                                                                   \
+    PACKED(name, 132, kind), PACKED(name, 213, kind), PACKED(name, 231, kind)
+#define SCALAR_FORMS(name, kind)                                                                   \
+    SCALAR(name, 132, kind), SCALAR(name, 213, kind), SCALAR(name, 231, kind)
     PACKED_FORMS(VFMADD, FMA_ADD),       SCALAR_FORMS(VFMADD, FMA_ADD),
     PACKED_FORMS(VFMSUB, FMA_SUB),       SCALAR_FORMS(VFMSUB, FMA_SUB),
     PACKED_FORMS(VFNMADD, FMA_NADD),     SCALAR_FORMS(VFNMADD, FMA_NADD),
@@ -37,14 +41,25 @@ static void emit_fma(struct translator *t, const struct x86_insn *i)
 }
 
 const struct x86_emitter x86_emit_fma[] = {
-#define EMIT(name) {MN_##name, emit_fma}
+#define EMIT(name)                                                                                 \
+    {                                                                                              \
+        MN_##name, emit_fma                                                                        \
+    }
 #define EMIT_PACKED(name)                                                                          \
     EMIT(name##132PS), EMIT(name##132PD), EMIT(name##213PS), EMIT(name##213PD), EMIT(name##231PS), \
         EMIT(name##231PD)
 #define EMIT_SCALAR(name)                                                                          \
     EMIT(name##132SS), EMIT(name##132SD), EMIT(name##213SS), EMIT(name##213SD), EMIT(name##231SS), \
         EMIT(name##231SD)
-    EMIT_PACKED(VFMADD),    EMIT_SCALAR(VFMADD),    EMIT_PACKED(VFMSUB),    EMIT_SCALAR(VFMSUB),
-    EMIT_PACKED(VFNMADD),   EMIT_SCALAR(VFNMADD),   EMIT_PACKED(VFNMSUB),   EMIT_SCALAR(VFNMSUB),
-    EMIT_PACKED(VFMADDSUB), EMIT_PACKED(VFMSUBADD), {0, NULL},
+    EMIT_PACKED(VFMADD),
+    EMIT_SCALAR(VFMADD),
+    EMIT_PACKED(VFMSUB),
+    EMIT_SCALAR(VFMSUB),
+    EMIT_PACKED(VFNMADD),
+    EMIT_SCALAR(VFNMADD),
+    EMIT_PACKED(VFNMSUB),
+    EMIT_SCALAR(VFNMSUB),
+    EMIT_PACKED(VFMADDSUB),
+    EMIT_PACKED(VFMSUBADD),
+    {0, NULL},
 };

@@ -1,6 +1,6 @@
-/* SSE to SSE4.2 and MMX arithmetic, conversions, compares and shuffles (SDM volume 2): one table from
- * mnemonic to vector operation of the IR, one emitter a kind. Moves, inserts and extracts are in
- * emit_sse_move.c. */
+/* SSE to SSE4.2 and MMX arithmetic, conversions, compares and shuffles (SDM volume 2): one table
+ * from mnemonic to vector operation of the IR, one emitter a kind. Moves, inserts and extracts are
+ * in emit_sse_move.c. */
 #include "cpu/emit_vector.h"
 #include "tcg/vops.h"
 
@@ -8,15 +8,15 @@
 
 enum kind {
     K_NONE,
-    K_VVV,   /* d = f(d, s) */
-    K_VV,    /* d = f(s) */
-    K_SHIFT, /* by a register, or by an immediate with the operation that follows in the table */
-    K_R,     /* general register = f(s) */
-    K_FLAGS, /* flags = f(d, s) */
-    K_INT,   /* d = f(d, general register or memory); 64 bits: the next operation */
-    K_TOINT, /* general register = f(s); 64 bits: the next operation */
+    K_VVV,    /* d = f(d, s) */
+    K_VV,     /* d = f(s) */
+    K_SHIFT,  /* by a register, or by an immediate with the operation that follows in the table */
+    K_R,      /* general register = f(s) */
+    K_FLAGS,  /* flags = f(d, s) */
+    K_INT,    /* d = f(d, general register or memory); 64 bits: the next operation */
+    K_TOINT,  /* general register = f(s); 64 bits: the next operation */
     K_BLENDV, /* d = f(d, s, XMM0) */
-    K_PI,    /* d = f(d, MMX s) */
+    K_PI,     /* d = f(d, MMX s) */
 };
 
 struct vector_row {
@@ -24,11 +24,12 @@ struct vector_row {
     uint16_t vop;
 };
 
-#define R(name)        [MN_##name] = {K_VVV, VOP_##name}
-#define U(name)        [MN_##name] = {K_VV, VOP_##name}
-#define AS(name, vop)  [MN_##name] = {K_VVV, VOP_##vop}
+#define R(name)         [MN_##name] = {K_VVV, VOP_##name}
+#define U(name)         [MN_##name] = {K_VV, VOP_##name}
+#define AS(name, vop)   [MN_##name] = {K_VVV, VOP_##vop}
 #define X(name, k, vop) [MN_##name] = {k, VOP_##vop}
 
+/* clang-format off */
 static const struct vector_row vector_rows[MN_COUNT] = {
     R(PADDB), R(PADDW), R(PADDD), R(PADDQ), R(PADDSB), R(PADDSW), R(PADDUSB), R(PADDUSW),
     R(PSUBB), R(PSUBW), R(PSUBD), R(PSUBQ), R(PSUBSB), R(PSUBSW), R(PSUBUSB), R(PSUBUSW),
@@ -78,6 +79,7 @@ static const struct vector_row vector_rows[MN_COUNT] = {
     X(PFRCPIT2, K_VV, MOVQ), /* PFRCP and PFRSQRT are exact already */
     R(SHA256MSG1), R(SHA256MSG2), R(GF2P8MULB), R(GF2P8AFFINEQB), R(GF2P8AFFINEINVQB),
 };
+/* clang-format on */
 #undef R
 #undef U
 #undef AS
@@ -104,10 +106,12 @@ static unsigned shift_by_imm(unsigned vop)
 
 static size_t mmx_offset(unsigned reg)
 {
-    return offsetof(struct x86_cpu, fpr) + reg * sizeof(struct x86_fpreg) + offsetof(struct x86_fpreg, mant);
+    return offsetof(struct x86_cpu, fpr) + reg * sizeof(struct x86_fpreg) +
+           offsetof(struct x86_fpreg, mant);
 }
 
-/* With MXCSR.MM (AMD64 manual, volume 1, 4.3.2) all but the moves that ask for alignment by name. */
+/* With MXCSR.MM (AMD64 manual, volume 1, 4.3.2) all but the moves that ask for alignment by name.
+ */
 static bool may_be_unaligned(const struct translator *t, const struct x86_insn *i)
 {
     return (t->key & KEY_MISALIGN) && i->mnemonic != MN_MOVAPS && i->mnemonic != MN_MOVAPD &&
@@ -127,7 +131,8 @@ ir_reg vector_load(struct translator *t, const struct x86_insn *i, unsigned n)
         return v;
     }
     struct mem_ref m = mem_ref(t, i, o->size, false);
-    unsigned align = (i->row->attr & AT_ALIGN) && o->size == 16 && !may_be_unaligned(t, i) ? MO_ALIGN : 0;
+    unsigned align =
+        (i->row->attr & AT_ALIGN) && o->size == 16 && !may_be_unaligned(t, i) ? MO_ALIGN : 0;
     ir_vld(t->ir, v, m.base, m.index, memop_of(o->size) | align | m.memop, m.disp, 0);
     return v;
 }
@@ -148,8 +153,10 @@ void vector_store(struct translator *t, const struct x86_insn *i, unsigned n, ir
         }
     } else if (o->kind == OP_MMX) {
         ir_vstenv(t->ir, value, mmx_offset(o->reg), MO_64);
-        ir_stenvi(t->ir, 0xffff, mmx_offset(o->reg) - offsetof(struct x86_fpreg, mant) +
-                                     offsetof(struct x86_fpreg, se), MO_16);
+        ir_stenvi(t->ir, 0xffff,
+                  mmx_offset(o->reg) - offsetof(struct x86_fpreg, mant) +
+                      offsetof(struct x86_fpreg, se),
+                  MO_16);
     } else {
         struct mem_ref m = mem_ref(t, i, o->size, true);
         unsigned align = (i->row->attr & AT_ALIGN) && o->size == 16 ? MO_ALIGN : 0;
@@ -182,7 +189,8 @@ static uint64_t helper_fp_check(struct vcpu *v, uint64_t saved, uint64_t steps)
 }
 X86_HELPER(fp_check, 1, HELPER_IMM | HELPER_RAISES);
 
-/* Floating-point operations with an unmasked exception in MXCSR compute aside and look at the new flags. */
+/* Floating-point operations with an unmasked exception in MXCSR compute aside and look at the new
+ * flags. */
 bool vector_checks_fp(const struct translator *t, unsigned vop)
 {
     return (t->key & KEY_XMM_UNMASKED) && (vop_table[vop].flags & VOPF_FP);
@@ -191,7 +199,8 @@ bool vector_checks_fp(const struct translator *t, unsigned vop)
 ir_reg vector_fp_begin(struct translator *t)
 {
     ir_reg saved = ir_temp(t->ir);
-    size_t flags = offsetof(struct x86_cpu, v) + offsetof(struct vcpu, fp) + offsetof(struct fpenv, flags);
+    size_t flags =
+        offsetof(struct x86_cpu, v) + offsetof(struct vcpu, fp) + offsetof(struct fpenv, flags);
 
     ir_ldenv(t->ir, saved, flags, MO_8);
     ir_stenvi(t->ir, 0, flags, MO_8);
@@ -218,8 +227,15 @@ static ir_reg mmx_compute(struct translator *t, unsigned vop, ir_reg a, ir_reg b
     ir_reg x;
 
     switch (vop) {
-    case VOP_PACKSSWB: case VOP_PACKSSDW: case VOP_PACKUSWB: case VOP_PHADDW: case VOP_PHADDD:
-    case VOP_PHADDSW: case VOP_PHSUBW: case VOP_PHSUBD: case VOP_PHSUBSW:
+    case VOP_PACKSSWB:
+    case VOP_PACKSSDW:
+    case VOP_PACKUSWB:
+    case VOP_PHADDW:
+    case VOP_PHADDD:
+    case VOP_PHADDSW:
+    case VOP_PHSUBW:
+    case VOP_PHSUBD:
+    case VOP_PHSUBSW:
         x = op2(t, VOP_PUNPCKLQDQ, a, b, 0);
         return op2(t, vop, x, x, 0);
     case VOP_PUNPCKHBW:
@@ -244,7 +260,8 @@ static unsigned immediate_of(const struct x86_insn *i)
     return i->nops && i->op[i->nops - 1].kind == OP_IMM ? (unsigned)i->imm & 0xff : 0;
 }
 
-static void emit_to_vector(struct translator *t, const struct x86_insn *i, const struct vector_row *row)
+static void emit_to_vector(struct translator *t, const struct x86_insn *i,
+                           const struct vector_row *row)
 {
     bool mmx = i->op[0].kind == OP_MMX, check = vector_checks_fp(t, row->vop);
     unsigned imm = immediate_of(i), vop = row->vop;
@@ -281,11 +298,13 @@ static void emit_to_vector(struct translator *t, const struct x86_insn *i, const
     }
 }
 
-static void emit_to_integer(struct translator *t, const struct x86_insn *i, const struct vector_row *row)
+static void emit_to_integer(struct translator *t, const struct x86_insn *i,
+                            const struct vector_row *row)
 {
     unsigned vop = row->vop;
     bool check = vector_checks_fp(t, vop);
-    ir_reg r = ir_temp(t->ir), s = vector_load(t, i, 1), saved = check ? vector_fp_begin(t) : IR_NONE;
+    ir_reg r = ir_temp(t->ir), s = vector_load(t, i, 1),
+           saved = check ? vector_fp_begin(t) : IR_NONE;
 
     if (row->kind == K_TOINT && i->op[0].size == 8) {
         vop++;
@@ -303,7 +322,8 @@ static void emit_to_integer(struct translator *t, const struct x86_insn *i, cons
 static void emit_flags(struct translator *t, const struct x86_insn *i, const struct vector_row *row)
 {
     bool check = vector_checks_fp(t, row->vop);
-    ir_reg b = vector_load(t, i, 1), r = ir_temp(t->ir), saved = check ? vector_fp_begin(t) : IR_NONE;
+    ir_reg b = vector_load(t, i, 1), r = ir_temp(t->ir),
+           saved = check ? vector_fp_begin(t) : IR_NONE;
 
     ir_vopr(t->ir, row->vop, W64, r, i->op[0].reg, b, 0, 0);
     if (check) {
@@ -312,7 +332,8 @@ static void emit_flags(struct translator *t, const struct x86_insn *i, const str
     flags_set(t, CC_EFLAGS, r, IR_NONE, IR_NONE);
 }
 
-static void emit_from_integer(struct translator *t, const struct x86_insn *i, const struct vector_row *row)
+static void emit_from_integer(struct translator *t, const struct x86_insn *i,
+                              const struct vector_row *row)
 {
     unsigned vop = row->vop + (i->op[1].size == 8);
     bool check = vector_checks_fp(t, vop);

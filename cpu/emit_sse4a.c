@@ -1,8 +1,8 @@
 /* SSE4a (AMD64 manual, volume 4): bit fields of the low half of an XMM register. The length and the
  * place of the field are immediates, or in bits 5:0 and 13:8 of the other register (of its upper
  * half, for INSERTQ). Length 0 stands for 64. The upper half of the destination, which the manual
- * leaves undefined, becomes 0, as it does in a Zen 5; fields that reach beyond bit 63 give what is there. MOVNTSS and
- * MOVNTSD are moves (emit_sse_move.c). */
+ * leaves undefined, becomes 0, as it does in a Zen 5; fields that reach beyond bit 63 give what is
+ * there. MOVNTSS and MOVNTSD are moves (emit_sse_move.c). */
 #include "cpu/emit_vector.h"
 
 static uint64_t field_mask(uint64_t control)

@@ -1,4 +1,5 @@
-/* Moves, inserts and extracts of SSE and MMX registers, MXCSR, EMMS, string compares (SDM volume 2). */
+/* Moves, inserts and extracts of SSE and MMX registers, MXCSR, EMMS, string compares (SDM volume
+ * 2). */
 #include "cpu/emit_vector.h"
 #include "cpu/sse_string.h"
 #include "tcg/vops.h"
@@ -190,8 +191,8 @@ static void emit_emms(struct translator *t, const struct x86_insn *i)
 
 /* ---- masked stores ---- */
 
-/* Bytes of the source whose mask byte has its top bit set, to DS:rDI (linear address given). what: source
- * register | mask register << 8 | bytes << 16 | context << 24. */
+/* Bytes of the source whose mask byte has its top bit set, to DS:rDI (linear address given). what:
+ * source register | mask register << 8 | bytes << 16 | context << 24. */
 static uint64_t helper_maskmov(struct vcpu *v, uint64_t linear, uint64_t what)
 {
     struct x86_cpu *c = x86_cpu(v);
@@ -233,8 +234,9 @@ void emit_sse_maskmov(struct translator *t, const struct x86_insn *i)
 
 static uint64_t helper_pcmpstr(struct vcpu *v, uint64_t what)
 {
-    return sse_string_compare(x86_cpu(v), (unsigned)what & 15, (unsigned)what >> 4 & 63, (unsigned)what >> 16 & 0xff,
-                              what >> 10 & 1, what >> 11 & 1, what >> 12 & 1);
+    return sse_string_compare(x86_cpu(v), (unsigned)what & 15, (unsigned)what >> 4 & 63,
+                              (unsigned)what >> 16 & 0xff, what >> 10 & 1, what >> 11 & 1,
+                              what >> 12 & 1);
 }
 X86_HELPER(pcmpstr, 0, HELPER_IMM | HELPER_READS | HELPER_WRITES | HELPER_VECTOR);
 
@@ -247,8 +249,8 @@ void emit_sse_pcmpstr(struct translator *t, const struct x86_insn *i)
     ir_reg s = vector_load(t, i, 1), r = ir_temp(t->ir);
 
     ir_call(t->ir, &h_pcmpstr, r, IR_NONE, IR_NONE, IR_NONE,
-            i->op[0].reg | s << 4 | explicit_length << 10 | mask << 11 | (unsigned)(i->rex_w && t_code64(t)) << 12 |
-                ((unsigned)i->imm & 0xff) << 16);
+            i->op[0].reg | s << 4 | explicit_length << 10 | mask << 11 |
+                (unsigned)(i->rex_w && t_code64(t)) << 12 | ((unsigned)i->imm & 0xff) << 16);
     if (mask && i->vex) {
         ir_vmov(t->ir, 0, 0, IR_VZU);
     }
@@ -256,20 +258,47 @@ void emit_sse_pcmpstr(struct translator *t, const struct x86_insn *i)
 }
 
 const struct x86_emitter x86_emit_sse[] = {
-    {MN_MOVAPS, emit_move},      {MN_MOVAPD, emit_move},       {MN_MOVUPS, emit_move},
-    {MN_MOVUPD, emit_move},      {MN_MOVDQA, emit_move},       {MN_MOVDQU, emit_move},
-    {MN_LDDQU, emit_move},       {MN_MOVNTPS, emit_move},      {MN_MOVNTPD, emit_move},
-    {MN_MOVNTDQ, emit_move},     {MN_MOVNTDQA, emit_move},     {MN_MOVNTQ, emit_move},
-    {MN_MOVNTSS, emit_move},     {MN_MOVNTSD, emit_move},
-    {MN_MOVQ, emit_move},        {MN_MOVD, emit_movd},         {MN_MOVSS, emit_move_scalar},
-    {MN_MOVSD_SSE, emit_move_scalar}, {MN_MOVLPS, emit_move_half}, {MN_MOVLPD, emit_move_half},
-    {MN_MOVHPS, emit_move_half}, {MN_MOVHPD, emit_move_half},  {MN_MOVQ2DQ, emit_movq2dq},
-    {MN_MOVDQ2Q, emit_movdq2q},  {MN_MOVNTI, emit_movnti},     {MN_PEXTRB, emit_extract},
-    {MN_PEXTRW, emit_extract},   {MN_PEXTRD, emit_extract},    {MN_EXTRACTPS, emit_extract},
-    {MN_PINSRB, emit_insert},    {MN_PINSRW, emit_insert},     {MN_PINSRD, emit_insert},
-    {MN_INSERTPS, emit_insertps}, {MN_LDMXCSR, emit_sse_ldmxcsr},  {MN_STMXCSR, emit_sse_stmxcsr},
-    {MN_MASKMOVDQU, emit_sse_maskmov}, {MN_MASKMOVQ, emit_sse_maskmov}, {MN_PCMPESTRI, emit_sse_pcmpstr},
-    {MN_PCMPESTRM, emit_sse_pcmpstr}, {MN_PCMPISTRI, emit_sse_pcmpstr}, {MN_PCMPISTRM, emit_sse_pcmpstr},
+    {MN_MOVAPS, emit_move},
+    {MN_MOVAPD, emit_move},
+    {MN_MOVUPS, emit_move},
+    {MN_MOVUPD, emit_move},
+    {MN_MOVDQA, emit_move},
+    {MN_MOVDQU, emit_move},
+    {MN_LDDQU, emit_move},
+    {MN_MOVNTPS, emit_move},
+    {MN_MOVNTPD, emit_move},
+    {MN_MOVNTDQ, emit_move},
+    {MN_MOVNTDQA, emit_move},
+    {MN_MOVNTQ, emit_move},
+    {MN_MOVNTSS, emit_move},
+    {MN_MOVNTSD, emit_move},
+    {MN_MOVQ, emit_move},
+    {MN_MOVD, emit_movd},
+    {MN_MOVSS, emit_move_scalar},
+    {MN_MOVSD_SSE, emit_move_scalar},
+    {MN_MOVLPS, emit_move_half},
+    {MN_MOVLPD, emit_move_half},
+    {MN_MOVHPS, emit_move_half},
+    {MN_MOVHPD, emit_move_half},
+    {MN_MOVQ2DQ, emit_movq2dq},
+    {MN_MOVDQ2Q, emit_movdq2q},
+    {MN_MOVNTI, emit_movnti},
+    {MN_PEXTRB, emit_extract},
+    {MN_PEXTRW, emit_extract},
+    {MN_PEXTRD, emit_extract},
+    {MN_EXTRACTPS, emit_extract},
+    {MN_PINSRB, emit_insert},
+    {MN_PINSRW, emit_insert},
+    {MN_PINSRD, emit_insert},
+    {MN_INSERTPS, emit_insertps},
+    {MN_LDMXCSR, emit_sse_ldmxcsr},
+    {MN_STMXCSR, emit_sse_stmxcsr},
+    {MN_MASKMOVDQU, emit_sse_maskmov},
+    {MN_MASKMOVQ, emit_sse_maskmov},
+    {MN_PCMPESTRI, emit_sse_pcmpstr},
+    {MN_PCMPESTRM, emit_sse_pcmpstr},
+    {MN_PCMPISTRI, emit_sse_pcmpstr},
+    {MN_PCMPISTRM, emit_sse_pcmpstr},
     {0, NULL},
 };
 

@@ -353,8 +353,8 @@ static void emit_hlt(struct translator *t, const struct x86_insn *i)
     t->end_block = true;
 }
 
-/* A loop that spins longer than a short critical section waits for another processor, which may itself be waiting
- * for this one's place on the host. */
+/* A loop that spins longer than a short critical section waits for another processor, which may
+ * itself be waiting for this one's place on the host. */
 static uint64_t helper_yield(struct vcpu *v)
 {
     if (++x86_cpu(v)->pauses % 16 == 0) {

@@ -4,7 +4,8 @@
 
 #include "cpu/translate.h"
 
-/* A vector operand: the register itself, or a vector temporary loaded from memory or an MMX register. */
+/* A vector operand: the register itself, or a vector temporary loaded from memory or an MMX
+ * register. */
 ir_reg vector_load(struct translator *t, const struct x86_insn *i, unsigned n);
 void vector_store(struct translator *t, const struct x86_insn *i, unsigned n, ir_reg value);
 bool vector_uses_mmx(const struct x86_insn *i);
@@ -20,8 +21,8 @@ void vector_fp_end(struct translator *t, ir_reg saved, unsigned vop);
 void emit_vector(struct translator *t, const struct x86_insn *i);
 bool vector_row_exists(unsigned mnemonic);
 
-/* VEX forms: the table of emit_avx.c; IR flags of a result of size bytes (16, 32), which clears what
- * is above it. */
+/* VEX forms: the table of emit_avx.c; IR flags of a result of size bytes (16, 32), which clears
+ * what is above it. */
 void emit_avx(struct translator *t, const struct x86_insn *i);
 bool avx_row_exists(unsigned mnemonic);
 unsigned avx_flags(unsigned size);

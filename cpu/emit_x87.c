@@ -1,5 +1,5 @@
-/* x87 instructions (SDM volume 2, F...): each is a call or two of a helper; values from and to memory pass
- * through integer registers, so that page faults come before any change of the unit. */
+/* x87 instructions (SDM volume 2, F...): each is a call or two of a helper; values from and to
+ * memory pass through integer registers, so that page faults come before any change of the unit. */
 #include "cpu/x87.h"
 #include "cpu/translate.h"
 
@@ -130,9 +130,12 @@ static uint64_t helper_fconst(struct vcpu *v, uint64_t n)
         uint16_t se;
         int8_t up, down; /* what to add for rounding up, and down or to zero */
     } constants[] = {
-        {UINT64_C(0x8000000000000000), 0x3fff, 0, 0},  {UINT64_C(0xd49a784bcd1b8afe), 0x4000, 1, 0},
-        {UINT64_C(0xb8aa3b295c17f0bc), 0x3fff, 0, -1}, {UINT64_C(0xc90fdaa22168c235), 0x4000, 0, -1},
-        {UINT64_C(0x9a209a84fbcff799), 0x3ffd, 0, -1}, {UINT64_C(0xb17217f7d1cf79ac), 0x3ffe, 0, -1},
+        {UINT64_C(0x8000000000000000), 0x3fff, 0, 0},
+        {UINT64_C(0xd49a784bcd1b8afe), 0x4000, 1, 0},
+        {UINT64_C(0xb8aa3b295c17f0bc), 0x3fff, 0, -1},
+        {UINT64_C(0xc90fdaa22168c235), 0x4000, 0, -1},
+        {UINT64_C(0x9a209a84fbcff799), 0x3ffd, 0, -1},
+        {UINT64_C(0xb17217f7d1cf79ac), 0x3ffe, 0, -1},
         {0, 0, 0, 0},
     };
     struct x86_cpu *c = x86_cpu(v);
@@ -154,13 +157,13 @@ static void emit_fconst(struct translator *t, const struct x86_insn *i)
 
 static uint64_t indefinite(enum fp80_format s)
 {
-    static const uint64_t values[] = {0, 0xffc00000, UINT64_C(0xfff8000000000000), 0x8000, 0x80000000,
-                                      UINT64_C(0x8000000000000000)};
+    static const uint64_t values[] = {0,      0xffc00000, UINT64_C(0xfff8000000000000),
+                                      0x8000, 0x80000000, UINT64_C(0x8000000000000000)};
     return values[s];
 }
 
-/* The bits to store, and in *env what the conversion raised (and SW_SF, for an empty register); false when
- * nothing is to be stored. */
+/* The bits to store, and in *env what the conversion raised (and SW_SF, for an empty register);
+ * false when nothing is to be stored. */
 static bool store_bits(struct x86_cpu *c, unsigned what, uint64_t *bits, struct fpenv *result)
 {
     enum fp80_format s = (enum fp80_format)(what & 7);
@@ -404,7 +407,8 @@ static struct sf arithmetic(struct fpenv *env, enum fp80_arith op, struct sf a, 
     }
 }
 
-static bool arith_to(struct x86_cpu *c, enum fp80_arith op, unsigned dst, struct sf other, bool empty)
+static bool arith_to(struct x86_cpu *c, enum fp80_arith op, unsigned dst, struct sf other,
+                     bool empty)
 {
     struct fpenv env = x87_env(c);
 
@@ -428,7 +432,8 @@ static uint64_t helper_farith_mem(struct vcpu *v, uint64_t bits, uint64_t imm)
     struct x86_cpu *c = x86_cpu(v);
 
     x87_check(c);
-    arith_to(c, (enum fp80_arith)(imm >> 4), 0, convert(bits, (enum fp80_format)(imm & 15)), x87_empty(c, 0));
+    arith_to(c, (enum fp80_arith)(imm >> 4), 0, convert(bits, (enum fp80_format)(imm & 15)),
+             x87_empty(c, 0));
     return 0;
 }
 X86_FP80_HELPER(farith_mem, 1, HELPER_IMM | HELPER_RAISES, FP80_ARITH_MEM);
@@ -455,9 +460,11 @@ static enum fp80_arith arith_of(unsigned mnemonic)
         uint16_t mnemonic;
         uint8_t op;
     } table[] = {
-        {MN_FADD, FP80_ADD},   {MN_FADDP, FP80_ADD},   {MN_FIADD, FP80_ADD},   {MN_FMUL, FP80_MUL},     {MN_FMULP, FP80_MUL},
-        {MN_FIMUL, FP80_MUL},  {MN_FSUB, FP80_SUB},    {MN_FSUBP, FP80_SUB},   {MN_FISUB, FP80_SUB},    {MN_FSUBR, FP80_SUBR},
-        {MN_FSUBRP, FP80_SUBR}, {MN_FISUBR, FP80_SUBR}, {MN_FDIV, FP80_DIV},   {MN_FDIVP, FP80_DIV},    {MN_FIDIV, FP80_DIV},
+        {MN_FADD, FP80_ADD},   {MN_FADDP, FP80_ADD},   {MN_FIADD, FP80_ADD},
+        {MN_FMUL, FP80_MUL},   {MN_FMULP, FP80_MUL},   {MN_FIMUL, FP80_MUL},
+        {MN_FSUB, FP80_SUB},   {MN_FSUBP, FP80_SUB},   {MN_FISUB, FP80_SUB},
+        {MN_FSUBR, FP80_SUBR}, {MN_FSUBRP, FP80_SUBR}, {MN_FISUBR, FP80_SUBR},
+        {MN_FDIV, FP80_DIV},   {MN_FDIVP, FP80_DIV},   {MN_FIDIV, FP80_DIV},
         {MN_FDIVR, FP80_DIVR}, {MN_FDIVRP, FP80_DIVR}, {MN_FIDIVR, FP80_DIVR},
     };
     unsigned n = 0;
@@ -471,7 +478,13 @@ static enum fp80_arith arith_of(unsigned mnemonic)
 static bool is_integer(unsigned mnemonic)
 {
     switch (mnemonic) {
-    case MN_FIADD: case MN_FIMUL: case MN_FISUB: case MN_FISUBR: case MN_FIDIV: case MN_FIDIVR: case MN_FICOM:
+    case MN_FIADD:
+    case MN_FIMUL:
+    case MN_FISUB:
+    case MN_FISUBR:
+    case MN_FIDIV:
+    case MN_FIDIVR:
+    case MN_FICOM:
     case MN_FICOMP:
         return true;
     default:
@@ -538,7 +551,8 @@ static uint64_t helper_fcom_st(struct vcpu *v, uint64_t imm)
     bool done;
 
     x87_check(c);
-    uint32_t flags = compare(c, sf_unpack80(x87_get(c, r)), x87_empty(c, 0) || x87_empty(c, r), imm >> 3 & 1, &done);
+    uint32_t flags = compare(c, sf_unpack80(x87_get(c, r)), x87_empty(c, 0) || x87_empty(c, r),
+                             imm >> 3 & 1, &done);
     if (imm & 64) {
         c->fp_sw = (uint16_t)((c->fp_sw & ~(SW_C0 | SW_C2 | SW_C3)) | old);
     }
@@ -559,7 +573,8 @@ static void emit_fcom(struct translator *t, const struct x86_insn *i)
         ir_call(t->ir, &h_fcom_mem, IR_NONE, bits, IR_NONE, IR_NONE,
                 source_of(i, is_integer(i->mnemonic), i->op[0].size) | pop << 4);
     } else {
-        ir_call(t->ir, &h_fcom_st, IR_NONE, IR_NONE, IR_NONE, IR_NONE, i->op[0].reg | quiet << 3 | pop << 4);
+        ir_call(t->ir, &h_fcom_st, IR_NONE, IR_NONE, IR_NONE, IR_NONE,
+                i->op[0].reg | quiet << 3 | pop << 4);
     }
 }
 
@@ -575,7 +590,8 @@ static void emit_fcomi(struct translator *t, const struct x86_insn *i)
     bool quiet = i->mnemonic == MN_FUCOMI || i->mnemonic == MN_FUCOMIP;
     ir_reg f = ir_temp(t->ir);
 
-    ir_call(t->ir, &h_fcom_st, f, IR_NONE, IR_NONE, IR_NONE, i->op[1].reg | quiet << 3 | pop << 4 | 64);
+    ir_call(t->ir, &h_fcom_st, f, IR_NONE, IR_NONE, IR_NONE,
+            i->op[1].reg | quiet << 3 | pop << 4 | 64);
     flags_set(t, CC_EFLAGS, f, IR_NONE, IR_NONE);
 }
 
@@ -639,12 +655,14 @@ static void emit_fcmov(struct translator *t, const struct x86_insn *i)
 
 static void examine(struct x86_cpu *c)
 {
-    static const uint16_t codes[] = {SW_C3, SW_C2, SW_C2 | SW_C0, SW_C0, SW_C0, 0}; /* by enum sf_class */
+    static const uint16_t codes[] = {SW_C3, SW_C2, SW_C2 | SW_C0,
+                                     SW_C0, SW_C0, 0}; /* by enum sf_class */
     struct sf80 raw = x87_get(c, 0);
     struct sf x = sf_unpack80(raw);
     uint16_t code = x87_empty(c, 0) ? SW_C3 | SW_C0 : x.denormal ? SW_C3 | SW_C2 : codes[x.cls];
 
-    c->fp_sw = (uint16_t)((c->fp_sw & ~(SW_C0 | SW_C1 | SW_C2 | SW_C3)) | code | (raw.se >> 15 ? SW_C1 : 0));
+    c->fp_sw = (uint16_t)((c->fp_sw & ~(SW_C0 | SW_C1 | SW_C2 | SW_C3)) | code |
+                          (raw.se >> 15 ? SW_C1 : 0));
 }
 
 /* One-register operations and functions by the last opcode byte. */
@@ -701,7 +719,8 @@ static uint64_t helper_fd9(struct vcpu *v, uint64_t op)
     }
     return 0;
 }
-X86_FP80_HELPER(fd9, 0, HELPER_IMM | HELPER_RAISES | HELPER_FPENV, FP80_UNARY); /* C computes in floating point */
+X86_FP80_HELPER(fd9, 0, HELPER_IMM | HELPER_RAISES | HELPER_FPENV,
+                FP80_UNARY); /* C computes in floating point */
 
 static void emit_fd9(struct translator *t, const struct x86_insn *i)
 {
@@ -829,7 +848,10 @@ static void emit_fldcw(struct translator *t, const struct x86_insn *i)
 static uint64_t helper_fenv(struct vcpu *v, uint64_t linear, uint64_t imm)
 {
     static void (*const operations[])(struct x86_cpu *, uint64_t, unsigned, unsigned) = {
-        x87_store_env, x87_load_env, x87_save, x87_restore,
+        x87_store_env,
+        x87_load_env,
+        x87_save,
+        x87_restore,
     };
 
     if (imm & 1) {
@@ -854,27 +876,50 @@ static void emit_fenv(struct translator *t, const struct x86_insn *i)
 }
 
 const struct x86_emitter x86_emit_x87[] = {
-    {MN_FLD, emit_fld},       {MN_FILD, emit_fld},      {MN_FBLD, emit_fld},      {MN_FST, emit_fst},
-    {MN_FSTP, emit_fst},      {MN_FIST, emit_fst},      {MN_FISTP, emit_fst},     {MN_FISTTP, emit_fst},
-    {MN_FBSTP, emit_fst},     {MN_FADD, emit_farith},   {MN_FADDP, emit_farith},  {MN_FIADD, emit_farith},
-    {MN_FMUL, emit_farith},   {MN_FMULP, emit_farith},  {MN_FIMUL, emit_farith},  {MN_FSUB, emit_farith},
-    {MN_FSUBP, emit_farith},  {MN_FISUB, emit_farith},  {MN_FSUBR, emit_farith},  {MN_FSUBRP, emit_farith},
-    {MN_FISUBR, emit_farith}, {MN_FDIV, emit_farith},   {MN_FDIVP, emit_farith},  {MN_FIDIV, emit_farith},
-    {MN_FDIVR, emit_farith},  {MN_FDIVRP, emit_farith}, {MN_FIDIVR, emit_farith}, {MN_FCOM, emit_fcom},
-    {MN_FCOMP, emit_fcom},    {MN_FICOM, emit_fcom},    {MN_FICOMP, emit_fcom},   {MN_FUCOM, emit_fcom},
-    {MN_FUCOMP, emit_fcom},   {MN_FCOMPP, emit_fcompp}, {MN_FUCOMPP, emit_fcompp}, {MN_FCOMI, emit_fcomi},
-    {MN_FCOMIP, emit_fcomi},  {MN_FUCOMI, emit_fcomi},  {MN_FUCOMIP, emit_fcomi}, {MN_FXCH, emit_fxch},
-    {MN_FCMOVB, emit_fcmov},  {MN_FCMOVE, emit_fcmov},  {MN_FCMOVBE, emit_fcmov}, {MN_FCMOVU, emit_fcmov},
-    {MN_FCMOVNB, emit_fcmov}, {MN_FCMOVNE, emit_fcmov}, {MN_FCMOVNBE, emit_fcmov}, {MN_FCMOVNU, emit_fcmov},
-    {MN_FCHS, emit_fd9},      {MN_FABS, emit_fd9},      {MN_FTST, emit_fd9},      {MN_FXAM, emit_fd9},
-    {MN_FLD1, emit_fconst},   {MN_FLDL2T, emit_fconst}, {MN_FLDL2E, emit_fconst}, {MN_FLDPI, emit_fconst},
-    {MN_FLDLG2, emit_fconst}, {MN_FLDLN2, emit_fconst}, {MN_FLDZ, emit_fconst},   {MN_F2XM1, emit_fd9},
-    {MN_FYL2X, emit_fd9},     {MN_FPTAN, emit_fd9},     {MN_FPATAN, emit_fd9},    {MN_FXTRACT, emit_fd9},
-    {MN_FPREM1, emit_fd9},    {MN_FDECSTP, emit_fd9},   {MN_FINCSTP, emit_fd9},   {MN_FPREM, emit_fd9},
-    {MN_FYL2XP1, emit_fd9},   {MN_FSQRT, emit_fd9},     {MN_FSINCOS, emit_fd9},   {MN_FRNDINT, emit_fd9},
-    {MN_FSCALE, emit_fd9},    {MN_FSIN, emit_fd9},      {MN_FCOS, emit_fd9},      {MN_FFREE, emit_ffree},
-    {MN_FFREEP, emit_ffree},  {MN_FNINIT, emit_fninit}, {MN_FNCLEX, emit_fnclex}, {MN_FNSTCW, emit_fnstcw},
-    {MN_FLDCW, emit_fldcw},   {MN_FNSTSW, emit_fnstsw}, {MN_FNSTENV, emit_fenv},  {MN_FLDENV, emit_fenv},
-    {MN_FNSAVE, emit_fenv},   {MN_FRSTOR, emit_fenv},   {MN_FNOP, emit_fnop},     {MN_FENI, emit_fnop},
-    {MN_FDISI, emit_fnop},    {MN_FSETPM, emit_fnop},   {MN_FWAIT, emit_fwait},   {0, NULL},
+    {MN_FLD, emit_fld},        {MN_FILD, emit_fld},
+    {MN_FBLD, emit_fld},       {MN_FST, emit_fst},
+    {MN_FSTP, emit_fst},       {MN_FIST, emit_fst},
+    {MN_FISTP, emit_fst},      {MN_FISTTP, emit_fst},
+    {MN_FBSTP, emit_fst},      {MN_FADD, emit_farith},
+    {MN_FADDP, emit_farith},   {MN_FIADD, emit_farith},
+    {MN_FMUL, emit_farith},    {MN_FMULP, emit_farith},
+    {MN_FIMUL, emit_farith},   {MN_FSUB, emit_farith},
+    {MN_FSUBP, emit_farith},   {MN_FISUB, emit_farith},
+    {MN_FSUBR, emit_farith},   {MN_FSUBRP, emit_farith},
+    {MN_FISUBR, emit_farith},  {MN_FDIV, emit_farith},
+    {MN_FDIVP, emit_farith},   {MN_FIDIV, emit_farith},
+    {MN_FDIVR, emit_farith},   {MN_FDIVRP, emit_farith},
+    {MN_FIDIVR, emit_farith},  {MN_FCOM, emit_fcom},
+    {MN_FCOMP, emit_fcom},     {MN_FICOM, emit_fcom},
+    {MN_FICOMP, emit_fcom},    {MN_FUCOM, emit_fcom},
+    {MN_FUCOMP, emit_fcom},    {MN_FCOMPP, emit_fcompp},
+    {MN_FUCOMPP, emit_fcompp}, {MN_FCOMI, emit_fcomi},
+    {MN_FCOMIP, emit_fcomi},   {MN_FUCOMI, emit_fcomi},
+    {MN_FUCOMIP, emit_fcomi},  {MN_FXCH, emit_fxch},
+    {MN_FCMOVB, emit_fcmov},   {MN_FCMOVE, emit_fcmov},
+    {MN_FCMOVBE, emit_fcmov},  {MN_FCMOVU, emit_fcmov},
+    {MN_FCMOVNB, emit_fcmov},  {MN_FCMOVNE, emit_fcmov},
+    {MN_FCMOVNBE, emit_fcmov}, {MN_FCMOVNU, emit_fcmov},
+    {MN_FCHS, emit_fd9},       {MN_FABS, emit_fd9},
+    {MN_FTST, emit_fd9},       {MN_FXAM, emit_fd9},
+    {MN_FLD1, emit_fconst},    {MN_FLDL2T, emit_fconst},
+    {MN_FLDL2E, emit_fconst},  {MN_FLDPI, emit_fconst},
+    {MN_FLDLG2, emit_fconst},  {MN_FLDLN2, emit_fconst},
+    {MN_FLDZ, emit_fconst},    {MN_F2XM1, emit_fd9},
+    {MN_FYL2X, emit_fd9},      {MN_FPTAN, emit_fd9},
+    {MN_FPATAN, emit_fd9},     {MN_FXTRACT, emit_fd9},
+    {MN_FPREM1, emit_fd9},     {MN_FDECSTP, emit_fd9},
+    {MN_FINCSTP, emit_fd9},    {MN_FPREM, emit_fd9},
+    {MN_FYL2XP1, emit_fd9},    {MN_FSQRT, emit_fd9},
+    {MN_FSINCOS, emit_fd9},    {MN_FRNDINT, emit_fd9},
+    {MN_FSCALE, emit_fd9},     {MN_FSIN, emit_fd9},
+    {MN_FCOS, emit_fd9},       {MN_FFREE, emit_ffree},
+    {MN_FFREEP, emit_ffree},   {MN_FNINIT, emit_fninit},
+    {MN_FNCLEX, emit_fnclex},  {MN_FNSTCW, emit_fnstcw},
+    {MN_FLDCW, emit_fldcw},    {MN_FNSTSW, emit_fnstsw},
+    {MN_FNSTENV, emit_fenv},   {MN_FLDENV, emit_fenv},
+    {MN_FNSAVE, emit_fenv},    {MN_FRSTOR, emit_fenv},
+    {MN_FNOP, emit_fnop},      {MN_FENI, emit_fnop},
+    {MN_FDISI, emit_fnop},     {MN_FSETPM, emit_fnop},
+    {MN_FWAIT, emit_fwait},    {0, NULL},
 };

@@ -310,15 +310,16 @@ static void log_event(struct x86_cpu *c, struct log *log, const struct event *e)
     bool named = !external && !e->check_dpl && e->vector < X86_NAMED_EXCEPTIONS;
     char symbol[160];
 
-    log_write(log, "cpu%u: %s %02x%s%s error %04x at %04x:%016llx cpl %u cr2 %016llx sp %04x:%016llx%s\n",
-              c->v.index,
-              e->check_dpl ? "software interrupt"
-              : external   ? "interrupt"
-                           : "exception",
-              e->vector, named && *names[e->vector] ? " " : "", named ? names[e->vector] : "",
-              e->has_error ? e->error : 0, c->seg[SEG_CS].sel, (unsigned long long)e->rip, c->cpl,
-              (unsigned long long)c->cr2, c->seg[SEG_SS].sel, (unsigned long long)c->v.reg[X86_RSP],
-              log_symbol(log, c->v.reg[X86_CS_BASE] + e->rip, symbol, sizeof(symbol)));
+    log_write(
+        log, "cpu%u: %s %02x%s%s error %04x at %04x:%016llx cpl %u cr2 %016llx sp %04x:%016llx%s\n",
+        c->v.index,
+        e->check_dpl ? "software interrupt"
+        : external   ? "interrupt"
+                     : "exception",
+        e->vector, named && *names[e->vector] ? " " : "", named ? names[e->vector] : "",
+        e->has_error ? e->error : 0, c->seg[SEG_CS].sel, (unsigned long long)e->rip, c->cpl,
+        (unsigned long long)c->cr2, c->seg[SEG_SS].sel, (unsigned long long)c->v.reg[X86_RSP],
+        log_symbol(log, c->v.reg[X86_CS_BASE] + e->rip, symbol, sizeof(symbol)));
 }
 
 static void deliver_event(struct x86_cpu *c, const struct event *e)

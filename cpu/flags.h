@@ -1,11 +1,13 @@
-/* Lazy status flags: the kind of the last flag-setting operation and up to three values from which OF SF
- * ZF AF PF CF are computed when someone asks (TCG_REG_CC_OP, CC_A, CC_B, CC_C). Values may have rubbish
- * above the operand size: the evaluator truncates.
+/* Lazy status flags: the kind of the last flag-setting operation and up to three values from which
+ * OF SF ZF AF PF CF are computed when someone asks (TCG_REG_CC_OP, CC_A, CC_B, CC_C). Values may
+ * have rubbish above the operand size: the evaluator truncates.
  *
- * Each sized kind has four consecutive numbers: 8, 16, 32, 64 bits; CC_SIZED(kind, bytes) picks one.
+ * Each sized kind has four consecutive numbers: 8, 16, 32, 64 bits; CC_SIZED(kind, bytes) picks
+ * one.
  *
- * Rotates and bit tests change CF (and OF) only: they add to the kind in bits 7..0, which leaves C free, what
- * C says of these two (CC_OVER_*, with the log2 of the operand size from bit CC_OVER_SIZE on). */
+ * Rotates and bit tests change CF (and OF) only: they add to the kind in bits 7..0, which leaves C
+ * free, what C says of these two (CC_OVER_*, with the log2 of the operand size from bit
+ * CC_OVER_SIZE on). */
 #ifndef CPU_FLAGS_H
 #define CPU_FLAGS_H
 
@@ -32,7 +34,7 @@ enum x86_cc {
     CC_FIRST_SIZED = 3,
     CC_KINDS(CC_ENUM)
 #undef CC_ENUM
-    CC_COUNT,
+        CC_COUNT,
     CC_KIND = 0xff,
     CC_OVER_ROL = 0x100, /* C result: CF = its bit 0, OF = CF ^ its top bit */
     CC_OVER_ROR = 0x200, /* C result: CF = its top bit, OF = CF ^ the bit below */

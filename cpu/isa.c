@@ -9,10 +9,9 @@
 const struct x86_isa *x86_isa_create(void)
 {
     static const struct x86_emitter *const families[] = {
-        x86_emit_data,    x86_emit_arith,   x86_emit_shift,  x86_emit_string,
-        x86_emit_control, x86_emit_segment, x86_emit_system, x86_emit_x87,
-        x86_emit_mmx,     x86_emit_sse,     x86_emit_bmi,
-        x86_emit_avx,     x86_emit_fma,     x86_emit_sse4a,
+        x86_emit_data,    x86_emit_arith,  x86_emit_shift, x86_emit_string, x86_emit_control,
+        x86_emit_segment, x86_emit_system, x86_emit_x87,   x86_emit_mmx,    x86_emit_sse,
+        x86_emit_bmi,     x86_emit_avx,    x86_emit_fma,   x86_emit_sse4a,
     };
     struct x86_isa *isa = calloc(1, sizeof *isa);
 
@@ -57,8 +56,8 @@ void x86_log_state(struct vcpu *v, FILE *out)
     fprintf(out, "rip=%016" PRIx64 " rflags=%08x cpl=%u\n", v->reg[X86_RIP], x86_get_eflags(c),
             c->cpl);
     for (unsigned i = 0; i < 6; i++) {
-        fprintf(out, "%s=%04x:%08" PRIx64 "%c", segments[i], c->seg[i].sel,
-                v->reg[X86_ES_BASE + i], i == 5 ? '\n' : ' ');
+        fprintf(out, "%s=%04x:%08" PRIx64 "%c", segments[i], c->seg[i].sel, v->reg[X86_ES_BASE + i],
+                i == 5 ? '\n' : ' ');
     }
     fprintf(out, "cr0=%08" PRIx64 " cr2=%016" PRIx64 " cr3=%016" PRIx64 " cr4=%08" PRIx64 "\n\n",
             c->cr0, c->cr2, c->cr3, c->cr4);

@@ -15,32 +15,32 @@
 _Static_assert(X86F_COUNT <= 128, "struct x86_model has room for 128 features");
 
 static const uint8_t implemented[] = {
-    X86F_I86,        X86F_I186,     X86F_I286,       X86F_I386,        X86F_I486,
-    X86F_FPU,        X86F_VME,      X86F_DE,         X86F_PSE,         X86F_TSC,
-    X86F_MSR,        X86F_PAE,      X86F_MCE,        X86F_CX8,         X86F_APIC,
-    X86F_SEP,        X86F_MTRR,     X86F_PGE,        X86F_MCA,         X86F_CMOV,
-    X86F_PAT,        X86F_PSE36,    X86F_CLFSH,      X86F_MMX,         X86F_FXSR,
-    X86F_SSE,        X86F_SSE2,     X86F_SS,         X86F_HTT,         X86F_SSE3,
-    X86F_MONITOR,    X86F_SSSE3,    X86F_CX16,       X86F_PCID,        X86F_SSE41,
-    X86F_SSE42,      X86F_X2APIC,   X86F_POPCNT,     X86F_TSCDEADLINE, X86F_XSAVE,
-    X86F_HYPERVISOR, X86F_FSGSBASE, X86F_TSC_ADJUST, X86F_SMEP,        X86F_ERMS,
-    X86F_INVPCID,    X86F_SMAP,     X86F_CLFLUSHOPT, X86F_CLWB,        X86F_UMIP,
-    X86F_PKU,        X86F_LA57,     X86F_RDPID,      X86F_FSRM,        X86F_SPEC_CTRL,
-    X86F_STIBP,      X86F_ARCHCAP,  X86F_SSBD,       X86F_XSAVEOPT,    X86F_XSAVEC,
-    X86F_XGETBV1,    X86F_XSAVES,   X86F_LAHF64,     X86F_PREFETCHW,   X86F_SYSCALL,
-    X86F_NX,         X86F_MMXEXT,   X86F_PDPE1GB,    X86F_RDTSCP,      X86F_LM,
-    X86F_INVTSC,     X86F_MOVBE,    X86F_ABM,        X86F_ADX,         X86F_RDRAND,
-    X86F_RDSEED,     X86F_BHI_CTRL, X86F_BMI1,       X86F_BMI2,
-    X86F_AES,        X86F_PCLMUL,   X86F_SHA,        X86F_GFNI,
-    X86F_AVX,        X86F_AVX2,     X86F_FMA,        X86F_F16C,        X86F_VAES,
-    X86F_VPCLMUL,    X86F_SSE4A,    X86F_NOW3D,      X86F_NOW3DEXT,    X86F_MISALIGN,
-    X86F_OSVW,       X86F_TOPOEXT,  X86F_FFXSR,      X86F_FDP_EXCPTN,  X86F_ZERO_FCS,
+    X86F_I86,        X86F_I186,       X86F_I286,       X86F_I386,        X86F_I486,
+    X86F_FPU,        X86F_VME,        X86F_DE,         X86F_PSE,         X86F_TSC,
+    X86F_MSR,        X86F_PAE,        X86F_MCE,        X86F_CX8,         X86F_APIC,
+    X86F_SEP,        X86F_MTRR,       X86F_PGE,        X86F_MCA,         X86F_CMOV,
+    X86F_PAT,        X86F_PSE36,      X86F_CLFSH,      X86F_MMX,         X86F_FXSR,
+    X86F_SSE,        X86F_SSE2,       X86F_SS,         X86F_HTT,         X86F_SSE3,
+    X86F_MONITOR,    X86F_SSSE3,      X86F_CX16,       X86F_PCID,        X86F_SSE41,
+    X86F_SSE42,      X86F_X2APIC,     X86F_POPCNT,     X86F_TSCDEADLINE, X86F_XSAVE,
+    X86F_HYPERVISOR, X86F_FSGSBASE,   X86F_TSC_ADJUST, X86F_SMEP,        X86F_ERMS,
+    X86F_INVPCID,    X86F_SMAP,       X86F_CLFLUSHOPT, X86F_CLWB,        X86F_UMIP,
+    X86F_PKU,        X86F_LA57,       X86F_RDPID,      X86F_FSRM,        X86F_SPEC_CTRL,
+    X86F_STIBP,      X86F_ARCHCAP,    X86F_SSBD,       X86F_XSAVEOPT,    X86F_XSAVEC,
+    X86F_XGETBV1,    X86F_XSAVES,     X86F_LAHF64,     X86F_PREFETCHW,   X86F_SYSCALL,
+    X86F_NX,         X86F_MMXEXT,     X86F_PDPE1GB,    X86F_RDTSCP,      X86F_LM,
+    X86F_INVTSC,     X86F_MOVBE,      X86F_ABM,        X86F_ADX,         X86F_RDRAND,
+    X86F_RDSEED,     X86F_BHI_CTRL,   X86F_BMI1,       X86F_BMI2,        X86F_AES,
+    X86F_PCLMUL,     X86F_SHA,        X86F_GFNI,       X86F_AVX,         X86F_AVX2,
+    X86F_FMA,        X86F_F16C,       X86F_VAES,       X86F_VPCLMUL,     X86F_SSE4A,
+    X86F_NOW3D,      X86F_NOW3DEXT,   X86F_MISALIGN,   X86F_OSVW,        X86F_TOPOEXT,
+    X86F_FFXSR,      X86F_FDP_EXCPTN, X86F_ZERO_FCS,
 };
 
 /* HTT follows from -smp; there is no hypervisor; the last ones are AMD's, and `max` says Intel. */
 static const uint8_t not_in_max[] = {
-    X86F_HYPERVISOR, X86F_HTT,  X86F_SSE4A,   X86F_NOW3D,
-    X86F_MMXEXT,  X86F_NOW3DEXT, X86F_MISALIGN,   X86F_OSVW, X86F_TOPOEXT, X86F_FFXSR,
+    X86F_HYPERVISOR, X86F_HTT,      X86F_SSE4A, X86F_NOW3D,   X86F_MMXEXT,
+    X86F_NOW3DEXT,   X86F_MISALIGN, X86F_OSVW,  X86F_TOPOEXT, X86F_FFXSR,
 };
 
 /* ---- feature lists, each on top of another ---- */
@@ -79,10 +79,22 @@ static const uint8_t not_in_max[] = {
         X86F_RDTSCP, X86F_MISALIGN, X86F_OSVW, X86F_TOPOEXT, X86F_FFXSR
 
 /* Level, kind and size; sets are of lines of 64 bytes. */
-#define DATA(level, ways, sets)   {1, level, ways, false, sets}
-#define CODE(level, ways, sets)   {2, level, ways, false, sets}
-#define BOTH(level, ways, sets)   {3, level, ways, false, sets}
-#define SHARED(level, ways, sets) {3, level, ways, true, sets}
+#define DATA(level, ways, sets)                                                                    \
+    {                                                                                              \
+        1, level, ways, false, sets                                                                \
+    }
+#define CODE(level, ways, sets)                                                                    \
+    {                                                                                              \
+        2, level, ways, false, sets                                                                \
+    }
+#define BOTH(level, ways, sets)                                                                    \
+    {                                                                                              \
+        3, level, ways, false, sets                                                                \
+    }
+#define SHARED(level, ways, sets)                                                                  \
+    {                                                                                              \
+        3, level, ways, true, sets                                                                 \
+    }
 static const struct x86_cache caches_qemu64[] = {DATA(1, 2, 512), CODE(1, 2, 512), BOTH(2, 16, 512),
                                                  SHARED(3, 16, 16384)};
 static const struct x86_cache caches_nehalem[] = {DATA(1, 8, 64), CODE(1, 4, 128), BOTH(2, 8, 512),
@@ -93,8 +105,8 @@ static const struct x86_cache caches_skylake[] = {DATA(1, 8, 64), CODE(1, 8, 64)
                                                   SHARED(3, 16, 8192)};
 static const struct x86_cache caches_epyc[] = {DATA(1, 8, 64), CODE(1, 4, 256), BOTH(2, 8, 1024),
                                                SHARED(3, 16, 8192)};
-static const struct x86_cache caches_athlon[] = {DATA(1, 2, 512), CODE(1, 2, 512), BOTH(2, 16, 256),
-                                                 {0, 0, 0, false, 0}};
+static const struct x86_cache caches_athlon[] = {
+    DATA(1, 2, 512), CODE(1, 2, 512), BOTH(2, 16, 256), {0, 0, 0, false, 0}};
 static const struct x86_cache caches_phenom[] = {DATA(1, 2, 512), CODE(1, 2, 512), BOTH(2, 16, 512),
                                                  SHARED(3, 32, 1024)};
 static const struct x86_cache caches_max[] = {DATA(1, 8, 64), CODE(1, 8, 64), BOTH(2, 16, 1024),

@@ -1,9 +1,9 @@
 /* MONITOR and MWAIT: waiting for a store to a line of memory. Intel SDM Vol. 2.
  *
- * The line's contents are kept by MONITOR; MWAIT halts the processor, and its thread looks every now and then
- * whether they have changed, beside waking for interrupts as from HLT. A store that does not change the line goes
- * unseen, which a guest that uses MWAIT correctly (it tests a condition) cannot tell. Lines that are not in RAM
- * never keep MWAIT waiting. */
+ * The line's contents are kept by MONITOR; MWAIT halts the processor, and its thread looks every
+ * now and then whether they have changed, beside waking for interrupts as from HLT. A store that
+ * does not change the line goes unseen, which a guest that uses MWAIT correctly (it tests a
+ * condition) cannot tell. Lines that are not in RAM never keep MWAIT waiting. */
 #include "cpu/x86.h"
 #include "softmmu/tlb.h"
 

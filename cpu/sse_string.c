@@ -43,7 +43,8 @@ static bool match(const union vreg *a, const union vreg *b, int i, int j, unsign
 }
 
 /* IntRes1: bit j says something of element j of b. */
-static uint32_t aggregate(const union vreg *a, const union vreg *b, int na, int nb, int max, unsigned imm)
+static uint32_t aggregate(const union vreg *a, const union vreg *b, int na, int nb, int max,
+                          unsigned imm)
 {
     uint32_t r = 0;
 
@@ -76,13 +77,15 @@ static uint32_t aggregate(const union vreg *a, const union vreg *b, int na, int 
     return r;
 }
 
-uint32_t sse_string_compare(struct x86_cpu *c, unsigned ra, unsigned rb, unsigned imm, bool explicit_length,
-                            bool mask, bool wide)
+uint32_t sse_string_compare(struct x86_cpu *c, unsigned ra, unsigned rb, unsigned imm,
+                            bool explicit_length, bool mask, bool wide)
 {
     const union vreg *a = &c->v.vec[ra], *b = &c->v.vec[rb];
     int max = imm & 1 ? 8 : 16;
-    int na = explicit_length ? explicit_count(c->v.reg[X86_RAX], wide, max) : implicit_count(a, imm, max);
-    int nb = explicit_length ? explicit_count(c->v.reg[X86_RDX], wide, max) : implicit_count(b, imm, max);
+    int na = explicit_length ? explicit_count(c->v.reg[X86_RAX], wide, max)
+                             : implicit_count(a, imm, max);
+    int nb = explicit_length ? explicit_count(c->v.reg[X86_RDX], wide, max)
+                             : implicit_count(b, imm, max);
     uint32_t all = (1u << max) - 1, valid = (1u << nb) - 1;
     uint32_t r = aggregate(a, b, na, nb, max, imm);
 
@@ -103,8 +106,9 @@ uint32_t sse_string_compare(struct x86_cpu *c, unsigned ra, unsigned rb, unsigne
             }
         }
     } else {
-        c->v.reg[X86_RCX] = !r ? (uint64_t)max
-                            : imm & 0x40 ? 31u - (unsigned)__builtin_clz(r) : (unsigned)__builtin_ctz(r);
+        c->v.reg[X86_RCX] = !r           ? (uint64_t)max
+                            : imm & 0x40 ? 31u - (unsigned)__builtin_clz(r)
+                                         : (unsigned)__builtin_ctz(r);
     }
     return (r ? FL_CF : 0) | (nb < max ? FL_ZF : 0) | (na < max ? FL_SF : 0) | (r & 1 ? FL_OF : 0);
 }

@@ -452,7 +452,8 @@ static int part_of(const struct translator *t, const struct translate_request *r
     if (same_page(linear, req->linear)) {
         return 0;
     }
-    if (ir->part[1].lo == ir->part[1].hi || same_page(linear, req->linear + (uint64_t)(int64_t)ir->part[1].lo)) {
+    if (ir->part[1].lo == ir->part[1].hi ||
+        same_page(linear, req->linear + (uint64_t)(int64_t)ir->part[1].lo)) {
         return 1;
     }
     return -1;
@@ -470,7 +471,8 @@ static void cover(struct ir *ir, int part, int32_t lo, int32_t hi)
 }
 
 /* Notes the instruction at [off, end), which may span two pages as the first of its block. */
-static void cover_insn(struct translator *t, const struct translate_request *req, int32_t off, int32_t end)
+static void cover_insn(struct translator *t, const struct translate_request *req, int32_t off,
+                       int32_t end)
 {
     int32_t room = (int32_t)(PAGE - ((req->linear + (uint64_t)(int64_t)off) & (PAGE - 1)));
 
@@ -492,8 +494,8 @@ static bool translated(const struct translator *t, int32_t off)
     return false;
 }
 
-/* The block may go on at off: not in code that it has already, nor on a third page. Code on another page
- * must be there to be fetched. */
+/* The block may go on at off: not in code that it has already, nor on a third page. Code on another
+ * page must be there to be fetched. */
 static bool may_go_to(struct translator *t, const struct translate_request *req, int32_t off)
 {
     int part = part_of(t, req, off);
@@ -503,8 +505,8 @@ static bool may_go_to(struct translator *t, const struct translate_request *req,
     if (translated(t, off) || part < 0) {
         return false;
     }
-    return part == 0 || (v->ops->walk(v, req->linear + (uint64_t)(int64_t)off, ACCESS_FETCH, v->fetch_ctx, true,
-                                      &walk) &&
+    return part == 0 || (v->ops->walk(v, req->linear + (uint64_t)(int64_t)off, ACCESS_FETCH,
+                                      v->fetch_ctx, true, &walk) &&
                          walk.fetch);
 }
 
@@ -515,8 +517,9 @@ bool translate_is_leaf(struct translator *t, int64_t off, unsigned opsize)
     uint64_t at = t->req->linear + (uint64_t)off;
     struct x86_insn insn;
 
-    if (t->inlined || !t->goes_on || t->ir->ninsns + LEAF_INSNS > t->req->max_insns || t->nruns + 2 > MAX_RUNS ||
-        off != (int32_t)off || off == 0 || checks_targets(t, opsize) || !may_go_to(t, t->req, (int32_t)off)) {
+    if (t->inlined || !t->goes_on || t->ir->ninsns + LEAF_INSNS > t->req->max_insns ||
+        t->nruns + 2 > MAX_RUNS || off != (int32_t)off || off == 0 || checks_targets(t, opsize) ||
+        !may_go_to(t, t->req, (int32_t)off)) {
         return false;
     }
     for (unsigned n = 0; n < LEAF_INSNS; n++) {
@@ -598,7 +601,8 @@ static int static_fault(const struct translator *t, const struct x86_insn *i, bo
     return -1;
 }
 
-/* A pending x87 exception stops MMX instructions too: the first one of a block, and behind x87 code. */
+/* A pending x87 exception stops MMX instructions too: the first one of a block, and behind x87
+ * code. */
 static uint64_t helper_mmx_check(struct vcpu *v)
 {
     x87_check(x86_cpu(v));
@@ -614,14 +618,15 @@ static void emit_mmx_check(struct translator *t, const struct x86_insn *i)
         }
         t->mmx_checked = true;
     } else if (!(i->row->attr & (AT_SSE | AT_AVX))) {
-        t->mmx_checked &= !(i->row->attr & AT_FPU) && i->mnemonic != MN_FXRSTOR && i->mnemonic != MN_XRSTOR &&
-                          i->mnemonic != MN_XRSTORS;
+        t->mmx_checked &= !(i->row->attr & AT_FPU) && i->mnemonic != MN_FXRSTOR &&
+                          i->mnemonic != MN_XRSTOR && i->mnemonic != MN_XRSTORS;
     }
 }
 
 static bool is_nowait(unsigned mnemonic)
 {
-    return mnemonic == MN_FNSTENV || mnemonic == MN_FNSAVE || mnemonic == MN_FNSTCW || mnemonic == MN_FNSTSW;
+    return mnemonic == MN_FNSTENV || mnemonic == MN_FNSAVE || mnemonic == MN_FNSTCW ||
+           mnemonic == MN_FNSTSW;
 }
 
 static void translate_insn(struct translator *t, const struct x86_insn *i)
@@ -737,7 +742,8 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
             break;
         }
         if (t.end_jump || ir->ninsns >= max || ir->nops >= BLOCK_MAX_OPS ||
-            !same_page(req->linear + (uint64_t)(int64_t)t.off, req->linear + (uint64_t)(int64_t)t.off - 1) ||
+            !same_page(req->linear + (uint64_t)(int64_t)t.off,
+                       req->linear + (uint64_t)(int64_t)t.off - 1) ||
             (!t.goes_on && part_of(&t, req, t.off) != 0) || translated(&t, t.off)) {
             emit_next(&t, 0);
             break;

@@ -564,7 +564,8 @@ ir_reg flags_kept_carry(struct translator *t)
     if (t->cc_kind != CC_UNKNOWN) {
         return flags_carry(t);
     }
-    /* Mostly the last one was an INC or DEC too (a loop's), and the flag is in its place already. */
+    /* Mostly the last one was an INC or DEC too (a loop's), and the flag is in its place already.
+     */
     ir_reg kind = ir_temp(ir), carry = ir_temp(ir);
     unsigned there = ir_label_new(ir);
     _Static_assert(CC_DEC64 - CC_INC8 == 7, "the kinds are in a row");

@@ -1,5 +1,5 @@
-/* The x87 unit (SDM volume 1, chapter 8): stack, status, environment in memory. Functions: x87_functions.c.
- The
+/* The x87 unit (SDM volume 1, chapter 8): stack, status, environment in memory. Functions:
+ x87_functions.c. The
  * last instruction's place: x87_pointers.c. */
 #include "cpu/x87.h"
 #include "tcg/tb.h"
@@ -63,7 +63,8 @@ bool x87_result(struct x86_cpu *c, const struct fpenv *env)
     uint8_t flags = env->flags;
 
     if (flags & ~c->fp_cw & (FP_INVALID | FP_DENORMAL | FP_DIVZERO)) {
-        return x87_flags(c, flags & (FP_INVALID | FP_DENORMAL | FP_DIVZERO)); /* nothing was computed */
+        return x87_flags(c, flags &
+                                (FP_INVALID | FP_DENORMAL | FP_DIVZERO)); /* nothing was computed */
     }
     x87_flags(c, flags);
     if (env->rounded_up) {
@@ -196,8 +197,8 @@ void x86_fpu_reset(struct x86_cpu *c, bool fninit)
 
 /* ---- environment in memory: 14 or 28 bytes ---- */
 
-/* Instruction and operand, as the last four words have them (SDM volume 1, figures 8-9 to 8-12): selectors and
- * offsets, or linear addresses in pieces in real and V86 mode. */
+/* Instruction and operand, as the last four words have them (SDM volume 1, figures 8-9 to 8-12):
+ * selectors and offsets, or linear addresses in pieces in real and V86 mode. */
 static void put_pointers(const struct x86_cpu *c, unsigned opsize, uint32_t w[4])
 {
     uint32_t ip = (uint32_t)c->fp_ip, dp = (uint32_t)c->fp_dp;
@@ -235,7 +236,8 @@ static void take_pointers(struct x86_cpu *c, unsigned opsize, const uint32_t w[4
 
 void x87_store_env(struct x86_cpu *c, uint64_t at, unsigned opsize, unsigned ctx)
 {
-    uint32_t words[7] = {c->fp_cw | 0xffff0000u, x86_get_fpsw(c) | 0xffff0000u, x86_get_fptw(c) | 0xffff0000u};
+    uint32_t words[7] = {c->fp_cw | 0xffff0000u, x86_get_fpsw(c) | 0xffff0000u,
+                         x86_get_fptw(c) | 0xffff0000u};
 
     put_pointers(c, opsize, words + 3);
     tcg_probe_write(&c->v, at, opsize == 2 ? 14 : 28, ctx);

@@ -1,17 +1,27 @@
-/* x87 functions, the second half of D9 (SDM volume 1, 8.3.5 to 8.3.7): transcendental functions, remainders,
- * scaling, extraction.
+/* x87 functions, the second half of D9 (SDM volume 1, 8.3.5 to 8.3.7): transcendental functions,
+ * remainders, scaling, extraction.
  *
- * Special operands, exceptions and the stack are handled here. The transcendental functions of ordinary numbers
- * come from x87_approx.c: from the host's own unit where there is one, else computed, and then within one unit
- * in the last place of what processors give. */
+ * Special operands, exceptions and the stack are handled here. The transcendental functions of
+ * ordinary numbers come from x87_approx.c: from the host's own unit where there is one, else
+ * computed, and then within one unit in the last place of what processors give. */
 #include <string.h>
 
 #include "cpu/x87.h"
 #include "cpu/x87_approx.h"
 
 enum op {
-    F2XM1 = 0xf0, FYL2X, FPTAN, FPATAN, FXTRACT, FPREM1, FPREM = 0xf8, FYL2XP1, FSINCOS = 0xfb, FSCALE = 0xfd,
-    FSIN, FCOS,
+    F2XM1 = 0xf0,
+    FYL2X,
+    FPTAN,
+    FPATAN,
+    FXTRACT,
+    FPREM1,
+    FPREM = 0xf8,
+    FYL2XP1,
+    FSINCOS = 0xfb,
+    FSCALE = 0xfd,
+    FSIN,
+    FCOS,
 };
 
 static struct sf constant(enum sf_class cls, bool sign)
@@ -27,8 +37,10 @@ static struct sf invalid(struct fpenv *env)
     return sf_default_nan();
 }
 
-/* A transcendental function, rounded; its operands may be denormal, but they are what x87_approximate asks. */
-static struct sf approximate(struct fpenv *env, enum x87_function f, const struct sf *x, const struct sf *y)
+/* A transcendental function, rounded; its operands may be denormal, but they are what
+ * x87_approximate asks. */
+static struct sf approximate(struct fpenv *env, enum x87_function f, const struct sf *x,
+                             const struct sf *y)
 {
     struct fpenv exact = {.masks = FP_ALL, .precision = 3}, host = *env;
     struct sf80 r, px = sf_pack80(&exact, *x), py = sf_pack80(&exact, *y);
@@ -117,7 +129,8 @@ static struct sf scale(struct fpenv *env, const struct sf *x, const struct sf *y
         }
         r.cls = y->sign ? SF_ZERO : SF_INF;
     } else if (x->cls == SF_NORMAL && y->cls == SF_NORMAL && y->exp >= 0) {
-        int n = y->exp > 16 ? 1 << 17 : (int)(y->mant >> (127 - y->exp)); /* more is as good as infinite */
+        int n = y->exp > 16 ? 1 << 17
+                            : (int)(y->mant >> (127 - y->exp)); /* more is as good as infinite */
         r.exp += y->sign ? -n : n;
     }
     return r;
@@ -125,10 +138,10 @@ static struct sf scale(struct fpenv *env, const struct sf *x, const struct sf *y
 
 /* ---- remainders ---- */
 
-/* FPREM (to zero) and FPREM1 (to nearest): the exponents' difference is reduced by up to 63 at a time; C2 says
- * that more is to come, else C0, C3, C1 hold the quotient's low bits. */
-static struct sf remainder_of(struct x86_cpu *c, struct fpenv *env, const struct sf *x, const struct sf *y,
-                              bool nearest)
+/* FPREM (to zero) and FPREM1 (to nearest): the exponents' difference is reduced by up to 63 at a
+ * time; C2 says that more is to come, else C0, C3, C1 hold the quotient's low bits. */
+static struct sf remainder_of(struct x86_cpu *c, struct fpenv *env, const struct sf *x,
+                              const struct sf *y, bool nearest)
 {
     int d = x->exp - y->exp;
     bool partial = d >= 64;
@@ -231,7 +244,8 @@ static struct results compute(struct x86_cpu *c, struct fpenv *env, enum op op, 
 }
 
 /* NaNs and unsupported formats go before the function. */
-static bool nan_operands(struct fpenv *env, bool two, const struct sf *x, const struct sf *y, struct sf *r)
+static bool nan_operands(struct fpenv *env, bool two, const struct sf *x, const struct sf *y,
+                         struct sf *r)
 {
     if (!sf_is_nan(x) && !(two && sf_is_nan(y))) {
         return false;
@@ -266,7 +280,8 @@ void x87_function(struct x86_cpu *c, unsigned opcode)
             c->fp_sw &= (uint16_t) ~(SW_C0 | SW_C3);
         }
         if (trigonometric && x.cls == SF_NORMAL && x.exp >= 63) {
-            c->fp_sw = (uint16_t)((c->fp_sw & ~SW_C1) | SW_C2); /* out of range: nothing is changed */
+            c->fp_sw =
+                (uint16_t)((c->fp_sw & ~SW_C1) | SW_C2); /* out of range: nothing is changed */
             return;
         }
         struct results r;

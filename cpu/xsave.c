@@ -185,8 +185,8 @@ static void store(const struct area *a, uint32_t at, uint64_t value, unsigned me
 
 /* -- x87: bytes 0..23 and 32..159 -- */
 
-/* AMD's processors save and load the last instruction's place with a pending exception only (APM volume 5,
- * FXSAVE, "XSaveErPtr" absent). */
+/* AMD's processors save and load the last instruction's place with a pending exception only (APM
+ * volume 5, FXSAVE, "XSaveErPtr" absent). */
 static bool has_pointers(const struct x86_cpu *c, uint16_t sw)
 {
     return (sw & FSW_ES) || !x86_model_is_amd(c->model);

@@ -162,7 +162,8 @@ static void finish_failed(void *opaque)
     }
 }
 
-/* worker: errors, which may stop the machine and are told to its manager, are left to the main loop. */
+/* worker: errors, which may stop the machine and are told to its manager, are left to the main
+ * loop. */
 static void finish(struct block_graph *g, bool worker)
 {
     pthread_mutex_lock(&g->lock);

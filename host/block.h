@@ -1,8 +1,8 @@
 /* Block back ends: what a disk controller sees of an image. Requests are asynchronous: they run on
  * worker threads, several at a time and in no given order, and complete on a worker or in the main
- * loop, with the machine lock held; a vcpu never waits for a disk. Under a back end is a graph of nodes
- * (host/block_node.h): the format, its file, its backing file. A back end may be empty (a drive
- * without a disc).
+ * loop, with the machine lock held; a vcpu never waits for a disk. Under a back end is a graph of
+ * nodes (host/block_node.h): the format, its file, its backing file. A back end may be empty (a
+ * drive without a disc).
  *
  * All functions: machine lock held, or before the machine runs. */
 #ifndef HOST_BLOCK_H
@@ -36,9 +36,10 @@ struct block_request {
     uint64_t len;      /* bytes; sum of iov for read and write */
     struct iovec *iov; /* host memory, owned by the caller until done */
     int niov;
-    /* 0 or -errno: -ENOMEDIUM, -EIO, -ENOSPC, -EROFS... Locked; main loop or a worker. Not called before
-     * block_submit has returned. What rerror= and werror= say has been done already: an error that
-     * is ignored arrives as 0, one that stops the machine is tried again when the machine goes on.
+    /* 0 or -errno: -ENOMEDIUM, -EIO, -ENOSPC, -EROFS... Locked; main loop or a worker. Not called
+     * before block_submit has returned. What rerror= and werror= say has been done already: an
+     * error that is ignored arrives as 0, one that stops the machine is tried again when the
+     * machine goes on.
      */
     void (*done)(struct block_request *r, int result);
     void *opaque;

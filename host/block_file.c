@@ -262,8 +262,8 @@ static int file_io(struct block_node *n, bool write, uint64_t offset, uint64_t l
 }
 
 /* What lies in the host's page cache. */
-static int file_read_now(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
-                         size_t skip)
+static int file_read_now(struct block_node *n, uint64_t offset, uint64_t len,
+                         const struct node_vec *v, size_t skip)
 {
 #ifdef RWF_NOWAIT
     struct file *f = n->state;
@@ -435,9 +435,9 @@ static const char *const file_options[] = {"filename", "aio", "locking", "aio-ma
     {                                                                                              \
         .name = text, .protocol = true, .state_size = sizeof(struct file),                         \
         .options = file_options, .open = file_open, .close = file_close, .read = file_read,        \
-        .read_now = file_read_now,                                                                 \
-        .write = file_write, .flush = file_flush, .discard = file_discard, .zero = file_zero,      \
-        .status = file_status, .truncate = file_truncate, .allocated = file_allocated,             \
+        .read_now = file_read_now, .write = file_write, .flush = file_flush,                       \
+        .discard = file_discard, .zero = file_zero, .status = file_status,                         \
+        .truncate = file_truncate, .allocated = file_allocated,                                    \
     }
 
 const struct node_driver node_driver_file = FILE_DRIVER("file");

@@ -57,8 +57,8 @@ static int raw_read(struct block_node *n, uint64_t offset, uint64_t len, const s
     return node_readv(n->file, offset + ((struct raw *)n->state)->offset, len, v, skip);
 }
 
-static int raw_read_now(struct block_node *n, uint64_t offset, uint64_t len, const struct node_vec *v,
-                        size_t skip)
+static int raw_read_now(struct block_node *n, uint64_t offset, uint64_t len,
+                        const struct node_vec *v, size_t skip)
 {
     return node_readv_now(n->file, offset + ((struct raw *)n->state)->offset, len, v, skip);
 }

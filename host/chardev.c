@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 static const struct chardev_backend *const backends[] = {
-    &chardev_stdio, &chardev_file, &chardev_pipe, &chardev_pty, &chardev_null,
-    &chardev_unix,  &chardev_tcp,  &chardev_telnet, &chardev_fd, &chardev_ringbuf,
+    &chardev_stdio, &chardev_file, &chardev_pipe,   &chardev_pty, &chardev_null,
+    &chardev_unix,  &chardev_tcp,  &chardev_telnet, &chardev_fd,  &chardev_ringbuf,
 };
 
 static const struct chardev_backend *find_backend(const char *spec, const char **arg)
@@ -42,9 +42,11 @@ static struct chardev *unknown(const char *spec, struct error *err)
     if (near) {
         error_set(err, "unknown character device '%s' (did you mean '%s'?)", spec, near);
     } else {
-        error_set(err, "unknown character device '%s' (known: stdio, file:PATH, pipe:PATH, pty, unix:PATH, "
-                       "tcp:HOST:PORT, telnet:HOST:PORT, ringbuf, null)",
-                  spec);
+        error_set(
+            err,
+            "unknown character device '%s' (known: stdio, file:PATH, pipe:PATH, pty, unix:PATH, "
+            "tcp:HOST:PORT, telnet:HOST:PORT, ringbuf, null)",
+            spec);
     }
     return NULL;
 }
@@ -52,7 +54,8 @@ static struct chardev *unknown(const char *spec, struct error *err)
 static bool open_log(struct chardev *c, const struct chardev_options *o, struct error *err)
 {
     if (o->logfile) {
-        c->log_fd = open(o->logfile, O_WRONLY | O_CREAT | O_CLOEXEC | (o->logappend ? O_APPEND : O_TRUNC), 0666);
+        c->log_fd = open(
+            o->logfile, O_WRONLY | O_CREAT | O_CLOEXEC | (o->logappend ? O_APPEND : O_TRUNC), 0666);
         return c->log_fd >= 0 || error_set(err, "logfile '%s': %s", o->logfile, strerror(errno));
     }
     return true;
@@ -115,15 +118,16 @@ void chardev_destroy(struct chardev *c)
 
 char *chardev_help(void)
 {
-    return strdup("Character devices for -chardev KIND,id=ID[,mux=on][,logfile=FILE[,logappend=on]]:\n"
-                  "  null      nowhere\n"
-                  "  stdio     the terminal; signal=off: Ctrl-C goes to the guest\n"
-                  "  pty       a new pseudo terminal\n"
-                  "  file      path=FILE[,append=on][,input-path=FILE]\n"
-                  "  pipe      path=PATH: the named pipes PATH.in and PATH.out, or PATH both ways\n"
-                  "  socket    path=PATH | host=HOST,port=PORT | fd=N; [server=on[,wait=off][,telnet=on]]\n"
-                  "            [,reconnect=SECONDS | ,reconnect-ms=N]\n"
-                  "  ringbuf   [size=BYTES]: kept in memory for ringbuf-read\n");
+    return strdup(
+        "Character devices for -chardev KIND,id=ID[,mux=on][,logfile=FILE[,logappend=on]]:\n"
+        "  null      nowhere\n"
+        "  stdio     the terminal; signal=off: Ctrl-C goes to the guest\n"
+        "  pty       a new pseudo terminal\n"
+        "  file      path=FILE[,append=on][,input-path=FILE]\n"
+        "  pipe      path=PATH: the named pipes PATH.in and PATH.out, or PATH both ways\n"
+        "  socket    path=PATH | host=HOST,port=PORT | fd=N; [server=on[,wait=off][,telnet=on]]\n"
+        "            [,reconnect=SECONDS | ,reconnect-ms=N]\n"
+        "  ringbuf   [size=BYTES]: kept in memory for ringbuf-read\n");
 }
 
 static void write_log(struct chardev *c, const uint8_t *buf, size_t len)

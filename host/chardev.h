@@ -1,7 +1,7 @@
-/* Character back ends: where the bytes of a serial port, a monitor or a debug console go. Back ends are
- * made by -chardev / -serial / -monitor (host/chardev_*.c); one front end at a time is connected.
- * All functions are called with the machine lock held or before the machine runs; input callbacks run
- * in the main loop with the machine lock held. */
+/* Character back ends: where the bytes of a serial port, a monitor or a debug console go. Back ends
+ * are made by -chardev / -serial / -monitor (host/chardev_*.c); one front end at a time is
+ * connected. All functions are called with the machine lock held or before the machine runs; input
+ * callbacks run in the main loop with the machine lock held. */
 #ifndef HOST_CHARDEV_H
 #define HOST_CHARDEV_H
 
@@ -11,8 +11,13 @@
 
 #include "host/error.h"
 
-enum chardev_event { CHARDEV_OPENED, CHARDEV_CLOSED, CHARDEV_BREAK,
-                     CHARDEV_MUX_IN, CHARDEV_MUX_OUT /* input came to, left this front end */ };
+enum chardev_event {
+    CHARDEV_OPENED,
+    CHARDEV_CLOSED,
+    CHARDEV_BREAK,
+    CHARDEV_MUX_IN,
+    CHARDEV_MUX_OUT /* input came to, left this front end */
+};
 
 struct chardev_frontend {
     void *opaque;
@@ -25,7 +30,7 @@ struct chardev;
 struct mainloop;
 
 struct chardev_options {
-    bool mux;            /* several front ends may share it; Ctrl-A c moves the input from one to the next */
+    bool mux; /* several front ends may share it; Ctrl-A c moves the input from one to the next */
     const char *logfile; /* everything that is written goes there too; NULL: no */
     bool logappend;      /* keep what is in logfile */
     bool append;         /* file: keep what is there */
@@ -33,8 +38,8 @@ struct chardev_options {
     uint64_t size;       /* ringbuf: bytes, a power of two; 0: 64 KiB */
 };
 
-/* Makes a back end from "-serial" style text: stdio | null | file:PATH | pipe:PATH | pty | ringbuf |
- * a socket of host/socket.h. o may be NULL. */
+/* Makes a back end from "-serial" style text: stdio | null | file:PATH | pipe:PATH | pty | ringbuf
+ * | a socket of host/socket.h. o may be NULL. */
 struct chardev *chardev_create_with(struct mainloop *loop, const char *id, const char *spec,
                                     const struct chardev_options *o, struct error *err);
 struct chardev *chardev_create(struct mainloop *loop, const char *id, const char *spec, bool mux,

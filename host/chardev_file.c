@@ -1,5 +1,5 @@
-/* chardevs that are one or two file descriptors: file:PATH (output, and input from another file), pipe:PATH (PATH.in and
- * PATH.out, or PATH both ways), pty (a new pseudo terminal), null. */
+/* chardevs that are one or two file descriptors: file:PATH (output, and input from another file),
+ * pipe:PATH (PATH.in and PATH.out, or PATH both ways), pty (a new pseudo terminal), null. */
 #include "host/chardev_internal.h"
 #include "host/mainloop.h"
 
@@ -91,7 +91,8 @@ static void fd_close(struct chardev *c)
     }
 }
 
-static bool file_open(struct chardev *c, const char *arg, const struct chardev_options *o, struct error *err)
+static bool file_open(struct chardev *c, const char *arg, const struct chardev_options *o,
+                      struct error *err)
 {
     struct fdpair *f = (struct fdpair *)c;
 
@@ -107,7 +108,8 @@ static bool file_open(struct chardev *c, const char *arg, const struct chardev_o
     return true; /* the input is read when a front end asks for it */
 }
 
-static bool pipe_open(struct chardev *c, const char *arg, const struct chardev_options *o, struct error *err)
+static bool pipe_open(struct chardev *c, const char *arg, const struct chardev_options *o,
+                      struct error *err)
 {
     struct fdpair *f = (struct fdpair *)c;
     char path[4096];
@@ -134,7 +136,8 @@ static bool pipe_open(struct chardev *c, const char *arg, const struct chardev_o
     return true;
 }
 
-static bool pty_open(struct chardev *c, const char *arg, const struct chardev_options *o, struct error *err)
+static bool pty_open(struct chardev *c, const char *arg, const struct chardev_options *o,
+                     struct error *err)
 {
     struct fdpair *f = (struct fdpair *)c;
     char name[128];
@@ -167,7 +170,8 @@ static bool pty_open(struct chardev *c, const char *arg, const struct chardev_op
     return true;
 }
 
-static bool null_open(struct chardev *c, const char *arg, const struct chardev_options *o, struct error *err)
+static bool null_open(struct chardev *c, const char *arg, const struct chardev_options *o,
+                      struct error *err)
 {
     struct fdpair *f = (struct fdpair *)c;
 
@@ -179,14 +183,22 @@ static bool null_open(struct chardev *c, const char *arg, const struct chardev_o
 }
 
 const struct chardev_backend chardev_file = {
-    "file:", "output to a file", sizeof(struct fdpair), file_open, fd_write, fd_accept, fd_close, NULL,
+    "file:", "output to a file", sizeof(struct fdpair), file_open, fd_write, fd_accept, fd_close,
+    NULL,
 };
 const struct chardev_backend chardev_pipe = {
-    "pipe:", "named pipes PATH.in and PATH.out", sizeof(struct fdpair), pipe_open, fd_write, fd_accept,
-    fd_close, NULL,
+    "pipe:",
+    "named pipes PATH.in and PATH.out",
+    sizeof(struct fdpair),
+    pipe_open,
+    fd_write,
+    fd_accept,
+    fd_close,
+    NULL,
 };
 const struct chardev_backend chardev_pty = {
-    "pty", "a new pseudo terminal", sizeof(struct fdpair), pty_open, fd_write, fd_accept, fd_close, NULL,
+    "pty", "a new pseudo terminal", sizeof(struct fdpair), pty_open, fd_write, fd_accept, fd_close,
+    NULL,
 };
 const struct chardev_backend chardev_null = {
     "null", "nowhere", sizeof(struct fdpair), null_open, fd_write, fd_accept, fd_close, NULL,

@@ -10,7 +10,8 @@ struct chardev_backend {
     const char *prefix; /* "file:" or a whole word such as "stdio" */
     const char *help;
     size_t size; /* of the struct that starts with struct chardev */
-    bool (*open)(struct chardev *c, const char *arg, const struct chardev_options *o, struct error *err);
+    bool (*open)(struct chardev *c, const char *arg, const struct chardev_options *o,
+                 struct error *err);
     void (*write)(struct chardev *c, const uint8_t *buf, size_t len);
     void (*accept)(struct chardev *c); /* try to read again; may be NULL */
     void (*close)(struct chardev *c);
@@ -23,8 +24,8 @@ struct chardev {
     char *id, *description;
     struct chardev_frontend fe[CHARDEV_FRONTENDS];
     unsigned nfe, focus;
-    bool mux, escape; /* escape: Ctrl-A was typed */
-    int log_fd;       /* -1: none */
+    bool mux, escape;     /* escape: Ctrl-A was typed */
+    int log_fd;           /* -1: none */
     uint8_t pending[256]; /* input that the front end has no room for yet */
     size_t npending;
     void (*quit)(void *opaque);
@@ -36,7 +37,7 @@ size_t chardev_room(struct chardev *c);
 void chardev_input(struct chardev *c, const uint8_t *buf, size_t len);
 void chardev_event(struct chardev *c, enum chardev_event ev);
 
-extern const struct chardev_backend chardev_stdio, chardev_file, chardev_pipe, chardev_pty, chardev_null,
-    chardev_unix, chardev_tcp, chardev_telnet, chardev_fd, chardev_ringbuf;
+extern const struct chardev_backend chardev_stdio, chardev_file, chardev_pipe, chardev_pty,
+    chardev_null, chardev_unix, chardev_tcp, chardev_telnet, chardev_fd, chardev_ringbuf;
 
 #endif

@@ -1,5 +1,5 @@
-/* chardev stdio: the terminal the program was started from, in raw mode and restored at the end; also
- * works with pipes and files. End of file on the input only ends the input. */
+/* chardev stdio: the terminal the program was started from, in raw mode and restored at the end;
+ * also works with pipes and files. End of file on the input only ends the input. */
 #include "host/chardev_internal.h"
 #include "host/mainloop.h"
 
@@ -80,7 +80,8 @@ static void stdio_accept(struct chardev *c)
     }
 }
 
-static bool stdio_open(struct chardev *c, const char *arg, const struct chardev_options *o, struct error *err)
+static bool stdio_open(struct chardev *c, const char *arg, const struct chardev_options *o,
+                       struct error *err)
 {
     struct stdio *s = (struct stdio *)c;
 

@@ -7,8 +7,8 @@
 
 #include "host/error.h"
 
-/* Reads a regular file of at most 4 GiB; *data is to be freed. An empty file is an error. The message
- * names the file. */
+/* Reads a regular file of at most 4 GiB; *data is to be freed. An empty file is an error. The
+ * message names the file. */
 bool file_read(const char *path, uint8_t **data, size_t *len, struct error *err);
 
 #endif

@@ -316,7 +316,8 @@ static gboolean deadline_reached(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
-struct deadline *mainloop_after(struct mainloop *loop, unsigned ms, void (*fn)(void *opaque), void *opaque)
+struct deadline *mainloop_after(struct mainloop *loop, unsigned ms, void (*fn)(void *opaque),
+                                void *opaque)
 {
     struct deadline *d = g_new(struct deadline, 1);
 

@@ -15,7 +15,8 @@ void mainloop_destroy(struct mainloop *loop);
 struct machine *mainloop_machine(struct mainloop *loop);
 /* Runs until machine_handle_requests says that the process should end. */
 void mainloop_run(struct mainloop *loop);
-/* One round of it: what is deferred and due, then waits for something to happen. Not with the lock. */
+/* One round of it: what is deferred and due, then waits for something to happen. Not with the lock.
+ */
 void mainloop_step(struct mainloop *loop);
 
 /* events: POLLIN, POLLOUT. fn gets what poll said. Main thread, or before the loop runs. */
@@ -24,12 +25,15 @@ struct iowatch *mainloop_watch(struct mainloop *loop, int fd, short events,
 void iowatch_remove(struct iowatch *w); /* also from its own callback */
 /* Calls fn once, soon, on the main loop's thread with the lock held. Any thread. */
 void mainloop_defer(struct mainloop *loop, void (*fn)(void *opaque), void *opaque);
-/* Calls fn once after ms milliseconds of the host's time, machine running or not, with the lock held: for
- * what concerns the outside world only (connections). A deadline is over with its call, or by removal. */
+/* Calls fn once after ms milliseconds of the host's time, machine running or not, with the lock
+ * held: for what concerns the outside world only (connections). A deadline is over with its call,
+ * or by removal. */
 struct deadline;
-struct deadline *mainloop_after(struct mainloop *loop, unsigned ms, void (*fn)(void *opaque), void *opaque);
+struct deadline *mainloop_after(struct mainloop *loop, unsigned ms, void (*fn)(void *opaque),
+                                void *opaque);
 void deadline_remove(struct deadline *d); /* not from its own callback; NULL is fine */
-/* fn on a Unix signal (SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH), not in signal context. */
+/* fn on a Unix signal (SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH), not in signal context.
+ */
 void mainloop_signal(struct mainloop *loop, int signum, void (*fn)(void *opaque), void *opaque);
 
 #endif

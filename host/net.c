@@ -160,7 +160,8 @@ void netdev_deliver(struct netdev *nd, const uint8_t *frame, size_t len)
 void netdev_ready(struct netdev *nd)
 {
     netdev_batch_begin(nd);
-    while (nd->first && !nd->link_down && nd->card.receive(nd->card.opaque, nd->first->data, nd->first->len)) {
+    while (nd->first && !nd->link_down &&
+           nd->card.receive(nd->card.opaque, nd->first->data, nd->first->len)) {
         drop_first(nd);
     }
     netdev_batch_end(nd);

@@ -1,6 +1,7 @@
-/* Network back ends: what a network card of the guest is plugged into. Back ends are made by -netdev and
- * -nic (host/net_*.c); one card is connected to each. With the machine lock held; frames for the guest
- * come from the main loop. A frame is an Ethernet frame without its check sequence. */
+/* Network back ends: what a network card of the guest is plugged into. Back ends are made by
+ * -netdev and -nic (host/net_*.c); one card is connected to each. With the machine lock held;
+ * frames for the guest come from the main loop. A frame is an Ethernet frame without its check
+ * sequence. */
 #ifndef HOST_NET_H
 #define HOST_NET_H
 
@@ -37,16 +38,17 @@ struct net_user_options {
     bool restricted, no_ipv4, no_ipv6;
 };
 
-/* NAT through sockets of this process, with DHCP, DNS and TFTP (libslirp). An error when the program
- * was built without it. */
+/* NAT through sockets of this process, with DHCP, DNS and TFTP (libslirp). An error when the
+ * program was built without it. */
 struct netdev *net_user_create(struct mainloop *loop, const char *id,
                                const struct net_user_options *o, struct error *err);
-/* Forwards while it runs: [tcp|udp]:[host address]:port-[guest address]:port, where both ports may be
- * ranges (2000-2010); without the guest's part to remove. An error when nd is of another kind. */
+/* Forwards while it runs: [tcp|udp]:[host address]:port-[guest address]:port, where both ports may
+ * be ranges (2000-2010); without the guest's part to remove. An error when nd is of another kind.
+ */
 bool net_user_add_hostfwd(struct netdev *nd, const char *text, struct error *err);
 bool net_user_remove_hostfwd(struct netdev *nd, const char *text, struct error *err);
-/* All other back ends of this list (host/net_*.c): name is the kind, get(opaque, key) a property's text
- * or NULL. */
+/* All other back ends of this list (host/net_*.c): name is the kind, get(opaque, key) a property's
+ * text or NULL. */
 struct net_backend {
     const char *name, *help;
     const char *const *keys; /* its properties, ended by NULL */
@@ -65,8 +67,8 @@ extern const struct net_backend net_socket, net_stream, net_dgram, net_tap, net_
 
 /* A writer of packet captures (pcap) of everything that nd sends and delivers; with an id, from
  * -object. At most maxlen bytes of a frame are kept. */
-struct net_dump *net_dump_create(struct netdev *nd, const char *id, const char *file, unsigned maxlen,
-                                 struct error *err);
+struct net_dump *net_dump_create(struct netdev *nd, const char *id, const char *file,
+                                 unsigned maxlen, struct error *err);
 void netdev_destroy(struct netdev *nd);
 const char *netdev_id(const struct netdev *nd);
 /* card is copied. */
@@ -115,7 +117,8 @@ struct netdev { /* first in the back end's struct */
 };
 void netdev_init(struct netdev *nd, const struct netdev_ops *ops, struct mainloop *loop,
                  const char *id);
-/* A frame for the guest: delivered, kept while the card has no room, or dropped when too many wait. */
+/* A frame for the guest: delivered, kept while the card has no room, or dropped when too many wait.
+ */
 void netdev_deliver(struct netdev *nd, const uint8_t *frame, size_t len);
 /* Of net_dump.c, for net.c. */
 void net_dump_frame(struct net_dump *first, const uint8_t *frame, size_t len);

@@ -87,8 +87,8 @@ int q2_node_read(struct block_node *n, uint64_t offset, uint64_t len, const stru
     return r;
 }
 
-static int read_backing_now(struct qcow2 *q, uint64_t offset, uint64_t len, const struct node_vec *v,
-                            size_t skip)
+static int read_backing_now(struct qcow2 *q, uint64_t offset, uint64_t len,
+                            const struct node_vec *v, size_t skip)
 {
     struct block_node *b = q->node->backing;
     uint64_t size = b ? atomic_load(&b->size) : 0;
@@ -103,7 +103,8 @@ static int read_backing_now(struct qcow2 *q, uint64_t offset, uint64_t len, cons
     return 0;
 }
 
-static int read_now(struct qcow2 *q, uint64_t offset, uint64_t len, const struct node_vec *v, size_t skip)
+static int read_now(struct qcow2 *q, uint64_t offset, uint64_t len, const struct node_vec *v,
+                    size_t skip)
 {
     int r = 0;
 

@@ -51,14 +51,18 @@ static bool flag(struct socket_address *a, const char *item, struct error *err)
         }
     }
     if ((sscanf(item, "reconnect=%5u%n", &seconds, (int *)&end) == 1 && end && !item[end]) ||
-        (sscanf(item, "reconnect-ms=%8u%n", &a->reconnect_ms, (int *)&end) == 1 && end && !item[end])) {
+        (sscanf(item, "reconnect-ms=%8u%n", &a->reconnect_ms, (int *)&end) == 1 && end &&
+         !item[end])) {
         a->reconnect_ms = item[9] == '=' ? seconds * 1000 : a->reconnect_ms;
         return true;
     }
     if (!strcmp(item, "nodelay") || !strcmp(item, "nodelay=on") || !strcmp(item, "nodelay=off")) {
         return true; /* small packets are sent at once in any case */
     }
-    return error_set(err, "unknown socket option '%s' (known: server, wait, telnet, reconnect, reconnect-ms, nodelay)", item);
+    return error_set(err,
+                     "unknown socket option '%s' (known: server, wait, telnet, reconnect, "
+                     "reconnect-ms, nodelay)",
+                     item);
 }
 
 static bool parse_tcp(struct socket_address *a, const char *text, struct error *err)

@@ -21,9 +21,9 @@ struct socket_address {
     unsigned reconnect_ms;    /* a client: try again after so long; 0: never */
 };
 
-/* "unix:PATH", "tcp:[HOST]:PORT", "telnet:[HOST]:PORT" or "fd:N", followed by ",server=on|off", ",wait=on|off"
- * (also ",server" and ",nowait"), ",telnet=on|off", ",reconnect=SECONDS" or ",reconnect-ms=N"; a comma in a
- * path is written twice. */
+/* "unix:PATH", "tcp:[HOST]:PORT", "telnet:[HOST]:PORT" or "fd:N", followed by ",server=on|off",
+ * ",wait=on|off" (also ",server" and ",nowait"), ",telnet=on|off", ",reconnect=SECONDS" or
+ * ",reconnect-ms=N"; a comma in a path is written twice. */
 bool socket_parse(struct socket_address *a, const char *spec, struct error *err);
 bool socket_is_spec(const char *spec); /* begins like one */
 /* A listening (server) or connected descriptor, -1 on error. */

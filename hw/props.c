@@ -10,15 +10,14 @@
 #include "hw/pci/pci.h"
 
 static const char *const type_names[] = {
-    [PT_BOOL] = "bool",  [PT_U8] = "uint8",        [PT_U16] = "uint16",
-    [PT_U32] = "uint32", [PT_U64] = "uint64",      [PT_SIZE] = "size",
-    [PT_STRING] = "str", [PT_CHARDEV] = "chardev", [PT_DRIVE] = "drive",
-    [PT_NETDEV] = "netdev",
+    [PT_BOOL] = "bool",   [PT_U8] = "uint8",      [PT_U16] = "uint16", [PT_U32] = "uint32",
+    [PT_U64] = "uint64",  [PT_SIZE] = "size",     [PT_STRING] = "str", [PT_CHARDEV] = "chardev",
+    [PT_DRIVE] = "drive", [PT_NETDEV] = "netdev",
 };
 
 static const char *const bus_names[] = {
-    [BUS_NONE] = "none", [BUS_ISA] = "ISA",       [BUS_PCI] = "PCI",
-    [BUS_IDE] = "IDE",   [BUS_SCSI] = "SCSI",     [BUS_SYSTEM] = "System",
+    [BUS_NONE] = "none", [BUS_ISA] = "ISA",   [BUS_PCI] = "PCI",
+    [BUS_IDE] = "IDE",   [BUS_SCSI] = "SCSI", [BUS_SYSTEM] = "System",
 };
 
 const struct property *device_type_prop(const struct device_type *t, const char *name)
@@ -177,10 +176,14 @@ bool device_set_ptr(struct device *d, const char *prop, void *value)
 static const struct {
     const char *alias, *name;
 } aliases[] = {
-    {"virtio-blk", "virtio-blk-pci"},         {"virtio-net", "virtio-net-pci"},
-    {"virtio-rng", "virtio-rng-pci"},         {"virtio-serial", "virtio-serial-pci"},
-    {"virtio-balloon", "virtio-balloon-pci"}, {"e1000-82540em", "e1000"},
-    {"ich9-ahci", "ahci"},                    {"virtio-scsi", "virtio-scsi-pci"},
+    {"virtio-blk", "virtio-blk-pci"},
+    {"virtio-net", "virtio-net-pci"},
+    {"virtio-rng", "virtio-rng-pci"},
+    {"virtio-serial", "virtio-serial-pci"},
+    {"virtio-balloon", "virtio-balloon-pci"},
+    {"e1000-82540em", "e1000"},
+    {"ich9-ahci", "ahci"},
+    {"virtio-scsi", "virtio-scsi-pci"},
 };
 
 const struct device_type *device_type_find(const char *name)
@@ -216,8 +219,10 @@ const char *device_type_nearest(const char *name)
 static const char *category(const struct device_type *t)
 {
     static const char *const by_class[] = {
-        [1] = "Storage", [2] = "Network", [3] = "Display", [4] = "Sound", [5] = "Misc",
-        [6] = "Controller/Bridge/Hub", [7] = "Input", [8] = "Misc", [9] = "Input", [12] = "USB",
+        [1] = "Storage", [2] = "Network", [3] = "Display",
+        [4] = "Sound",   [5] = "Misc",    [6] = "Controller/Bridge/Hub",
+        [7] = "Input",   [8] = "Misc",    [9] = "Input",
+        [12] = "USB",
     };
     const struct pci_info *info = t->bus == BUS_PCI ? t->bus_info : NULL;
 
@@ -230,8 +235,8 @@ static const char *category(const struct device_type *t)
     return t->bus == BUS_IDE ? "Storage" : "Misc";
 }
 
-static const char *const categories[] = {"Controller/Bridge/Hub", "USB", "Storage", "Network", "Input",
-                                         "Display", "Sound", "Misc"};
+static const char *const categories[] = {
+    "Controller/Bridge/Hub", "USB", "Storage", "Network", "Input", "Display", "Sound", "Misc"};
 enum { NCATEGORIES = sizeof(categories) / sizeof(categories[0]) };
 
 static const char *alias_of(const struct device_type *t)
@@ -286,8 +291,8 @@ static void print_default(FILE *f, const struct property *p, const char *left, c
 
 static void doc_type(FILE *f, const struct device_type *t)
 {
-    fprintf(f, "\n### %s\n\n%s%s%s.", t->name, t->summary, t->bus != BUS_NONE ? ", on the bus " : "",
-            t->bus != BUS_NONE ? bus_names[t->bus] : "");
+    fprintf(f, "\n### %s\n\n%s%s%s.", t->name, t->summary,
+            t->bus != BUS_NONE ? ", on the bus " : "", t->bus != BUS_NONE ? bus_names[t->bus] : "");
     if (alias_of(t)) {
         fprintf(f, " Also known as `%s`.", alias_of(t));
     }
@@ -312,7 +317,8 @@ char *device_doc(void)
     size_t len;
     FILE *f = open_memstream(&text, &len);
 
-    fputs("# Devices\n\nMade by `make devices-doc` from the tables of the devices (`dragoman -device help`); do not edit.\n"
+    fputs("# Devices\n\nMade by `make devices-doc` from the tables of the devices (`dragoman "
+          "-device help`); do not edit.\n"
           "`-device NAME,property=value,...` adds a device; `id=` gives it a name.\n",
           f);
     for (int c = 0; c < NCATEGORIES; c++) {
@@ -325,7 +331,9 @@ char *device_doc(void)
             }
         }
     }
-    fputs("\n## Part of the machine\n\nNot for `-device`; `-global NAME.PROPERTY=VALUE` changes their properties.\n", f);
+    fputs("\n## Part of the machine\n\nNot for `-device`; `-global NAME.PROPERTY=VALUE` changes "
+          "their properties.\n",
+          f);
     for (const struct device_type *const *t = device_types; *t; t++) {
         if (!(*t)->user_creatable) {
             doc_type(f, *t);

@@ -1,12 +1,13 @@
 /* Virtual time, and its timers in a binary heap.
  *
- * Virtual time follows CLOCK_MONOTONIC while the machine runs, but it never gets more than MAX_LATE beyond
- * a timer that should have run and has not: on a host with too few processors the machine as a whole gets
- * slower, instead of losing the ticks that its guest counts against the TSC. What was lost so is a debt,
- * which is made up for later by running faster by 1 / CATCH_UP. All of the guest's clocks derive from this
- * one, so that it sees neither.
+ * Virtual time follows CLOCK_MONOTONIC while the machine runs, but it never gets more than MAX_LATE
+ * beyond a timer that should have run and has not: on a host with too few processors the machine as
+ * a whole gets slower, instead of losing the ticks that its guest counts against the TSC. What was
+ * lost so is a debt, which is made up for later by running faster by 1 / CATCH_UP. All of the
+ * guest's clocks derive from this one, so that it sees neither.
  *
- * Readers take no lock: the line from host time to virtual time is published under a sequence count. */
+ * Readers take no lock: the line from host time to virtual time is published under a sequence
+ * count. */
 #include "softmmu/clock.h"
 #include "softmmu/machine.h"
 
@@ -315,8 +316,8 @@ bool clock_is_late(struct clock *c)
 {
     int64_t next = atomic_load_explicit(&c->next, memory_order_relaxed);
 
-    return next != INT64_MAX && (atomic_load_explicit(&c->waits, memory_order_relaxed) ||
-                                 clock_now(c) - next > URGENT);
+    return next != INT64_MAX &&
+           (atomic_load_explicit(&c->waits, memory_order_relaxed) || clock_now(c) - next > URGENT);
 }
 
 void clock_advance(struct clock *c, int64_t ns)

@@ -59,7 +59,7 @@ struct debug_cpu {
 struct debug {
     struct debug_client client;
     atomic_bool attached, nonstop, mask_events;
-    _Atomic uint64_t catch; /* exceptions, by vector */
+    _Atomic uint64_t catch;     /* exceptions, by vector */
     atomic_uint nbreaks;        /* also those removed but lingering */
     pthread_mutex_t lock;       /* breaks and bindings */
     struct debug_break *breaks; /* sorted by address */

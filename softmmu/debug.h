@@ -15,10 +15,10 @@
 enum debug_stop_kind {
     DEBUG_STOP_NONE,
     DEBUG_STOP_STEP,
-    DEBUG_STOP_BREAK, /* before the instruction at addr */
-    DEBUG_STOP_WATCH, /* after the access to addr */
+    DEBUG_STOP_BREAK,     /* before the instruction at addr */
+    DEBUG_STOP_WATCH,     /* after the access to addr */
     DEBUG_STOP_EXCEPTION, /* before its delivery, at the instruction; addr: the vector */
-    DEBUG_STOP_PAUSE, /* by the client, the monitor, or because another processor stopped */
+    DEBUG_STOP_PAUSE,     /* by the client, the monitor, or because another processor stopped */
 };
 
 struct debug_stop {

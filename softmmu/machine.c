@@ -54,7 +54,8 @@ void machine_destroy(struct machine *m)
     free(m);
 }
 
-/* For machine_lock_held in other threads: whoever sees locked set sees the owner that set it, or a later one. */
+/* For machine_lock_held in other threads: whoever sees locked set sees the owner that set it, or a
+ * later one. */
 static void note_owner(struct machine *m)
 {
     atomic_store_explicit(&m->lock_owner, pthread_self(), memory_order_relaxed);
@@ -107,7 +108,8 @@ void machine_unlock(struct machine *m)
 bool machine_lock_held(struct machine *m)
 {
     return atomic_load_explicit(&m->locked, memory_order_acquire) &&
-           pthread_equal(atomic_load_explicit(&m->lock_owner, memory_order_relaxed), pthread_self());
+           pthread_equal(atomic_load_explicit(&m->lock_owner, memory_order_relaxed),
+                         pthread_self());
 }
 
 void machine_request(struct machine *m, enum machine_request what, const char *reason, ...)

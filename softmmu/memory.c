@@ -1,10 +1,11 @@
 /* The physical address space: mappings by priority, flattened into one sorted list of ranges for
  * each view.
  *
- * Look-ups outside of the lock go through an atomic pointer to an immutable view. A vcpu may still be
- * reading one that was replaced, so these are kept, in batches, until every vcpu has flushed its TLB
- * since: a guest that moves a BAR all day must not eat the host's memory. A look-up tries the RAM range that was found last, then searches the few dozen ranges: it
- * happens on TLB fills and MMIO only. */
+ * Look-ups outside of the lock go through an atomic pointer to an immutable view. A vcpu may still
+ * be reading one that was replaced, so these are kept, in batches, until every vcpu has flushed its
+ * TLB since: a guest that moves a BAR all day must not eat the host's memory. A look-up tries the
+ * RAM range that was found last, then searches the few dozen ranges: it happens on TLB fills and
+ * MMIO only. */
 #include "host/le.h"
 #include "softmmu/memory.h"
 #include "host/log.h"
@@ -43,7 +44,7 @@ struct memory {
     struct ram_node *rams;
     struct view *_Atomic view[NVIEWS];
     struct retired retired, leaving; /* being gathered; gathered before */
-    unsigned depth; /* memory_begin nesting */
+    unsigned depth;                  /* memory_begin nesting */
     bool dirty;
 };
 
@@ -271,8 +272,9 @@ static void *zero_pages(uint64_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
-/* Memory of the guest, in large pages of the host where it has them: a walk of the host's page tables less for
- * most accesses, and far fewer faults of first touches. (A memfd's memory gets none on most systems.) */
+/* Memory of the guest, in large pages of the host where it has them: a walk of the host's page
+ * tables less for most accesses, and far fewer faults of first touches. (A memfd's memory gets none
+ * on most systems.) */
 static void *large_pages(uint64_t size)
 {
     enum { LARGE = 2 << 20 };
@@ -295,9 +297,10 @@ static void *large_pages(uint64_t size)
     return start;
 }
 
-/* What guest RAM holds is the guest's to order: its processors and devices race there as on hardware, and generated
- * code, which ThreadSanitizer does not see, is where the guest's locks are. So it must not look at these bytes; it
- * looks at everything else, their tables of pages included. */
+/* What guest RAM holds is the guest's to order: its processors and devices race there as on
+ * hardware, and generated code, which ThreadSanitizer does not see, is where the guest's locks are.
+ * So it must not look at these bytes; it looks at everything else, their tables of pages included.
+ */
 static void tell_sanitizer(uint8_t *host, uint64_t size)
 {
 #ifdef __SANITIZE_THREAD__
@@ -673,8 +676,8 @@ bool memory_load16_acquire(struct memory *mem, uint64_t phys, uint16_t *value)
     if (!r) {
         return false;
     }
-    *value = le16toh(
-        __atomic_load_n((uint16_t *)(void *)ram_at(r, phys, &offset), __ATOMIC_ACQUIRE));
+    *value =
+        le16toh(__atomic_load_n((uint16_t *)(void *)ram_at(r, phys, &offset), __ATOMIC_ACQUIRE));
     return true;
 }
 
@@ -757,7 +760,8 @@ void memory_discard(struct memory *mem, uint64_t phys, uint64_t len)
         n = n < len ? n : len;
         if (r && r->map->ram && !r->map->readonly) {
             uint8_t *p = ram_at(r, phys, &offset);
-            uint64_t skip = -(uintptr_t)p & 4095, whole = n > skip ? (n - skip) & ~UINT64_C(4095) : 0;
+            uint64_t skip = -(uintptr_t)p & 4095,
+                     whole = n > skip ? (n - skip) & ~UINT64_C(4095) : 0;
             if (whole && madvise(p + skip, whole, MADV_DONTNEED) == 0) {
                 ram_changed(mem, r, phys + skip, whole);
             }

@@ -1,9 +1,9 @@
 /* The guest physical address space: RAM, ROM and MMIO laid over each other.
  *
  * Mappings have a priority; where they overlap the higher one is seen. From them one flat sorted
- * view is made for each of two address spaces: VIEW_NORMAL and VIEW_SMM (system management mode sees
- * SMRAM where others see the VGA hole). Changes are made under the machine lock; they flush every
- * vcpu's TLB. Look-up by page is O(1).
+ * view is made for each of two address spaces: VIEW_NORMAL and VIEW_SMM (system management mode
+ * sees SMRAM where others see the VGA hole). Changes are made under the machine lock; they flush
+ * every vcpu's TLB. Look-up by page is O(1).
  *
  * I/O ports are a second, smaller space of 65536 ports in the same terms. */
 #ifndef SOFTMMU_MEMORY_H
@@ -32,11 +32,12 @@ struct mmio_ops {
 /* A block of guest RAM (or ROM contents). */
 struct ram {
     char name[32];
-    uint8_t *host; /* page aligned */
-    uint64_t size; /* bytes, multiple of 4096 */
+    uint8_t *host;       /* page aligned */
+    uint64_t size;       /* bytes, multiple of 4096 */
     uint8_t *page_flags; /* one byte a page: who may write to it (softmmu/internal.h), atomic */
     uint8_t *clean;      /* one byte a page: 1: not written since ram_take_dirty(); atomic */
-    uint64_t *code_map;  /* one word a page: bit n: translated code in its 64 bytes from 64 * n; atomic */
+    uint64_t
+        *code_map; /* one word a page: bit n: translated code in its 64 bytes from 64 * n; atomic */
     struct machine *machine;
 };
 
@@ -73,8 +74,9 @@ uint64_t ioport_read(struct memory *mem, uint16_t port, unsigned size);         
 void ioport_write(struct memory *mem, uint16_t port, uint64_t value, unsigned size); /* locked */
 
 /* Access by devices (DMA), loaders and debuggers; VIEW_NORMAL. RAM is copied, MMIO dispatched in
- * pieces. Return false when part of the range is nothing (reads as all ones) or read only (skipped).
- * Writes mark dirty pages and invalidate translated code. rom: also write read-only RAM (loaders). */
+ * pieces. Return false when part of the range is nothing (reads as all ones) or read only
+ * (skipped). Writes mark dirty pages and invalidate translated code. rom: also write read-only RAM
+ * (loaders). */
 bool memory_read(struct memory *mem, uint64_t phys, void *buf, uint64_t len);
 bool memory_write(struct memory *mem, uint64_t phys, const void *buf, uint64_t len);
 bool memory_write_rom(struct memory *mem, uint64_t phys, const void *buf, uint64_t len);
@@ -85,34 +87,36 @@ void memory_write16(struct memory *mem, uint64_t phys, uint16_t value);
 void memory_write32(struct memory *mem, uint64_t phys, uint32_t value);
 void memory_write64(struct memory *mem, uint64_t phys, uint64_t value);
 
-/* For rings shared with running processors: one aligned 16-bit access each (little endian), a load that
- * acquires and a store that releases. False when the place is not RAM (or not aligned). */
+/* For rings shared with running processors: one aligned 16-bit access each (little endian), a load
+ * that acquires and a store that releases. False when the place is not RAM (or not aligned). */
 bool memory_load16_acquire(struct memory *mem, uint64_t phys, uint16_t *value);
 bool memory_store16_release(struct memory *mem, uint64_t phys, uint16_t value);
-/* Host memory behind the start of [phys, phys + len), for transfers that other threads carry out: *n is
- * how much of it lies there in one piece (RAM stays where it is as long as the machine lives). NULL: not
- * RAM, or read only and write is asked for. After a write, memory_written() tells the translator. */
+/* Host memory behind the start of [phys, phys + len), for transfers that other threads carry out:
+ * *n is how much of it lies there in one piece (RAM stays where it is as long as the machine
+ * lives). NULL: not RAM, or read only and write is asked for. After a write, memory_written() tells
+ * the translator. */
 void *memory_ram_pointer(struct memory *mem, uint64_t phys, uint64_t len, bool write, uint64_t *n);
 void memory_written(struct memory *mem, uint64_t phys, uint64_t len);
-/* Copy like memory_read and memory_write, but only what lies in RAM: the bytes before the first that does
- * not. For devices whose own registers must not be reached (they would call themselves). */
+/* Copy like memory_read and memory_write, but only what lies in RAM: the bytes before the first
+ * that does not. For devices whose own registers must not be reached (they would call themselves).
+ */
 uint64_t memory_read_ram(struct memory *mem, uint64_t phys, void *buf, uint64_t len);
 uint64_t memory_write_ram(struct memory *mem, uint64_t phys, const void *buf, uint64_t len);
 /* Gives the whole pages of RAM in the range back to the host; they read as zeros from now on. */
 void memory_discard(struct memory *mem, uint64_t phys, uint64_t len);
 
-/* Which pages of RAM were written, for displays. Takes the n pages from page number first: dirty[i] is set
- * to 1 (others are left as they are) for those written since the last take, which are clean from now on;
- * true: there were some. A processor may still write to a page that was taken without being noticed until
- * it has flushed its TLB: whoever copies pages has to copy those once more after ram_dirty_settled() has
- * said true. Lock held. */
+/* Which pages of RAM were written, for displays. Takes the n pages from page number first: dirty[i]
+ * is set to 1 (others are left as they are) for those written since the last take, which are clean
+ * from now on; true: there were some. A processor may still write to a page that was taken without
+ * being noticed until it has flushed its TLB: whoever copies pages has to copy those once more
+ * after ram_dirty_settled() has said true. Lock held. */
 bool ram_take_dirty(struct ram *ram, uint64_t first, uint64_t n, uint8_t *dirty);
 bool ram_dirty_settled(struct ram *ram);
 /* A device wrote to it by its host address. */
 void ram_mark_dirty(struct ram *ram, uint64_t offset, uint64_t len);
 
-/* Single physical accesses in a given view (page walker, MMIO from vcpus, SMM state save). They take
- * the machine lock for MMIO themselves. size 1, 2, 4, 8. */
+/* Single physical accesses in a given view (page walker, MMIO from vcpus, SMM state save). They
+ * take the machine lock for MMIO themselves. size 1, 2, 4, 8. */
 uint64_t memory_view_load(struct memory *mem, unsigned view, uint64_t phys, unsigned size);
 void memory_view_store(struct memory *mem, unsigned view, uint64_t phys, uint64_t value,
                        unsigned size);

@@ -93,7 +93,8 @@ static struct tlb_ext *prepare_store(struct vcpu *v, uint64_t va, unsigned size,
             tcg_store_to_code(v, x->phys | (va & 4095), size);
         }
         if (v->verify) {
-            verify_store(v, va, entry_of(v, va, ctx), size, !(x->flags & EXT_WATCH) && !atomic_load(map));
+            verify_store(v, va, entry_of(v, va, ctx), size,
+                         !(x->flags & EXT_WATCH) && !atomic_load(map));
         } else if (!(x->flags & EXT_WATCH) && !atomic_load(map)) {
             note_writer(v, x->ram, x->ram_page);
             if (!atomic_load(map)) {

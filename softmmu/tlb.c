@@ -384,9 +384,10 @@ static void drop_write_tags(struct tlb_table *t, const struct ram *ram, uint32_t
     }
 }
 
-/* A page that held no code yet: no vcpu may have a write tag for it any more, nor be between its look at one and
- * the store, when the caller reads the page. Others than this vcpu are stopped for that, outside of their
- * blocks; when nobody else has written to the page since it was last code there is no need. */
+/* A page that held no code yet: no vcpu may have a write tag for it any more, nor be between its
+ * look at one and the store, when the caller reads the page. Others than this vcpu are stopped for
+ * that, outside of their blocks; when nobody else has written to the page since it was last code
+ * there is no need. */
 static bool protect_page(struct machine *m, struct ram *ram, uint32_t page, uint64_t granules)
 {
     _Atomic uint64_t *map = (_Atomic uint64_t *)&ram->code_map[page];
@@ -464,12 +465,8 @@ static void verify_failed(struct vcpu *v)
 }
 
 const struct tcg_host_ops softmmu_tcg_ops = {
-    protect_code,
-    unprotect_page,
-    machine_exclusive_begin,
-    machine_exclusive_end,
-    tlb_flush_all,
-    verify_failed,
+    protect_code,          unprotect_page, machine_exclusive_begin,
+    machine_exclusive_end, tlb_flush_all,  verify_failed,
 };
 
 /* ---- watchpoints ---- */

@@ -88,7 +88,8 @@ static inline void note_target(struct vcpu *v, struct tb *tb)
 
     entry_pc = &v->targets[tb->ctx].pc[index];
     /* tb_drop of other vcpus empties entries. */
-    if ((__atomic_load_n(entry_pc, __ATOMIC_RELAXED) == pc && __atomic_load_n(code, __ATOMIC_RELAXED) == tb->code) ||
+    if ((__atomic_load_n(entry_pc, __ATOMIC_RELAXED) == pc &&
+         __atomic_load_n(code, __ATOMIC_RELAXED) == tb->code) ||
         index == target_hash(NO_PC)) {
         return;
     }
@@ -166,7 +167,7 @@ static struct tb *tb_place(const struct ir *ir, uint8_t *buf, size_t size, size_
 
 struct where { /* a place to run, resolved */
     uint64_t linear;
-    uint64_t flags; /* of the block: the key word of modes, maybe TB_APART */
+    uint64_t flags;      /* of the block: the key word of modes, maybe TB_APART */
     const uint8_t *host; /* NULL: not RAM or ROM */
     uint64_t phys, phys2;
     const uint8_t *host2;
@@ -177,7 +178,8 @@ static void make_ir(struct vcpu *v, const struct where *w, unsigned max_insns, b
 {
     struct tcg_cpu *tc = v->tcg_cpu;
     struct tcg *t = v->tcg;
-    struct translate_request req = {v->reg[TCG_REG_PC], w->linear, v->tb_flags, max_insns, long_blocks};
+    struct translate_request req = {v->reg[TCG_REG_PC], w->linear, v->tb_flags, max_insns,
+                                    long_blocks};
     struct ir *ir = &tc->ir;
     unsigned bits = atomic_load_explicit(&t->log_bits, memory_order_relaxed);
 
@@ -282,7 +284,8 @@ static void protect_parts(struct tcg *t, const struct tb *tb)
 {
     protect(t, (tb->phys & ~PAGE_OFFSET_MASK) + tb->part[0].lo, tb->part[0].hi - tb->part[0].lo);
     if (tb->host2) {
-        protect(t, (tb->phys2 & ~PAGE_OFFSET_MASK) + tb->part[1].lo, tb->part[1].hi - tb->part[1].lo);
+        protect(t, (tb->phys2 & ~PAGE_OFFSET_MASK) + tb->part[1].lo,
+                tb->part[1].hi - tb->part[1].lo);
     }
 }
 
@@ -302,13 +305,14 @@ static struct tb *translate(struct vcpu *v, struct where *w)
         size_t room, head, used = 0;
         uint8_t *buf;
 
-        /* Protection comes before the bytes are read, so that no write in between is missed. When it goes
-         * away before the block is inserted, that counts as an invalidation. */
+        /* Protection comes before the bytes are read, so that no write in between is missed. When
+         * it goes away before the block is inserted, that counts as an invalidation. */
         protect(t, w->phys, 1);
         make_ir(v, w, max_insns, long_blocks);
         w->host2 = NULL;
         if (ir->part[1].lo != ir->part[1].hi) {
-            w->host2 = vcpu_fetch_ptr(v, page_at(w->linear, ir->part[1].lo, tc->pc_base), &w->phys2);
+            w->host2 =
+                vcpu_fetch_ptr(v, page_at(w->linear, ir->part[1].lo, tc->pc_base), &w->phys2);
             if (!w->host2 && long_blocks) { /* a device's, maybe at the end of a jump */
                 long_blocks = false;
                 continue;
@@ -407,7 +411,8 @@ static struct tb *find_block(struct vcpu *v)
 {
     struct tcg_cpu *tc = v->tcg_cpu;
     struct tcg *t = v->tcg;
-    struct where w = {.linear = v->ops->linear_pc(v), .flags = v->tb_flags | (tc->apart ? TB_APART : 0)};
+    struct where w = {.linear = v->ops->linear_pc(v),
+                      .flags = v->tb_flags | (tc->apart ? TB_APART : 0)};
     struct tlb_entry *e = &v->tlb[v->fetch_ctx][w.linear >> PAGE_BITS & TLB_MASK];
     uint64_t off = w.linear ^ e->xtag;
     struct jump_entry *j;
@@ -551,7 +556,8 @@ bool tcg_where(struct vcpu *v, uint64_t *off)
     if (!tb) {
         return false;
     }
-    memcpy(flags, &v->reg[TCG_REG_CC_OP], sizeof flags); /* what runs has its own idea of where they are */
+    memcpy(flags, &v->reg[TCG_REG_CC_OP],
+           sizeof flags); /* what runs has its own idea of where they are */
     v->exec->restore(v, tb, &place);
     memcpy(&v->reg[TCG_REG_CC_OP], flags, sizeof flags);
     *off = place.insn_off;

@@ -10,8 +10,8 @@
  *    pc of the BLOCK while it runs (code is position independent: it is keyed by physical address),
  *    and is changed only by the exits. A fault inside means: pc = REG_PC + imm of the last INSN.
  *  - Guest registers must hold the state from before the instruction at any op that may fault
- *    (loads, stores, atomics, calls that may raise): write results to guest registers after the last
- *    such op of the instruction. The lazy flags likewise.
+ *    (loads, stores, atomics, calls that may raise): write results to guest registers after the
+ * last such op of the instruction. The lazy flags likewise.
  *  - The block ends with EXIT_TB, EXIT_IND or EXIT_LOOP on every path; both arms of a conditional
  *    may have their own.
  *  - Temporaries (>= TCG_REG_TEMP, >= TCG_VREG_TEMP) do not survive the block.
@@ -35,7 +35,18 @@ enum ir_width { W32 = 0, W64 = 1 };
 
 /* Conditions of BRCOND, SETCOND, MOVCOND: a COND b, in the op's width. TST: (a & b) != 0. */
 enum ir_cond {
-    IR_EQ, IR_NE, IR_LT, IR_GE, IR_LE, IR_GT, IR_LTU, IR_GEU, IR_LEU, IR_GTU, IR_TSTNE, IR_TSTEQ,
+    IR_EQ,
+    IR_NE,
+    IR_LT,
+    IR_GE,
+    IR_LE,
+    IR_GT,
+    IR_LTU,
+    IR_GEU,
+    IR_LEU,
+    IR_GTU,
+    IR_TSTNE,
+    IR_TSTEQ,
     IR_NCOND
 };
 static inline enum ir_cond ir_cond_not(enum ir_cond c)
@@ -48,92 +59,93 @@ static inline enum ir_cond ir_cond_not(enum ir_cond c)
  *   E: ends the block or branches   V: vector registers
  */
 #define IR_OPS(_)                                                                                  \
-    _(INSN, "i")          /* guest instruction starts; imm = pc - block pc; imm2 = guest meta;        \
-                           * aux = its length, for listings */                                    \
-    _(MOV, "da W")        /* d = a (W32: zero-extended low half) */                                \
-    _(MOVI, "di")         /* d = imm */                                                            \
-    _(MOVPC, "di")        /* d = REG_PC + imm (rip-relative; 64 bit) */                            \
+    _(INSN, "i")   /* guest instruction starts; imm = pc - block pc; imm2 = guest meta;            \
+                    * aux = its length, for listings */                                            \
+    _(MOV, "da W") /* d = a (W32: zero-extended low half) */                                       \
+    _(MOVI, "di")  /* d = imm */                                                                   \
+    _(MOVPC, "di") /* d = REG_PC + imm (rip-relative; 64 bit) */                                   \
     _(ADD, "dab WB")                                                                               \
     _(SUB, "dab WB")                                                                               \
     _(AND, "dab WB")                                                                               \
     _(OR, "dab WB")                                                                                \
     _(XOR, "dab WB")                                                                               \
-    _(MUL, "dab WB")      /* low half */                                                           \
-    _(MULHU, "dab W")     /* high half of the unsigned product */                                  \
-    _(MULHS, "dab W")     /* ... signed */                                                         \
-    _(SHL, "dab WB")      /* counts are taken modulo the width */                                  \
+    _(MUL, "dab WB")  /* low half */                                                               \
+    _(MULHU, "dab W") /* high half of the unsigned product */                                      \
+    _(MULHS, "dab W") /* ... signed */                                                             \
+    _(SHL, "dab WB")  /* counts are taken modulo the width */                                      \
     _(SHR, "dab WB")                                                                               \
     _(SAR, "dab WB")                                                                               \
     _(ROTL, "dab WB")                                                                              \
     _(ROTR, "dab WB")                                                                              \
     _(NEG, "da W")                                                                                 \
     _(NOT, "da W")                                                                                 \
-    _(EXT8U, "da")        /* zero-extend to 64 */                                                  \
+    _(EXT8U, "da") /* zero-extend to 64 */                                                         \
     _(EXT16U, "da")                                                                                \
     _(EXT32U, "da")                                                                                \
-    _(EXT8S, "da W")      /* sign-extend to W */                                                   \
+    _(EXT8S, "da W") /* sign-extend to W */                                                        \
     _(EXT16S, "da W")                                                                              \
-    _(EXT32S, "da")       /* sign-extend 32 to 64 */                                               \
-    _(EXTRACT, "dai")     /* d = (a >> pos) & mask(len); imm = pos | len << 8 */                   \
-    _(DEPOSIT, "dabi")    /* d = a with bits pos..pos+len-1 replaced by b's low bits (64 bit) */   \
+    _(EXT32S, "da")    /* sign-extend 32 to 64 */                                                  \
+    _(EXTRACT, "dai")  /* d = (a >> pos) & mask(len); imm = pos | len << 8 */                      \
+    _(DEPOSIT, "dabi") /* d = a with bits pos..pos+len-1 replaced by b's low bits (64 bit) */      \
     _(BSWAP, "da W")                                                                               \
-    _(CLZ, "da W")        /* of 0: the width */                                                    \
-    _(CTZ, "da W")        /* of 0: the width */                                                    \
+    _(CLZ, "da W") /* of 0: the width */                                                           \
+    _(CTZ, "da W") /* of 0: the width */                                                           \
     _(POPCNT, "da W")                                                                              \
-    _(SETCOND, "dab WB")  /* d = a COND b; cond in aux */                                          \
-    _(MOVCOND, "dabc W")  /* d = (a COND b) ? c : (register number in imm) ; cond in aux */        \
-    _(ADDX, "dabc WB")    /* d = a + b + (c & 1) */                                                \
-    _(SUBX, "dabc WB")    /* d = a - b - (c & 1) */                                                \
-    _(CC, "abci B")       /* lazy flags: CC_OP = imm, CC_A = a, CC_B = b, CC_C = c (NONE: not used \
-                           * by this kind, unspecified after it); with IR_BIMM CC_B = imm2. Where a   \
-                           * W32 op of the same instruction overwrites a register named here, only   \
-                           * the low half of the value counts */      \
-    _(LD, "da M X")       /* d = memory [a + c << scale + imm] (aux: memop) */                     \
-    _(ST, "ab M X")       /* memory = b (b may be an immediate: imm2 holds it, IR_BIMM) */         \
-    _(LDENV, "di")        /* d = *(aux memop *)((char *)vcpu + imm) */                             \
-    _(STENV, "bi B")      /* the reverse; with IR_BIMM the value is imm2 */                        \
-    _(ATOMIC, "dab M X")  /* d = old; memory[a + imm] = old OP b; OP = enum ir_atomic in imm2 */   \
-    _(CMPXCHG, "dabc M X") /* d = old = memory[a]; if old == b: memory = c. No index, imm is disp */ \
-    _(FENCE, "")          /* full barrier */                                                       \
-    _(CALL, "dabci X")    /* d = helper(vcpu, a, b, c, imm); imm2 = const struct ir_helper * */    \
-    _(LABEL, "i")         /* label number imm */                                                   \
-    _(BR, "i E")          /* to label imm */                                                       \
-    _(BRCOND, "ab WB E")  /* if (a COND b) to label; label number in d; imm = b's immediate */     \
-    _(EXIT_TB, "i E")     /* REG_PC = wrap(REG_PC + imm); continue with slot aux (0 or 1) */       \
-    _(EXIT_IND, "a E")    /* REG_PC = wrap(a); look up and continue; aux: enum ir_ind hint */      \
-    _(EXIT_LOOP, "i E")   /* REG_PC = wrap(REG_PC + imm), or unchanged with IR_KEEPPC; leave to    \
-                           * the loop, which takes interrupts and the key word anew */             \
+    _(SETCOND, "dab WB") /* d = a COND b; cond in aux */                                           \
+    _(MOVCOND, "dabc W") /* d = (a COND b) ? c : (register number in imm) ; cond in aux */         \
+    _(ADDX, "dabc WB")   /* d = a + b + (c & 1) */                                                 \
+    _(SUBX, "dabc WB")   /* d = a - b - (c & 1) */                                                 \
+    _(CC, "abci B")      /* lazy flags: CC_OP = imm, CC_A = a, CC_B = b, CC_C = c (NONE: not used  \
+                          * by this kind, unspecified after it); with IR_BIMM CC_B = imm2. Where a \
+                          * W32 op of the same instruction overwrites a register named here, only  \
+                          * the low half of the value counts */                                    \
+    _(LD, "da M X")      /* d = memory [a + c << scale + imm] (aux: memop) */                      \
+    _(ST, "ab M X")      /* memory = b (b may be an immediate: imm2 holds it, IR_BIMM) */          \
+    _(LDENV, "di")       /* d = *(aux memop *)((char *)vcpu + imm) */                              \
+    _(STENV, "bi B")     /* the reverse; with IR_BIMM the value is imm2 */                         \
+    _(ATOMIC, "dab M X") /* d = old; memory[a + imm] = old OP b; OP = enum ir_atomic in imm2 */    \
+    _(CMPXCHG,                                                                                     \
+      "dabc M X")        /* d = old = memory[a]; if old == b: memory = c. No index, imm is disp */ \
+    _(FENCE, "")         /* full barrier */                                                        \
+    _(CALL, "dabci X")   /* d = helper(vcpu, a, b, c, imm); imm2 = const struct ir_helper * */     \
+    _(LABEL, "i")        /* label number imm */                                                    \
+    _(BR, "i E")         /* to label imm */                                                        \
+    _(BRCOND, "ab WB E") /* if (a COND b) to label; label number in d; imm = b's immediate */      \
+    _(EXIT_TB, "i E")    /* REG_PC = wrap(REG_PC + imm); continue with slot aux (0 or 1) */        \
+    _(EXIT_IND, "a E")   /* REG_PC = wrap(a); look up and continue; aux: enum ir_ind hint */       \
+    _(EXIT_LOOP, "i E")  /* REG_PC = wrap(REG_PC + imm), or unchanged with IR_KEEPPC; leave to     \
+                          * the loop, which takes interrupts and the key word anew */              \
     /* vectors: d, a, b, c are vector registers unless the op says otherwise */                    \
     _(VMOV, "da V")                                                                                \
     _(VZERO, "d V")                                                                                \
-    _(VLD, "da M X V")    /* d = memory; zero-extended to 128 bits */                              \
-    _(VST, "ab M X V")    /* memory = low 1 << size bytes of b */                                  \
-    _(VLDENV, "di V")     /* d = env bytes (aux: memop size), zero-extended to 128 */              \
+    _(VLD, "da M X V") /* d = memory; zero-extended to 128 bits */                                 \
+    _(VST, "ab M X V") /* memory = low 1 << size bytes of b */                                     \
+    _(VLDENV, "di V")  /* d = env bytes (aux: memop size), zero-extended to 128 */                 \
     _(VSTENV, "bi V")                                                                              \
-    _(VGET, "dai V")      /* integer d = element imm of a; aux memop: element size, sign */        \
-    _(VSET, "dabi V")     /* d = a with element imm replaced by integer b; aux: element size */    \
-    _(VOP, "dabci V")     /* d = vop(a, b, c, imm8 imm); vop number in aux */                      \
-    _(VOPR, "dabi V")     /* integer d = vop(vector a, vector b); W */                             \
-    _(VOPI, "dabi V")     /* d = vop(vector a, integer b); W */
+    _(VGET, "dai V")  /* integer d = element imm of a; aux memop: element size, sign */            \
+    _(VSET, "dabi V") /* d = a with element imm replaced by integer b; aux: element size */        \
+    _(VOP, "dabci V") /* d = vop(a, b, c, imm8 imm); vop number in aux */                          \
+    _(VOPR, "dabi V") /* integer d = vop(vector a, vector b); W */                                 \
+    _(VOPI, "dabi V") /* d = vop(vector a, integer b); W */
 
 enum ir_opc {
 #define IR_ENUM(name, fmt) IR_##name,
     IR_OPS(IR_ENUM)
 #undef IR_ENUM
-    IR_NOPS
+        IR_NOPS
 };
 
 enum ir_flags {
-    IR_BIMM = 1,   /* second operand is an immediate */
-    IR_V256 = 2,   /* vector op on 256 bits */
-    IR_VZU = 4,    /* vector op clears bits 255:128 of d (VEX); else they stay */
-    IR_KEEPPC = 8, /* EXIT_LOOP: REG_PC was set by the guest (helper) already */
-    IR_PC32 = 16,  /* exits: the new pc wraps at 32 bits. With PC32 or PC16 its linear address is
-                    * that plus a base, wrapped at 32 bits; with neither, the pc itself */
-    IR_PC16 = 32,  /* ... at 16 bits */
-    IR_POLL = 64,  /* EXIT_TB: poll exit_request here (backward or self) */
-    IR_CC_MAP = 128, /* CC: set by passes.c: nothing but a fault can see these flags, so the executor
-                      * emits no code and notes the op in the block's fault map instead */
+    IR_BIMM = 1,     /* second operand is an immediate */
+    IR_V256 = 2,     /* vector op on 256 bits */
+    IR_VZU = 4,      /* vector op clears bits 255:128 of d (VEX); else they stay */
+    IR_KEEPPC = 8,   /* EXIT_LOOP: REG_PC was set by the guest (helper) already */
+    IR_PC32 = 16,    /* exits: the new pc wraps at 32 bits. With PC32 or PC16 its linear address is
+                      * that plus a base, wrapped at 32 bits; with neither, the pc itself */
+    IR_PC16 = 32,    /* ... at 16 bits */
+    IR_POLL = 64,    /* EXIT_TB: poll exit_request here (backward or self) */
+    IR_CC_MAP = 128, /* CC: set by passes.c: nothing but a fault can see these flags, so the
+                      * executor emits no code and notes the op in the block's fault map instead */
 };
 
 enum ir_atomic { IR_AT_ADD, IR_AT_SUB, IR_AT_AND, IR_AT_OR, IR_AT_XOR, IR_AT_XCHG };
@@ -153,17 +165,17 @@ struct ir_op {
  * passed as present among a, b, c, then imm when HELPER_IMM. A void helper returns 0 and d is
  * IR_NONE. */
 enum helper_flags {
-    HELPER_IMM = 1,      /* imm is passed as the last argument */
-    HELPER_RAISES = 2,   /* may unwind */
-    HELPER_READS = 4,    /* reads guest integer registers in v->reg */
-    HELPER_WRITES = 8,   /* writes guest integer registers in v->reg */
-    HELPER_VECTOR = 16,  /* reads or writes v->vec */
-    HELPER_PURE = 32,    /* only its result matters (of its arguments, and with HELPER_READS registers):
-                          * dropped when that is not used */
+    HELPER_IMM = 1,       /* imm is passed as the last argument */
+    HELPER_RAISES = 2,    /* may unwind */
+    HELPER_READS = 4,     /* reads guest integer registers in v->reg */
+    HELPER_WRITES = 8,    /* writes guest integer registers in v->reg */
+    HELPER_VECTOR = 16,   /* reads or writes v->vec */
+    HELPER_PURE = 32,     /* only its result matters (of its arguments, and with HELPER_READS
+                           * registers):     dropped when that is not used */
     HELPER_READS_CC = 64, /* of the guest registers it reads the lazy flags only */
-    HELPER_FPENV = 128,  /* reads or writes v->fp */
-    HELPER_FP80 = 8,     /* shift: 8 bits from this one on are the enum fp80_op that it is */
-    HELPER_HOST = 16,    /* shift: from this bit on, the enum host_op that it is */
+    HELPER_FPENV = 128,   /* reads or writes v->fp */
+    HELPER_FP80 = 8,      /* shift: 8 bits from this one on are the enum fp80_op that it is */
+    HELPER_HOST = 16,     /* shift: from this bit on, the enum host_op that it is */
 };
 
 /* Helpers that many hosts have as an instruction; of 64-bit arguments a and b. */
@@ -189,13 +201,14 @@ struct ir {
     unsigned ctx;        /* access context of all LD/ST of the block (index of v->tlb) */
     unsigned fetch_ctx;  /* ... and of its code */
     unsigned guest_size; /* bytes of guest code translated */
-    struct {             /* ... and where they are, as offsets from the block's pc: on its own page, and on one */
-        int32_t lo, hi;  /* other page (lo == hi: none) */
+    struct { /* ... and where they are, as offsets from the block's pc: on its own page, and on one
+              */
+        int32_t lo, hi; /* other page (lo == hi: none) */
     } part[2];
     unsigned ninsns;
-    uint64_t flags;      /* key word it was translated for */
+    uint64_t flags;                 /* key word it was translated for */
     const struct fp80_layout *fp80; /* the guest's, or NULL */
-    bool no_link;        /* never link out of this block (single step, shadows) */
+    bool no_link;                   /* never link out of this block (single step, shadows) */
 };
 
 void ir_init(struct ir *ir);

@@ -80,12 +80,13 @@ static void list_guest(FILE *out, unsigned bits, uint64_t pc, const uint8_t *cod
 #endif
 }
 
-void tcg_list_guest(struct vcpu *v, const struct translate_request *req, const struct ir *ir, FILE *out)
+void tcg_list_guest(struct vcpu *v, const struct translate_request *req, const struct ir *ir,
+                    FILE *out)
 {
     unsigned code_bits = v->ops->code_bits ? v->ops->code_bits(req->flags) : 0;
 
-    fprintf(out, "IN: pc 0x%" PRIx64 " linear 0x%" PRIx64 " key 0x%" PRIx64 "\n", req->pc, req->linear,
-            req->flags);
+    fprintf(out, "IN: pc 0x%" PRIx64 " linear 0x%" PRIx64 " key 0x%" PRIx64 "\n", req->pc,
+            req->linear, req->flags);
     for (unsigned i = 0; i < ir->nops; i++) {
         const struct ir_op *op = &ir->ops[i];
         if (op->opc == IR_INSN && op->aux) {
@@ -122,7 +123,8 @@ void tcg_log_code(struct vcpu *v, const struct tb *tb)
 {
     struct tcg *t = v->tcg;
 
-    if (!(atomic_load_explicit(&t->log_bits, memory_order_relaxed) & TCG_LOG_OUT_ASM) || !wanted(v)) {
+    if (!(atomic_load_explicit(&t->log_bits, memory_order_relaxed) & TCG_LOG_OUT_ASM) ||
+        !wanted(v)) {
         return;
     }
     if (v->exec->list) {

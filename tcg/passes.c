@@ -1128,8 +1128,8 @@ static void tidy(struct ir *ir)
     }
 }
 
-/* One more than the highest integer register named; labels and vector registers count too, which does no
- * harm. IR_NONE plus one is zero. */
+/* One more than the highest integer register named; labels and vector registers count too, which
+ * does no harm. IR_NONE plus one is zero. */
 static unsigned count_regs(const struct ir *ir)
 {
     unsigned n = TCG_REG_TEMP;

@@ -98,8 +98,8 @@ struct sf sf_unpack80(struct sf80 x)
 
 /* ---- rounding ---- */
 
-static bool round_up(enum fp_round mode, bool sign, bool odd, int rest /* against one half: -1, 0, 1 */,
-                     bool inexact)
+static bool round_up(enum fp_round mode, bool sign, bool odd,
+                     int rest /* against one half: -1, 0, 1 */, bool inexact)
 {
     switch (mode) {
     case FP_NEAREST_EVEN:
@@ -113,8 +113,10 @@ static bool round_up(enum fp_round mode, bool sign, bool odd, int rest /* agains
     }
 }
 
-/* The top `bits` bits of m, rounded; *inexact when something was lost. May be 1 << bits. bits 0..64. */
-static u128 round_to(struct fpenv *env, u128 m, unsigned bits, enum fp_round mode, bool sign, bool *inexact)
+/* The top `bits` bits of m, rounded; *inexact when something was lost. May be 1 << bits. bits
+ * 0..64. */
+static u128 round_to(struct fpenv *env, u128 m, unsigned bits, enum fp_round mode, bool sign,
+                     bool *inexact)
 {
     u128 keep = bits ? m >> (128 - bits) : 0, rest = bits ? m << bits : m;
 
@@ -124,8 +126,8 @@ static u128 round_to(struct fpenv *env, u128 m, unsigned bits, enum fp_round mod
     return keep + env->rounded_up;
 }
 
-/* What is added to the exponent of an 80-bit result whose underflow is unmasked, and taken from that of an
- * overflow: the exception handler gets a number to work with. */
+/* What is added to the exponent of an 80-bit result whose underflow is unmasked, and taken from
+ * that of an overflow: the exception handler gets a number to work with. */
 enum { SCALE = 24576 };
 
 struct rounded {
@@ -139,7 +141,8 @@ static bool overflow_to_inf(enum fp_round mode, bool sign)
     return mode == FP_NEAREST_EVEN || (mode == FP_UP && !sign) || (mode == FP_DOWN && sign);
 }
 
-static struct rounded round_number(struct fpenv *env, enum sf_format f, int precision, const struct sf *x)
+static struct rounded round_number(struct fpenv *env, enum sf_format f, int precision,
+                                   const struct sf *x)
 {
     int emin = 1 - formats[f].bias, emax = formats[f].bias;
     struct rounded r = {0, x->exp, false, false};
@@ -254,7 +257,7 @@ struct sf80 sf_pack80(struct fpenv *env, struct sf x)
         uint64_t most = UINT64_MAX << (64 - p);
         bool inf = overflow_to_inf(env->round, x.sign) || !(env->masks & FP_OVERFLOW);
         return inf ? (struct sf80){UINT64_C(1) << 63, sign | 0x7fff}
-                                                   : (struct sf80){most, sign | 0x7ffe};
+                   : (struct sf80){most, sign | 0x7ffe};
     }
     uint64_t m = (uint64_t)(r.mant << (64 - p));
     return (struct sf80){m, (uint16_t)(sign | (r.denormal ? 0 : r.exp + 16383))};
@@ -300,7 +303,8 @@ struct sf sf_operand(struct fpenv *env, struct sf a)
 }
 
 /* Result when an operand is a NaN; false when none is. */
-static bool nan_result(struct fpenv *env, const struct sf *a, const struct sf *b, bool x87, struct sf *r)
+static bool nan_result(struct fpenv *env, const struct sf *a, const struct sf *b, bool x87,
+                       struct sf *r)
 {
     if (a->cls == SF_UNSUPPORTED || b->cls == SF_UNSUPPORTED) {
         *r = invalid(env);
@@ -352,7 +356,8 @@ static struct sf add_finite(const struct fpenv *env, struct sf a, struct sf b)
         a = b;
         b = r;
     }
-    u128 x = a.mant >> 1 | (a.mant & 1), y = shift_jam(b.mant >> 1 | (b.mant & 1), (unsigned)(a.exp - b.exp));
+    u128 x = a.mant >> 1 | (a.mant & 1),
+         y = shift_jam(b.mant >> 1 | (b.mant & 1), (unsigned)(a.exp - b.exp));
     r = (struct sf){SF_NORMAL, a.sign, false, a.exp + 1, a.sign == b.sign ? x + y : x - y};
     if (!r.mant) {
         return (struct sf){SF_ZERO, env->round == FP_DOWN, false, 0, 0};
@@ -390,7 +395,8 @@ struct sf sf_fma(struct fpenv *env, struct sf a, struct sf b, struct sf c, bool 
     daz(env, &a);
     daz(env, &b);
     daz(env, &c);
-    invalid_product = (a.cls == SF_INF && b.cls == SF_ZERO) || (a.cls == SF_ZERO && b.cls == SF_INF);
+    invalid_product =
+        (a.cls == SF_INF && b.cls == SF_ZERO) || (a.cls == SF_ZERO && b.cls == SF_INF);
     if (sf_is_nan(&a) || sf_is_nan(&b) || sf_is_nan(&c)) {
         if (a.cls == SF_SNAN || b.cls == SF_SNAN || c.cls == SF_SNAN) {
             env->flags |= FP_INVALID;
@@ -438,7 +444,8 @@ struct sf sf_mul(struct fpenv *env, struct sf a, struct sf b, bool x87)
         r.cls = a.cls == SF_INF || b.cls == SF_INF ? SF_INF : SF_ZERO;
         return r;
     }
-    r.mant = (u128)(uint64_t)(a.mant >> 64) * (uint64_t)(b.mant >> 64); /* operands have 64 bits at most */
+    r.mant = (u128)(uint64_t)(a.mant >> 64) *
+             (uint64_t)(b.mant >> 64); /* operands have 64 bits at most */
     normalise(&r);
     return r;
 }
@@ -469,7 +476,8 @@ struct sf sf_div(struct fpenv *env, struct sf a, struct sf b, bool x87)
         return r;
     }
     uint64_t n = (uint64_t)(a.mant >> 64), d = (uint64_t)(b.mant >> 64);
-    u128 rest = (u128)n << 63, q = 0; /* n / d is in (1/2, 2): 64 bits, then 62 more and the sticky one */
+    u128 rest = (u128)n << 63,
+         q = 0; /* n / d is in (1/2, 2): 64 bits, then 62 more and the sticky one */
     q = rest / d;
     rest = rest % d;
     u128 low = (rest << 63) / d, rest2 = (rest << 63) % d;
@@ -496,8 +504,8 @@ struct sf sf_sqrt(struct fpenv *env, struct sf a)
     if (a.cls == SF_INF) {
         return a;
     }
-    /* Root of a 128-bit number gives 64 bits; two more come from shifting the remainder: the root is
-     * found bit by bit, 66 bits, then the sticky one. */
+    /* Root of a 128-bit number gives 64 bits; two more come from shifting the remainder: the root
+     * is found bit by bit, 66 bits, then the sticky one. */
     bool odd = a.exp & 1;
     u128 m = odd ? a.mant : a.mant >> 1; /* the number scaled by 2^126 */
     u128 root = 0, rem = 0;
@@ -582,7 +590,8 @@ int64_t sf_to_int(struct fpenv *env, struct sf a, unsigned bits, enum fp_round r
         env->flags |= FP_INVALID;
         return indefinite;
     }
-    u128 m = a.exp < 0 ? shift_jam(a.mant, (unsigned)(-1 - a.exp < 127 ? -1 - a.exp : 127)) : a.mant;
+    u128 m =
+        a.exp < 0 ? shift_jam(a.mant, (unsigned)(-1 - a.exp < 127 ? -1 - a.exp : 127)) : a.mant;
     u128 v = round_to(env, m, a.exp < 0 ? 0 : (unsigned)a.exp + 1, round, a.sign, &inexact);
     u128 limit = ((u128)1 << (bits - 1)) - !a.sign;
     if (v > limit) {
@@ -603,7 +612,8 @@ struct sf sf_round_to_int(struct fpenv *env, struct sf a, enum fp_round round, b
     if (a.cls != SF_NORMAL || a.exp >= 63) {
         return a;
     }
-    u128 m = a.exp < 0 ? shift_jam(a.mant, (unsigned)(-1 - a.exp < 127 ? -1 - a.exp : 127)) : a.mant;
+    u128 m =
+        a.exp < 0 ? shift_jam(a.mant, (unsigned)(-1 - a.exp < 127 ? -1 - a.exp : 127)) : a.mant;
     u128 v = round_to(env, m, a.exp < 0 ? 0 : (unsigned)a.exp + 1, round, a.sign, &inexact);
     if (inexact && signal_inexact) {
         env->flags |= FP_INEXACT;

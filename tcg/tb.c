@@ -14,8 +14,9 @@
 
 #define DEFAULT_CACHE (UINT64_C(256) << 20)
 #define MIN_CACHE     (UINT64_C(1) << 20)
-#define MAX_CACHE     (UINT64_C(1) << 30) /* generated code reaches all of it by 32-bit displacements \
-                                           */
+#define MAX_CACHE                                                                                  \
+    (UINT64_C(1) << 30) /* generated code reaches all of it by 32-bit displacements                \
+                         */
 
 static bool views_failed(struct tcg *t, uint8_t *run, struct error *err)
 {
@@ -37,8 +38,10 @@ static bool map_two_views(struct tcg *t, struct error *err)
     int fd;
     uint8_t *run;
 
-    if (t->opt.perfmap) { /* perf takes its names from a map only where it sees no file but this one */
-        t->area = mmap(NULL, t->area_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (t->opt.perfmap) { /* perf takes its names from a map only where it sees no file but this one
+                           */
+        t->area = mmap(NULL, t->area_size, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         run = t->area == MAP_FAILED ? MAP_FAILED : mremap(t->area, 0, t->area_size, MREMAP_MAYMOVE);
         if (run == MAP_FAILED || mprotect(run, t->area_size, PROT_READ | PROT_EXEC) != 0) {
             return views_failed(t, run, err);
@@ -130,9 +133,10 @@ uint8_t *tb_scratch(struct tcg *t, unsigned index)
                                  : NULL;
 }
 
-/* The host's memory for the next blocks comes in one piece, not by a fault of each page in each view. Now and then the
- * pages of the view that is written to are let go: their contents stay where the other view has them, and what is still
- * needed of it comes back by faults. Else the process would seem to have all code twice. */
+/* The host's memory for the next blocks comes in one piece, not by a fault of each page in each
+ * view. Now and then the pages of the view that is written to are let go: their contents stay where
+ * the other view has them, and what is still needed of it comes back by faults. Else the process
+ * would seem to have all code twice. */
 static void populate(struct tcg *t, struct tb_zone *z)
 {
     enum { AHEAD = 256 << 10, BLOCK = 64 << 10, LET_GO = 4 << 20 };
@@ -478,7 +482,8 @@ static bool overlaps(const struct tb *tb, const struct tb_page *p, uint64_t lo, 
 {
     for (unsigned k = 0; k < 1u + (tb->host2 != NULL); k++) {
         uint64_t phys = k ? tb->phys2 : tb->phys, page = phys & ~PAGE_OFFSET_MASK;
-        if (phys >> PAGE_BITS == p->number && page + tb->part[k].lo < hi && lo < page + tb->part[k].hi) {
+        if (phys >> PAGE_BITS == p->number && page + tb->part[k].lo < hi &&
+            lo < page + tb->part[k].hi) {
             return true;
         }
     }

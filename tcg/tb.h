@@ -6,11 +6,11 @@
  * is kept too, for invalidation.
  *
  * Life of a block: compiled into a zone of the code cache, published in the hash table; entered by
- * the dispatcher, by links and by the per-vcpu jump caches. When its bytes change it is removed from
- * all three (and poisoned: whoever enters it all the same leaves at once, where the executor can do
- * that), but its memory stays until its whole zone is recycled. The cache is a ring of zones; the oldest is emptied when the next is needed,
- * and written again only after every vcpu has passed its dispatcher (its epoch), so nobody can be
- * inside. */
+ * the dispatcher, by links and by the per-vcpu jump caches. When its bytes change it is removed
+ * from all three (and poisoned: whoever enters it all the same leaves at once, where the executor
+ * can do that), but its memory stays until its whole zone is recycled. The cache is a ring of
+ * zones; the oldest is emptied when the next is needed, and written again only after every vcpu has
+ * passed its dispatcher (its epoch), so nobody can be inside. */
 #ifndef TCG_TB_H
 #define TCG_TB_H
 
@@ -36,8 +36,8 @@ struct tb_exit {
     struct tb *to;        /* linked to; NULL: not */
     struct tb_exit *next; /* in to->incoming */
     uint32_t code_off;    /* executor's: where the exit is in the code */
-    bool cross_page; /* the target may be on another page: link only with a guard */
-    bool apart;      /* the target is keyed with TB_APART */
+    bool cross_page;      /* the target may be on another page: link only with a guard */
+    bool apart;           /* the target is keyed with TB_APART */
     struct tb_exit *more; /* in from->apart_exits */
 };
 
@@ -62,18 +62,19 @@ struct tb {
     uint32_t code_at; /* executor's: offset of the code from this struct, where it is written */
     uint16_t size, ninsns; /* guest bytes and instructions */
     uint8_t ctx, nexits;
-    bool links; /* its exits lead to other blocks, not to the loop only */
-    atomic_bool dead; /* invalidated */
-    atomic_bool many_pcs;             /* targets may have it under other pcs than ... */
+    bool links;                     /* its exits lead to other blocks, not to the loop only */
+    atomic_bool dead;               /* invalidated */
+    atomic_bool many_pcs;           /* targets may have it under other pcs than ... */
     atomic_uint_fast64_t target_pc; /* ... this one; NO_PC: it is not there */
-    bool cached;      /* in the tables; else a throw-away block */
-    const void *map;  /* executor's: fault map */
+    bool cached;                    /* in the tables; else a throw-away block */
+    const void *map;                /* executor's: fault map */
     _Atomic(struct tb *) hash_next;
     struct tb *page_next[2];
     struct tb_page *page[2];
     struct tb *twin; /* verify=on: the interpreter's code of the same IR */
     struct tb_exit *incoming;
-    struct tb_exit *apart_exits; /* those to blocks keyed with TB_APART, wherever the executor laid them */
+    struct tb_exit
+        *apart_exits; /* those to blocks keyed with TB_APART, wherever the executor laid them */
     struct tb_exit exits[]; /* nexits */
 };
 
@@ -117,14 +118,14 @@ struct tcg_cpu {
     struct ir ir;
     struct tb *scratch_tb; /* throw-away block: single steps, code outside RAM */
     uint8_t *scratch;
-    struct {               /* what v->returns and v->targets are for */
+    struct { /* what v->returns and v->targets are for */
         uint64_t flags, base;
         bool stale;
     } pcs[TLB_NCTX];
     struct pc_log target_log[TLB_NCTX];
     unsigned return_top; /* interpreter: its own stack of returns */
     struct pc_entry returns[RETURN_STACK];
-    bool host_fp;          /* the host's MXCSR is the guest's */
+    bool host_fp; /* the host's MXCSR is the guest's */
     struct jump_entry jump[JUMP_CACHE_SIZE];
 };
 
@@ -146,7 +147,7 @@ static inline unsigned jump_hash(const uint8_t *host)
 struct tb_zone {
     uint8_t *base;
     size_t size, used, populated; /* populated: bytes from base that have memory of the host */
-    struct tb **blocks; /* in address order */
+    struct tb **blocks;           /* in address order */
     unsigned nblocks, cap;
     uint64_t retired; /* epoch that every vcpu must have reached before the zone is written again */
 };
@@ -155,7 +156,8 @@ struct tcg {
     struct machine *m;
     const struct executor *exec;
     void *backend; /* the executor's own */
-    const void *nowhere; /* its code that goes to the dispatcher with the pc: what empty entries lead to */
+    const void
+        *nowhere; /* its code that goes to the dispatcher with the pc: what empty entries lead to */
     struct tcg_host_ops host;
     struct perf *perf; /* NULL: nobody wants names of blocks */
     struct tcg_options opt;
@@ -170,7 +172,7 @@ struct tcg {
     size_t cache_size;
     uint8_t *area; /* all memory for code: thunks, throw-away blocks, zones */
     size_t area_size;
-    size_t written; /* bytes that came into use since the written view was let go */
+    size_t written;       /* bytes that came into use since the written view was let go */
     ptrdiff_t exec_delta; /* where it is executed less where it is written: two views */
     struct tb_zone zone[TB_ZONES];
     unsigned current; /* zone being filled */
@@ -224,10 +226,12 @@ void tcg_exclusive_end(struct vcpu *v);
 /* After an unwind: the state becomes that of the instruction which was left. */
 void tcg_settle(struct vcpu *v);
 
-/* atomic.c: atomic accesses at a guest address (they may unwind), or at a host address that the TLB gave.
- * Values are zero-extended; the result is the old one. */
-uint64_t tcg_atomic(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx, enum ir_atomic op, uint64_t b);
-uint64_t tcg_cmpxchg(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx, uint64_t b, uint64_t value);
+/* atomic.c: atomic accesses at a guest address (they may unwind), or at a host address that the TLB
+ * gave. Values are zero-extended; the result is the old one. */
+uint64_t tcg_atomic(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx, enum ir_atomic op,
+                    uint64_t b);
+uint64_t tcg_cmpxchg(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx, uint64_t b,
+                     uint64_t value);
 uint64_t tcg_atomic_at(void *host, unsigned memop, enum ir_atomic op, uint64_t b);
 uint64_t tcg_cmpxchg_at(void *host, unsigned memop, uint64_t b, uint64_t value);
 void tcg_check_aligned(struct vcpu *v, uint64_t va, unsigned memop); /* raises for MO_ALIGN */
@@ -239,7 +243,8 @@ enum {
 void tcg_log_ir(struct vcpu *v, const struct translate_request *req, const struct ir *ir,
                 bool optimized);
 /* The guest's instructions that ir was made of; reads them, which may raise. */
-void tcg_list_guest(struct vcpu *v, const struct translate_request *req, const struct ir *ir, FILE *out);
+void tcg_list_guest(struct vcpu *v, const struct translate_request *req, const struct ir *ir,
+                    FILE *out);
 void tcg_log_code(struct vcpu *v, const struct tb *tb);
 void tcg_log_exec(struct vcpu *v, const struct tb *tb);
 

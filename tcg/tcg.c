@@ -53,8 +53,9 @@ struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
         return NULL;
     }
     if (opt && opt->verify && !exec->generates) {
-        error_set(err, "verify=on compares a code generator with the interpreter: '%s' generates no code",
-                  exec->name);
+        error_set(
+            err, "verify=on compares a code generator with the interpreter: '%s' generates no code",
+            exec->name);
         return NULL;
     }
     t = calloc(1, sizeof(*t));
@@ -90,7 +91,8 @@ struct tcg *tcg_create(struct machine *m, const struct tcg_options *opt,
             tcg_destroy(t);
             return NULL;
         }
-        perf_code(t->perf, "dragoman:enter-and-leave", t->area + t->exec_delta, t->area, TCG_THUNKS_SIZE);
+        perf_code(t->perf, "dragoman:enter-and-leave", t->area + t->exec_delta, t->area,
+                  TCG_THUNKS_SIZE);
     }
     return t;
 }
@@ -219,16 +221,18 @@ char *tcg_describe(struct tcg *t)
                 (double)s.host_bytes / (double)s.blocks);
     }
     fprintf(out, "translation:         %" PRIu64 " us\n", s.translate_ns / 1000);
-    fprintf(out, "dispatcher entries:  %" PRIu64 ", %" PRIu64 " answered by the jump cache\n", s.entries,
-            s.entries > s.lookups ? s.entries - s.lookups : 0);
+    fprintf(out, "dispatcher entries:  %" PRIu64 ", %" PRIu64 " answered by the jump cache\n",
+            s.entries, s.entries > s.lookups ? s.entries - s.lookups : 0);
     fprintf(out, "look-ups:            %" PRIu64 ", %" PRIu64 " missed\n", s.lookups,
             s.lookup_misses);
     fprintf(out, "links:               %" PRIu64 "\n", s.links);
     fprintf(out, "unwinds:             %" PRIu64 "\n", (uint64_t)atomic_load(&t->stat.unwinds));
     fprintf(out, "executed by:         %s, %" PRIu64 " single instructions apart\n",
-            t->exec->generates ? "generated code" : "the interpreter", (uint64_t)atomic_load(&t->stat.singles));
+            t->exec->generates ? "generated code" : "the interpreter",
+            (uint64_t)atomic_load(&t->stat.singles));
     fprintf(out,
-            "TLB:                 %" PRIu64 " slow accesses, %" PRIu64 " fills, %" PRIu64 " flushes\n",
+            "TLB:                 %" PRIu64 " slow accesses, %" PRIu64 " fills, %" PRIu64
+            " flushes\n",
             s.tlb_slow, s.tlb_fills, s.tlb_flushes);
     fprintf(out, "zones recycled:      %" PRIu64 "\n", s.flushes);
     if (t->opt.verify) {

@@ -12,19 +12,19 @@
 struct symbols; /* host/symbols.h */
 
 struct tcg_options {
-    const char *accel;  /* "interp" or "tcg" (NULL: the best this host has) */
-    uint64_t cache_size; /* bytes for generated code; 0: default */
-    bool one_insn;      /* -singlestep: one guest instruction a block */
-    bool perfmap, jitdump; /* tell Linux's perf the names of blocks (tcg/perf.h) */
+    const char *accel;             /* "interp" or "tcg" (NULL: the best this host has) */
+    uint64_t cache_size;           /* bytes for generated code; 0: default */
+    bool one_insn;                 /* -singlestep: one guest instruction a block */
+    bool perfmap, jitdump;         /* tell Linux's perf the names of blocks (tcg/perf.h) */
     const struct symbols *symbols; /* ... the guest's; borrowed, may be NULL */
-    bool verify;        /* run interpreter and back end in lockstep */
+    bool verify;                   /* run interpreter and back end in lockstep */
 };
 
 /* What softmmu gives the translator: marking pages as holding code, so that writes are reported. */
 struct tcg_host_ops {
-    /* Guest physical range [phys, phys+len) will be read as code: writes to it must call tcg_invalidate from
-     * now on. Returns true when one of the pages held no code before. May wait until every other vcpu has left
-     * its block, except for ranges that are protected already. */
+    /* Guest physical range [phys, phys+len) will be read as code: writes to it must call
+     * tcg_invalidate from now on. Returns true when one of the pages held no code before. May wait
+     * until every other vcpu has left its block, except for ranges that are protected already. */
     bool (*protect_code)(struct machine *m, uint64_t phys, unsigned len);
     /* No block is left on the page of phys. */
     void (*unprotect_page)(struct machine *m, uint64_t phys);
@@ -46,9 +46,9 @@ void tcg_detach(struct vcpu *v);
 /* A device, debugger or other vcpu writes guest physical [phys, phys+len): drops the blocks that
  * overlap it. Any thread. */
 void tcg_invalidate(struct tcg *t, uint64_t phys, uint64_t len);
-/* The same from v's own store slow path, called BEFORE the store is done. When the block being run is
- * hit and has instructions after the storing one, this unwinds: the storing instruction is run again
- * as a block of its own, so that what follows is seen as the guest has just written it. */
+/* The same from v's own store slow path, called BEFORE the store is done. When the block being run
+ * is hit and has instructions after the storing one, this unwinds: the storing instruction is run
+ * again as a block of its own, so that what follows is seen as the guest has just written it. */
 void tcg_store_to_code(struct vcpu *v, uint64_t phys, unsigned len);
 /* Returns when the block being run holds one instruction only; else unwinds and runs the current
  * instruction again as a block of its own. */
@@ -60,14 +60,19 @@ void tcg_flush(struct tcg *t);
 
 /* Logging of translations, bits as in control's -d list. */
 enum {
-    TCG_LOG_IN_ASM = 1, TCG_LOG_OP = 2, TCG_LOG_OUT_ASM = 4, TCG_LOG_EXEC = 8, TCG_LOG_CPU = 16,
+    TCG_LOG_IN_ASM = 1,
+    TCG_LOG_OP = 2,
+    TCG_LOG_OUT_ASM = 4,
+    TCG_LOG_EXEC = 8,
+    TCG_LOG_CPU = 16,
     TCG_LOG_OP_OPT = 32, /* after the passes */
 };
 void tcg_set_log(struct tcg *t, unsigned bits, FILE *out);
 struct tcg_log_range {
     uint64_t first, last;
 };
-/* Only blocks that begin at linear addresses in these are logged; n 0: all. Borrowed; before it runs. */
+/* Only blocks that begin at linear addresses in these are logged; n 0: all. Borrowed; before it
+ * runs. */
 void tcg_set_log_filter(struct tcg *t, const struct tcg_log_range *ranges, unsigned n);
 
 struct tcg_stats {

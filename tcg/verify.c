@@ -639,7 +639,8 @@ static void run_again(struct verify *y, const struct executor *exec, struct tb *
         write_tags(y, false);
     }
     y->replay = false;
-    if (y->second.how != DIVERGED && y->second.how != RETRIED && y->second.how != APART && y->next_event != y->nevents) {
+    if (y->second.how != DIVERGED && y->second.how != RETRIED && y->second.how != APART &&
+        y->next_event != y->nevents) {
         y->second.how = DIVERGED;
         y->why = "fewer helper calls or accesses to devices";
         snprintf(y->what, sizeof(y->what), "%zu of %zu", y->next_event, y->nevents);

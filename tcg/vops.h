@@ -23,12 +23,12 @@ enum vop_class { VOPC_VVV, VOPC_VV, VOPC_VVVI, VOPC_VVI, VOPC_VVVV, VOPC_R, VOPC
 /* What VFMA* make of the product p and the addend z: bits 0 and 1 negate z and p, from 4 on
  * elements alternate. */
 enum vop_fma_kind {
-    FMA_ADD,     /* p + z */
-    FMA_SUB,     /* p - z */
-    FMA_NADD,    /* -p + z */
-    FMA_NSUB,    /* -p - z */
-    FMA_ADDSUB,  /* even elements p - z, odd ones p + z */
-    FMA_SUBADD,  /* even elements p + z, odd ones p - z */
+    FMA_ADD,    /* p + z */
+    FMA_SUB,    /* p - z */
+    FMA_NADD,   /* -p + z */
+    FMA_NSUB,   /* -p - z */
+    FMA_ADDSUB, /* even elements p - z, odd ones p + z */
+    FMA_SUBADD, /* even elements p + z, odd ones p - z */
 };
 enum vop_flags { VOPF_FP = 1, VOPF_LOW = 2 };
 

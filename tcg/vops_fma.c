@@ -15,7 +15,7 @@
 
 /* x * y + z of element i. */
 static uint64_t fused(struct fpenv *fp, enum sf_format f, uint64_t x, uint64_t y, uint64_t z,
-                    unsigned kind, unsigned i)
+                      unsigned kind, unsigned i)
 {
     bool negate_sum = kind & 1, negate_product = kind & 2;
 
@@ -23,9 +23,9 @@ static uint64_t fused(struct fpenv *fp, enum sf_format f, uint64_t x, uint64_t y
         negate_sum = (kind == FMA_ADDSUB) != (i & 1);
         negate_product = false;
     }
-    return sf_pack(fp, f,
-                   sf_fma(fp, sf_unpack(f, x), sf_unpack(f, y), sf_unpack(f, z), negate_product,
-                          negate_sum));
+    return sf_pack(
+        fp, f,
+        sf_fma(fp, sf_unpack(f, x), sf_unpack(f, y), sf_unpack(f, z), negate_product, negate_sum));
 }
 
 /* x, y, z: which of a, b, c each is. */
@@ -35,7 +35,7 @@ static uint64_t fused(struct fpenv *fp, enum sf_format f, uint64_t x, uint64_t y
         union vreg r;                                                                              \
         UNUSED;                                                                                    \
         for (unsigned i = 0; i < 4 * lanes; i++) {                                                 \
-            r.d[i] = (uint32_t)fused(fp, SF_32, x->d[i], y->d[i], z->d[i], (unsigned)imm, i);        \
+            r.d[i] = (uint32_t)fused(fp, SF_32, x->d[i], y->d[i], z->d[i], (unsigned)imm, i);      \
         }                                                                                          \
         memcpy(d, &r, 16 * lanes);                                                                 \
     }                                                                                              \
@@ -44,7 +44,7 @@ static uint64_t fused(struct fpenv *fp, enum sf_format f, uint64_t x, uint64_t y
         union vreg r;                                                                              \
         UNUSED;                                                                                    \
         for (unsigned i = 0; i < 2 * lanes; i++) {                                                 \
-            r.q[i] = fused(fp, SF_64, x->q[i], y->q[i], z->q[i], (unsigned)imm, i);                  \
+            r.q[i] = fused(fp, SF_64, x->q[i], y->q[i], z->q[i], (unsigned)imm, i);                \
         }                                                                                          \
         memcpy(d, &r, 16 * lanes);                                                                 \
     }                                                                                              \
@@ -52,14 +52,14 @@ static uint64_t fused(struct fpenv *fp, enum sf_format f, uint64_t x, uint64_t y
     {                                                                                              \
         union vreg r = *a;                                                                         \
         UNUSED;                                                                                    \
-        r.d[0] = (uint32_t)fused(fp, SF_32, x->d[0], y->d[0], z->d[0], (unsigned)imm, 0);            \
+        r.d[0] = (uint32_t)fused(fp, SF_32, x->d[0], y->d[0], z->d[0], (unsigned)imm, 0);          \
         memcpy(d, &r, 16);                                                                         \
     }                                                                                              \
     DEFINE(VFMA##form##SD)                                                                         \
     {                                                                                              \
         union vreg r = *a;                                                                         \
         UNUSED;                                                                                    \
-        r.q[0] = fused(fp, SF_64, x->q[0], y->q[0], z->q[0], (unsigned)imm, 0);                      \
+        r.q[0] = fused(fp, SF_64, x->q[0], y->q[0], z->q[0], (unsigned)imm, 0);                    \
         memcpy(d, &r, 16);                                                                         \
     }
 FMA(132, a, c, b)

@@ -16,7 +16,8 @@ static struct sf unpack(enum sf_format f, uint64_t x)
     return sf_unpack(f, x);
 }
 
-static bool compare_by(struct fpenv *fp, enum sf_format f, uint64_t x, uint64_t y, unsigned predicate)
+static bool compare_by(struct fpenv *fp, enum sf_format f, uint64_t x, uint64_t y,
+                       unsigned predicate)
 {
     /* By predicate 0..7: EQ LT LE UNORD NEQ NLT NLE ORD; EQ, UNORD, NEQ, ORD are quiet. */
     bool quiet = (predicate & 3) == 0 || (predicate & 3) == 3;
@@ -54,7 +55,8 @@ static uint64_t min_max(struct fpenv *fp, enum sf_format f, uint64_t x, uint64_t
     return first ? x : y;
 }
 
-static uint64_t compute(struct fpenv *fp, enum sf_format f, enum op op, uint64_t x, uint64_t y, unsigned imm)
+static uint64_t compute(struct fpenv *fp, enum sf_format f, enum op op, uint64_t x, uint64_t y,
+                        unsigned imm)
 {
     switch (op) {
     case ADD:
@@ -75,8 +77,8 @@ static uint64_t compute(struct fpenv *fp, enum sf_format f, enum op op, uint64_t
     return 0;
 }
 
-static void each_single(struct fpenv *fp, union vreg *d, const union vreg *a, const union vreg *b, enum op op,
-                        unsigned imm, unsigned n)
+static void each_single(struct fpenv *fp, union vreg *d, const union vreg *a, const union vreg *b,
+                        enum op op, unsigned imm, unsigned n)
 {
     union vreg r;
 
@@ -86,8 +88,8 @@ static void each_single(struct fpenv *fp, union vreg *d, const union vreg *a, co
     memcpy(d, &r, 4 * n);
 }
 
-static void each_double(struct fpenv *fp, union vreg *d, const union vreg *a, const union vreg *b, enum op op,
-                        unsigned imm, unsigned n)
+static void each_double(struct fpenv *fp, union vreg *d, const union vreg *a, const union vreg *b,
+                        enum op op, unsigned imm, unsigned n)
 {
     union vreg r;
 
@@ -186,12 +188,14 @@ DEFINE(CMPSD)
 
 /* ---- approximations: 12 bits, as the SDM allows; denormals count as zero, no flags ----
  *
- * In integers: the host's floating-point unit may hold the guest's rounding, and would raise flags. */
+ * In integers: the host's floating-point unit may hold the guest's rounding, and would raise flags.
+ */
 
 /* Bits of a number in (1/2, 1] times 2^exp, given with 24 bits behind the point. */
 static uint32_t pack_approximate(uint32_t x, int exp)
 {
-    uint32_t r = x >> 24 ? (uint32_t)(exp + 127) << 23 : (uint32_t)(exp + 126) << 23 | (x & 0x7fffff);
+    uint32_t r =
+        x >> 24 ? (uint32_t)(exp + 127) << 23 : (uint32_t)(exp + 126) << 23 | (x & 0x7fffff);
 
     return (r + 0x400) & 0xfffff800;
 }
@@ -290,8 +294,8 @@ DEFINE(ADDSUBPD)
     memcpy(d, &r, 16 * lanes);
 }
 
-static void horizontal_single(struct fpenv *fp, union vreg *d, const union vreg *a, const union vreg *b,
-                              enum op op, unsigned lanes)
+static void horizontal_single(struct fpenv *fp, union vreg *d, const union vreg *a,
+                              const union vreg *b, enum op op, unsigned lanes)
 {
     union vreg r;
 
@@ -302,8 +306,8 @@ static void horizontal_single(struct fpenv *fp, union vreg *d, const union vreg 
     memcpy(d, &r, 16 * lanes);
 }
 
-static void horizontal_double(struct fpenv *fp, union vreg *d, const union vreg *a, const union vreg *b,
-                              enum op op, unsigned lanes)
+static void horizontal_double(struct fpenv *fp, union vreg *d, const union vreg *a,
+                              const union vreg *b, enum op op, unsigned lanes)
 {
     union vreg r;
 
@@ -347,7 +351,8 @@ static bool stopped(struct fpenv *fp, uint8_t before)
     return raised;
 }
 
-/* Dot products: products of the elements that imm 7:4 selects, added in pairs, to those of imm 3:0. */
+/* Dot products: products of the elements that imm 7:4 selects, added in pairs, to those of imm 3:0.
+ */
 DEFINE(DPPS)
 {
     union vreg r;
@@ -361,7 +366,8 @@ DEFINE(DPPS)
         return;
     }
     before = fp->flags;
-    for (unsigned i = 0; i < 4 * lanes; i++) { /* the order decides between NaNs: as processors do it */
+    for (unsigned i = 0; i < 4 * lanes;
+         i++) { /* the order decides between NaNs: as processors do it */
         sum[i] = compute(fp, SF_32, ADD, p[i ^ 1], p[i], 0);
     }
     if (stopped(fp, before)) {
@@ -404,7 +410,8 @@ static uint64_t round_one(struct fpenv *fp, enum sf_format f, uint64_t x, unsign
     uint8_t denormal = fp->flags & FP_DENORMAL;
     struct sf s = sf_operand(fp, unpack(f, x));
 
-    fp->flags = (uint8_t)((fp->flags & ~FP_DENORMAL) | denormal); /* ROUNDxx never reports denormals */
+    fp->flags =
+        (uint8_t)((fp->flags & ~FP_DENORMAL) | denormal); /* ROUNDxx never reports denormals */
     return sf_pack(fp, f, sf_round_to_int(fp, s, mode, !(imm & 8)));
 }
 
@@ -551,9 +558,11 @@ TO_INT(CVTSD2SI64, SF_64, q, 64, false)
 TO_INT(CVTTSD2SI32, SF_64, q, 32, true)
 TO_INT(CVTTSD2SI64, SF_64, q, 64, true)
 
-static uint64_t compare_flags(struct fpenv *fp, enum sf_format f, uint64_t x, uint64_t y, bool quiet)
+static uint64_t compare_flags(struct fpenv *fp, enum sf_format f, uint64_t x, uint64_t y,
+                              bool quiet)
 {
-    static const uint8_t flags[] = {1 /* less: CF */, 0x40 /* equal: ZF */, 0, 0x45 /* unordered */};
+    static const uint8_t flags[] = {1 /* less: CF */, 0x40 /* equal: ZF */, 0,
+                                    0x45 /* unordered */};
     return flags[sf_compare(fp, unpack(f, x), unpack(f, y), quiet) + 1];
 }
 

@@ -51,15 +51,15 @@ EACH(PSUBSB, b, 16, int8_t, clamp(x - y, -128, 127))
 EACH(PSUBSW, w, 8, int16_t, clamp(x - y, -32768, 32767))
 EACH(PSUBUSB, b, 16, uint8_t, clamp(x - y, 0, 255))
 EACH(PSUBUSW, w, 8, uint16_t, clamp(x - y, 0, 65535))
-EACH(PMULLW, w, 8, int16_t, (int32_t)x * y)
+EACH(PMULLW, w, 8, int16_t, (int32_t)x *y)
 EACH(PMULHW, w, 8, int16_t, (int32_t)x *y >> 16)
 EACH(PMULHUW, w, 8, uint16_t, (uint32_t)x *y >> 16)
 EACH(PMULLD, d, 4, uint32_t, x *y)
 EACH(PMULUDQ, q, 2, uint64_t, (x & 0xffffffff) * (y & 0xffffffff))
-EACH(PMULDQ, q, 2, uint64_t, (uint64_t)((int64_t)(int32_t)x * (int32_t)y))
+EACH(PMULDQ, q, 2, uint64_t, (uint64_t)((int64_t)(int32_t)x *(int32_t)y))
 EACH(PMULHRSW, w, 8, int16_t, (((int32_t)x * y >> 14) + 1) >> 1)
 EACH(PAND, q, 2, uint64_t, x &y)
-EACH(PANDN, q, 2, uint64_t, ~x & y)
+EACH(PANDN, q, 2, uint64_t, ~x &y)
 EACH(POR, q, 2, uint64_t, x | y)
 EACH(PXOR, q, 2, uint64_t, x ^ y)
 EACH(PCMPEQB, b, 16, uint8_t, x == y ? -1 : 0)
@@ -126,7 +126,8 @@ SHIFT(PSRLQ, q, 2, uint64_t, x >> n, 0)
 SHIFT(PSRAW, w, 8, int16_t, x >> n, x < 0 ? -1 : 0)
 SHIFT(PSRAD, d, 4, int32_t, x >> n, x < 0 ? -1 : 0)
 
-/* Operations that work on each 128-bit lane as a whole: A, B, C are the sources' lanes, R the result's. */
+/* Operations that work on each 128-bit lane as a whole: A, B, C are the sources' lanes, R the
+ * result's. */
 struct lane {
     union {
         uint8_t b[16];
@@ -179,7 +180,8 @@ LANE_EACH(PMADDWD, d, 4,
           (uint32_t)(S16(a->w[2 * i]) * S16(b->w[2 * i])) +
               (uint32_t)(S16(a->w[2 * i + 1]) * S16(b->w[2 * i + 1])))
 LANE_EACH(PMADDUBSW, w, 8,
-          clamp(a->b[2 * i] * S8(b->b[2 * i]) + a->b[2 * i + 1] * S8(b->b[2 * i + 1]), -32768, 32767))
+          clamp(a->b[2 * i] * S8(b->b[2 * i]) + a->b[2 * i + 1] * S8(b->b[2 * i + 1]), -32768,
+                32767))
 
 static unsigned difference(unsigned x, unsigned y)
 {

@@ -252,12 +252,12 @@ static void print_check(const struct node_check *c)
     } else {
         if (c->corruptions) {
             printf("\n%" PRIu64 " errors were found on the image.\nData may be corrupted, or "
-                                "further writes to the image may corrupt it.\n",
+                   "further writes to the image may corrupt it.\n",
                    c->corruptions);
         }
         if (c->leaks) {
             printf("\n%" PRIu64 " leaked clusters were found on the image.\nThis means waste of "
-                                "disk space, but no harm to data.\n",
+                   "disk space, but no harm to data.\n",
                    c->leaks);
         }
         if (c->errors) {

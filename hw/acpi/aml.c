@@ -196,8 +196,8 @@ static unsigned hex_digit(char c)
 
 void aml_name_eisaid(struct aml *a, const char *name, const char *id)
 {
-    unsigned letters = (unsigned)(id[0] - 0x40) << 10 | (unsigned)(id[1] - 0x40) << 5 |
-                       (unsigned)(id[2] - 0x40);
+    unsigned letters =
+        (unsigned)(id[0] - 0x40) << 10 | (unsigned)(id[1] - 0x40) << 5 | (unsigned)(id[2] - 0x40);
 
     aml_name(a, name);
     aml_u8(a, 0x0c);

@@ -28,7 +28,7 @@ size_t aml_scope(struct aml *a, const char *path);
 size_t aml_device(struct aml *a, const char *name);
 size_t aml_method(struct aml *a, const char *name, unsigned nargs);
 size_t aml_package(struct aml *a, unsigned elements);
-size_t aml_if(struct aml *a);   /* condition follows, then the body */
+size_t aml_if(struct aml *a); /* condition follows, then the body */
 size_t aml_else(struct aml *a);
 size_t aml_field(struct aml *a, const char *region, uint8_t flags); /* then aml_field_unit */
 void aml_end(struct aml *a, size_t mark);
@@ -49,9 +49,11 @@ struct aml_template aml_template_begin(struct aml *a);
 void aml_template_end(struct aml *a, struct aml_template t);
 void aml_io(struct aml *a, uint16_t base, uint8_t len);
 void aml_irq(struct aml *a, unsigned irq); /* edge, active high, exclusive */
-void aml_interrupt(struct aml *a, const uint32_t *irqs, unsigned n); /* level, active high, shared */
+void aml_interrupt(struct aml *a, const uint32_t *irqs,
+                   unsigned n); /* level, active high, shared */
 void aml_memory32_fixed(struct aml *a, uint32_t base, uint32_t len, bool write);
-void aml_word_range(struct aml *a, uint8_t type, uint8_t specific, uint16_t min, uint16_t max); /* 1 I/O, 2 bus */
+void aml_word_range(struct aml *a, uint8_t type, uint8_t specific, uint16_t min,
+                    uint16_t max); /* 1 I/O, 2 bus */
 void aml_dword_memory(struct aml *a, uint32_t min, uint32_t max, bool cacheable);
 void aml_qword_memory(struct aml *a, uint64_t min, uint64_t max);
 

@@ -206,7 +206,8 @@ static void pm_write(void *opaque, uint64_t offset, uint64_t value, unsigned siz
 {
     struct piix4_pm *s = opaque;
 
-    log_trace(s->pci.dev.machine->log, piix4_pm_write, "offset %02x <- %x", (unsigned)offset, (unsigned)value);
+    log_trace(s->pci.dev.machine->log, piix4_pm_write, "offset %02x <- %x", (unsigned)offset,
+              (unsigned)value);
     for (unsigned i = 0; i < size;) {
         unsigned o = (unsigned)offset + i;
         unsigned n = o & 1 || size - i == 1 ? 1 : 2;

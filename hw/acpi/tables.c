@@ -1,7 +1,8 @@
-/* ACPI tables of the `pc` machine (ACPI 6.4; the PIIX4 power management data sheet for the registers).
+/* ACPI tables of the `pc` machine (ACPI 6.4; the PIIX4 power management data sheet for the
+ * registers).
  *
- * The tables are one blob; a script in etc/table-loader tells the BIOS where pointers and checksums go.
- * Left out: sleep states other than S5, hot plug, thermal zones. */
+ * The tables are one blob; a script in etc/table-loader tells the BIOS where pointers and checksums
+ * go. Left out: sleep states other than S5, hot plug, thermal zones. */
 #include "hw/acpi/tables.h"
 #include "host/le.h"
 #include "hw/acpi/aml.h"
@@ -116,8 +117,8 @@ static void dsdt_host_resources(struct aml *t, const struct acpi_config *cfg)
     aml_template_end(t, r);
 }
 
-static void isa_device(struct aml *t, const char *name, const char *hid, uint16_t io, uint8_t len, int io2,
-                       int irq)
+static void isa_device(struct aml *t, const char *name, const char *hid, uint16_t io, uint8_t len,
+                       int io2, int irq)
 {
     size_t dev = aml_device(t, name);
 
@@ -173,8 +174,15 @@ static void dsdt_isa(struct aml *t, const struct acpi_config *cfg)
     aml_end(t, isa);
 }
 
-enum { OP_STORE = 0x70, OP_LOCAL0 = 0x60, OP_ARG0 = 0x68, OP_AND = 0x7b, OP_OR = 0x7d, OP_RETURN = 0xa4,
-       OP_CREATE_DWORD = 0x8a };
+enum {
+    OP_STORE = 0x70,
+    OP_LOCAL0 = 0x60,
+    OP_ARG0 = 0x68,
+    OP_AND = 0x7b,
+    OP_OR = 0x7d,
+    OP_RETURN = 0xa4,
+    OP_CREATE_DWORD = 0x8a
+};
 
 /* One PCI interrupt link: routing register `reg` of the ISA bridge; bit 7 disables. */
 static void dsdt_link(struct aml *t, const char *name, unsigned uid, const char *reg)

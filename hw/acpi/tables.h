@@ -10,10 +10,11 @@ struct fw_cfg;
 struct acpi_config {
     unsigned ncpus;
     const uint32_t *apic_ids;
-    uint32_t pci_hole, pci_hole_end;  /* memory window of the PCI bus below 4 GiB: first, last byte */
+    uint32_t pci_hole,
+        pci_hole_end; /* memory window of the PCI bus below 4 GiB: first, last byte */
     uint64_t pci_hole64, pci_hole64_end; /* above the RAM; equal: none */
     bool hpet;
-    unsigned nserial; /* COM ports present, from the first */
+    unsigned nserial;      /* COM ports present, from the first */
     uint16_t pvpanic_port; /* 0: there is none */
 };
 

@@ -1,9 +1,10 @@
 /* 16550A UART, after the National Semiconductor PC16550D data sheet.
  *
- * The line itself is not modelled: characters leave as soon as they are written, and arrive as fast as
- * the guest empties the FIFO, whatever the divisor says. THRE is raised again a moment after a write,
- * by a timer of one character time capped at 50 us, so that drivers which wait for the interrupt see one.
- * Modem lines are those of a connected null modem. The devices around it are isa-serial and pci-serial. */
+ * The line itself is not modelled: characters leave as soon as they are written, and arrive as fast
+ * as the guest empties the FIFO, whatever the divisor says. THRE is raised again a moment after a
+ * write, by a timer of one character time capped at 50 us, so that drivers which wait for the
+ * interrupt see one. Modem lines are those of a connected null modem. The devices around it are
+ * isa-serial and pci-serial. */
 #include "hw/char/serial16550.h"
 
 #include "host/chardev.h"
@@ -15,7 +16,15 @@
 enum { FIFO = UART_FIFO };
 
 enum { IER_RDA = 1, IER_THRE = 2, IER_RLS = 4, IER_MS = 8 };
-enum { IIR_NONE = 1, IIR_MS = 0, IIR_THRE = 2, IIR_RDA = 4, IIR_RLS = 6, IIR_TIMEOUT = 12, IIR_FIFO = 0xc0 };
+enum {
+    IIR_NONE = 1,
+    IIR_MS = 0,
+    IIR_THRE = 2,
+    IIR_RDA = 4,
+    IIR_RLS = 6,
+    IIR_TIMEOUT = 12,
+    IIR_FIFO = 0xc0
+};
 enum { FCR_ENABLE = 1, FCR_CLEAR_RX = 2, FCR_CLEAR_TX = 4 };
 enum { LCR_BREAK = 0x40, LCR_DLAB = 0x80 };
 enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT1 = 4, MCR_OUT2 = 8, MCR_LOOP = 16 };
@@ -322,8 +331,8 @@ void uart_reset(struct uart *s)
     s->set_irq(s->opaque, 0);
 }
 
-bool uart_init(struct uart *s, struct machine *m, struct chardev *c, void (*set_irq)(void *opaque, int level),
-               void *opaque, struct error *err)
+bool uart_init(struct uart *s, struct machine *m, struct chardev *c,
+               void (*set_irq)(void *opaque, int level), void *opaque, struct error *err)
 {
     const struct chardev_frontend fe = {s, serial_can_receive, serial_receive, serial_event};
 

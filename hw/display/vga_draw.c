@@ -134,7 +134,8 @@ static void line_planar(uint32_t *to, const uint8_t *p, unsigned n, const uint32
                         unsigned planes)
 {
     for (unsigned i = 0; i < n; i++) {
-        uint32_t w = le_get32(p + i / 8 * 4) >> (7 - i % 8) & 0x01010101; /* a plane's bit each byte */
+        uint32_t w =
+            le_get32(p + i / 8 * 4) >> (7 - i % 8) & 0x01010101; /* a plane's bit each byte */
         to[i] = palette[(w | w >> 7 | w >> 14 | w >> 21) & 15 & planes];
     }
 }

@@ -1,8 +1,9 @@
-/* fw_cfg: the channel by which a BIOS made for QEMU-style machines learns about the machine. Follows the
- * public interface description (selector port 0x510, data port 0x511, DMA registers at 0x514).
+/* fw_cfg: the channel by which a BIOS made for QEMU-style machines learns about the machine.
+ * Follows the public interface description (selector port 0x510, data port 0x511, DMA registers at
+ * 0x514).
  *
- * Items are numbered; from 0x20 on they are files named in a directory item. Everything is read only for
- * the guest: writes through DMA are refused with the error bit. */
+ * Items are numbered; from 0x20 on they are files named in a directory item. Everything is read
+ * only for the guest: writes through DMA are refused with the error bit. */
 #include "hw/firmware/fw_cfg.h"
 #include "hw/isa/isa.h"
 

@@ -5,18 +5,18 @@
 #include "hw/device.h"
 
 enum fw_cfg_key { /* the numbered items that SeaBIOS reads */
-    FW_CFG_SIGNATURE = 0x00,
-    FW_CFG_ID = 0x01,
-    FW_CFG_UUID = 0x02,
-    FW_CFG_RAM_SIZE = 0x03,
-    FW_CFG_NOGRAPHIC = 0x04,
-    FW_CFG_NB_CPUS = 0x05,
-    FW_CFG_BOOT_MENU = 0x0e,
-    FW_CFG_MAX_CPUS = 0x0f,
-    FW_CFG_FILE_DIR = 0x19,
-    FW_CFG_FILE_FIRST = 0x20,
-    FW_CFG_NUMA = 0x0d,
-    FW_CFG_IRQ0_OVERRIDE = 0x8002,
+                  FW_CFG_SIGNATURE = 0x00,
+                  FW_CFG_ID = 0x01,
+                  FW_CFG_UUID = 0x02,
+                  FW_CFG_RAM_SIZE = 0x03,
+                  FW_CFG_NOGRAPHIC = 0x04,
+                  FW_CFG_NB_CPUS = 0x05,
+                  FW_CFG_BOOT_MENU = 0x0e,
+                  FW_CFG_MAX_CPUS = 0x0f,
+                  FW_CFG_FILE_DIR = 0x19,
+                  FW_CFG_FILE_FIRST = 0x20,
+                  FW_CFG_NUMA = 0x0d,
+                  FW_CFG_IRQ0_OVERRIDE = 0x8002,
 };
 
 struct fw_cfg;

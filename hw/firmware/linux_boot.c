@@ -1,6 +1,6 @@
-/* Direct boot of a Linux bzImage by the 32-bit or, when the kernel offers it, the 64-bit entry of the
- * x86 boot protocol (Documentation/arch/x86/boot.rst of the kernel). Protocol 2.02 (header with a command
- * line pointer) is the oldest accepted; zImages that load low are refused. */
+/* Direct boot of a Linux bzImage by the 32-bit or, when the kernel offers it, the 64-bit entry of
+ * the x86 boot protocol (Documentation/arch/x86/boot.rst of the kernel). Protocol 2.02 (header with
+ * a command line pointer) is the oldest accepted; zImages that load low are refused. */
 #include "hw/firmware/direct_boot.h"
 #include "host/le.h"
 #include "hw/display/console.h"
@@ -9,18 +9,38 @@
 #include <string.h>
 
 enum {
-    HDR_SETUP_SECTS = 0x1f1, HDR_FLAG = 0x1fe, HDR_JUMP = 0x200, HDR_MAGIC = 0x202, HDR_VERSION = 0x206,
-    HDR_LOADER = 0x210, HDR_LOADFLAGS = 0x211, HDR_CODE32 = 0x214, HDR_INITRD = 0x218,
-    HDR_INITRD_SIZE = 0x21c, HDR_CMDLINE = 0x228, HDR_INITRD_MAX = 0x22c, HDR_XLOADFLAGS = 0x236,
+    HDR_SETUP_SECTS = 0x1f1,
+    HDR_FLAG = 0x1fe,
+    HDR_JUMP = 0x200,
+    HDR_MAGIC = 0x202,
+    HDR_VERSION = 0x206,
+    HDR_LOADER = 0x210,
+    HDR_LOADFLAGS = 0x211,
+    HDR_CODE32 = 0x214,
+    HDR_INITRD = 0x218,
+    HDR_INITRD_SIZE = 0x21c,
+    HDR_CMDLINE = 0x228,
+    HDR_INITRD_MAX = 0x22c,
+    HDR_XLOADFLAGS = 0x236,
     HDR_CMDLINE_SIZE = 0x238,
-    ZP_EXT_INITRD = 0xc0, ZP_E820_COUNT = 0x1e8, ZP_E820 = 0x2d0,
-    LOADED_HIGH = 1, XLF_64 = 1,
+    ZP_EXT_INITRD = 0xc0,
+    ZP_E820_COUNT = 0x1e8,
+    ZP_E820 = 0x2d0,
+    LOADED_HIGH = 1,
+    XLF_64 = 1,
     KERNEL_BASE = 0x100000,
 };
 
 enum { /* struct screen_info at the start of the zero page; where the BIOS keeps the same */
-    SCREEN_X = 0, SCREEN_MODE = 6, SCREEN_COLUMNS = 7, SCREEN_LINES = 14, SCREEN_IS_VGA = 15, SCREEN_POINTS = 16,
-    BDA_VIDEO_MODE = 0x449, BDA_CURSOR = 0x450, BDA_CHAR_HEIGHT = 0x485,
+       SCREEN_X = 0,
+       SCREEN_MODE = 6,
+       SCREEN_COLUMNS = 7,
+       SCREEN_LINES = 14,
+       SCREEN_IS_VGA = 15,
+       SCREEN_POINTS = 16,
+       BDA_VIDEO_MODE = 0x449,
+       BDA_CURSOR = 0x450,
+       BDA_CHAR_HEIGHT = 0x485,
 };
 
 bool linux_boot_detect(const struct blob *k)
@@ -34,18 +54,20 @@ bool linux_boot_detect(const struct blob *k)
  *   mov eax,[0x8018]; mov [zero_page+0x1e8],al
  *   xor ebp,ebp; xor edi,edi; xor ebx,ebx; mov esi,zero_page */
 static const uint8_t enter_common[] = {
-    0xb8, 0x18, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0, 0xbc, 0x00, 0x7c, 0, 0,
-    0xa1, 0x18, 0x80, 0, 0, 0xa2, 0xe8, 0x01, 0x01, 0,
+    0xb8, 0x18, 0,    0,    0,    0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0, 0xbc, 0x00,
+    0x7c, 0,    0,    0xa1, 0x18, 0x80, 0,    0,    0xa2, 0xe8, 0x01, 0x01, 0,
     0x31, 0xed, 0x31, 0xff, 0x31, 0xdb, 0xbe, 0x00, 0x00, 0x01, 0x00,
 };
 /*   jmp 0x10:0x100000 */
 static const uint8_t enter_32[] = {0xea, 0x00, 0x00, 0x10, 0x00, 0x10, 0x00};
 /*   mov eax,cr4; or eax,PAE; mov cr4,eax; mov eax,page_tables; mov cr3,eax
- *   mov ecx,EFER; rdmsr; or eax,LME; wrmsr; mov eax,cr0; or eax,PG; mov cr0,eax; jmp 0x10:0x100200 */
+ *   mov ecx,EFER; rdmsr; or eax,LME; wrmsr; mov eax,cr0; or eax,PG; mov cr0,eax; jmp 0x10:0x100200
+ */
 static const uint8_t enter_64[] = {
-    0x0f, 0x20, 0xe0, 0x83, 0xc8, 0x20, 0x0f, 0x22, 0xe0, 0xb8, 0, 0, 0x07, 0, 0x0f, 0x22, 0xd8,
-    0xb9, 0x80, 0, 0, 0xc0, 0x0f, 0x32, 0x0d, 0, 0x01, 0, 0, 0x0f, 0x30,
-    0x0f, 0x20, 0xc0, 0x0d, 0, 0, 0, 0x80, 0x0f, 0x22, 0xc0, 0xea, 0x00, 0x02, 0x10, 0x00, 0x10, 0x00,
+    0x0f, 0x20, 0xe0, 0x83, 0xc8, 0x20, 0x0f, 0x22, 0xe0, 0xb8, 0,    0,    0x07,
+    0,    0x0f, 0x22, 0xd8, 0xb9, 0x80, 0,    0,    0xc0, 0x0f, 0x32, 0x0d, 0,
+    0x01, 0,    0,    0x0f, 0x30, 0x0f, 0x20, 0xc0, 0x0d, 0,    0,    0,    0x80,
+    0x0f, 0x22, 0xc0, 0xea, 0x00, 0x02, 0x10, 0x00, 0x10, 0x00,
 };
 
 static void add_page_tables(struct direct_boot *d)
@@ -88,8 +110,9 @@ static bool place_initrd(struct machine *m, struct direct_boot *d, const struct 
                          uint8_t *zp, uint64_t kernel_end, struct error *err)
 {
     uint64_t top = direct_boot_top(m);
-    uint64_t limit = le_get16(zp + HDR_VERSION) >= 0x203 ? (uint64_t)le_get32(zp + HDR_INITRD_MAX) + 1
-                                                      : 0x38000000;
+    uint64_t limit = le_get16(zp + HDR_VERSION) >= 0x203
+                         ? (uint64_t)le_get32(zp + HDR_INITRD_MAX) + 1
+                         : 0x38000000;
 
     top = top < limit ? top : limit;
     if (initrd->len > top || ((top - initrd->len) & ~UINT64_C(4095)) < kernel_end) {
@@ -103,8 +126,8 @@ static bool place_initrd(struct machine *m, struct direct_boot *d, const struct 
     return true;
 }
 
-/* What the kernel's setup code would have asked the video BIOS for: the text screen as the BIOS left it,
- * out of the BIOS data area. Without it Linux believes that there is no VGA. */
+/* What the kernel's setup code would have asked the video BIOS for: the text screen as the BIOS
+ * left it, out of the BIOS data area. Without it Linux believes that there is no VGA. */
 static void describe_screen(struct machine *m)
 {
     struct console *c = console_get(m, 0);
@@ -154,8 +177,8 @@ bool linux_boot_load(struct machine *m, struct direct_boot *d, const struct blob
     }
     uint32_t max_cmdline = version >= 0x206 ? le_get32(k->data + HDR_CMDLINE_SIZE) : 255;
     if (strlen(append) > max_cmdline || strlen(append) >= 0x10000) {
-        return error_set(err, "-append: %zu characters, the kernel takes at most %u", strlen(append),
-                         max_cmdline);
+        return error_set(err, "-append: %zu characters, the kernel takes at most %u",
+                         strlen(append), max_cmdline);
     }
     bool code64 = version >= 0x20c && (le_get16(k->data + HDR_XLOADFLAGS) & XLF_64);
 

@@ -1,5 +1,5 @@
-/* Direct boot of multiboot 1 kernels (Multiboot Specification 0.6.96): ELF32 images, or any image with
- * the address fields of the header; one module (-initrd). Video mode requests are ignored. */
+/* Direct boot of multiboot 1 kernels (Multiboot Specification 0.6.96): ELF32 images, or any image
+ * with the address fields of the header; one module (-initrd). Video mode requests are ignored. */
 #include "hw/firmware/direct_boot.h"
 #include "host/le.h"
 
@@ -9,7 +9,12 @@
 enum { MB_MAGIC = 0x1badb002, MB_LOADED = 0x2badb002, MB_SEARCH = 8192 };
 enum { MB_ALIGN = 1, MB_MEMINFO = 2, MB_ADDRS = 0x10000, MB_KNOWN = 0x10007 };
 enum { MBI_MEM = 1, MBI_CMDLINE = 4, MBI_MODS = 8, MBI_MMAP = 64, MBI_LOADER = 512 };
-enum { MBI = DIRECT_ZERO_PAGE, MBI_NAME = MBI + 0x100, MBI_MODULE = MBI + 0x200, MBI_MAP = MBI + 0x300 };
+enum {
+    MBI = DIRECT_ZERO_PAGE,
+    MBI_NAME = MBI + 0x100,
+    MBI_MODULE = MBI + 0x200,
+    MBI_MAP = MBI + 0x300
+};
 
 /* Offset of the multiboot header, or SIZE_MAX. */
 static size_t find_header(const struct blob *k)
@@ -33,9 +38,9 @@ struct image {
     uint64_t end; /* first byte after what was loaded, bss included */
 };
 
-static bool add_segment(struct machine *m, struct direct_boot *d, const struct blob *k, uint64_t offset,
-                        uint64_t filesz, uint64_t memsz, uint64_t phys, struct image *img,
-                        struct error *err)
+static bool add_segment(struct machine *m, struct direct_boot *d, const struct blob *k,
+                        uint64_t offset, uint64_t filesz, uint64_t memsz, uint64_t phys,
+                        struct image *img, struct error *err)
 {
     if (offset > k->len || filesz > k->len - offset || filesz > memsz) {
         return error_set(err, "the file is truncated: a segment ends at %llu of %zu bytes",
@@ -47,7 +52,8 @@ static bool add_segment(struct machine *m, struct direct_boot *d, const struct b
     }
     if (phys + memsz > direct_boot_top(m)) {
         return error_set(err, "a segment up to %#llx does not fit into %llu MiB of memory",
-                         (unsigned long long)(phys + memsz), (unsigned long long)(m->ram_size >> 20));
+                         (unsigned long long)(phys + memsz),
+                         (unsigned long long)(m->ram_size >> 20));
     }
     uint8_t *data = calloc(1, memsz ? memsz : 1);
     if (!data) {
@@ -62,10 +68,17 @@ static bool add_segment(struct machine *m, struct direct_boot *d, const struct b
     return true;
 }
 
-static bool load_elf(struct machine *m, struct direct_boot *d, const struct blob *k, struct image *img,
-                     struct error *err)
+static bool load_elf(struct machine *m, struct direct_boot *d, const struct blob *k,
+                     struct image *img, struct error *err)
 {
-    enum { EI_CLASS = 4, E_MACHINE = 18, E_ENTRY = 24, E_PHOFF = 28, E_PHENTSIZE = 42, E_PHNUM = 44 };
+    enum {
+        EI_CLASS = 4,
+        E_MACHINE = 18,
+        E_ENTRY = 24,
+        E_PHOFF = 28,
+        E_PHENTSIZE = 42,
+        E_PHNUM = 44
+    };
     const uint8_t *e = k->data;
 
     if (k->len < 52 || memcmp(e, "\177ELF", 4)) {
@@ -83,8 +96,8 @@ static bool load_elf(struct machine *m, struct direct_boot *d, const struct blob
     for (unsigned i = 0; i < phnum; i++) {
         const uint8_t *p = e + phoff + (size_t)i * phentsize;
         bool load = le_get32(p) == 1;
-        if (load && !add_segment(m, d, k, le_get32(p + 4), le_get32(p + 16), le_get32(p + 20), le_get32(p + 12),
-                                 img, err)) {
+        if (load && !add_segment(m, d, k, le_get32(p + 4), le_get32(p + 16), le_get32(p + 20),
+                                 le_get32(p + 12), img, err)) {
             return false;
         }
     }
@@ -120,10 +133,50 @@ static bool load_flat(struct machine *m, struct direct_boot *d, const struct blo
 static void add_entry(struct direct_boot *d, uint32_t entry)
 {
     uint8_t code[] = {
-        0xb8, 0x18, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xe0, 0x8e, 0xe8, 0x8e, 0xd0,
-        0x6b, 0x05, 0x18, 0x80, 0, 0, 24, 0xa3, (MBI + 44) & 0xff, (MBI >> 8) & 0xff, MBI >> 16, 0,
-        0xb8, 0x02, 0xb0, 0xad, 0x2b, 0xbb, 0, (MBI >> 8) & 0xff, MBI >> 16, 0,
-        0xea, 0, 0, 0, 0, 0x10, 0,
+        0xb8,
+        0x18,
+        0,
+        0,
+        0,
+        0x8e,
+        0xd8,
+        0x8e,
+        0xc0,
+        0x8e,
+        0xe0,
+        0x8e,
+        0xe8,
+        0x8e,
+        0xd0,
+        0x6b,
+        0x05,
+        0x18,
+        0x80,
+        0,
+        0,
+        24,
+        0xa3,
+        (MBI + 44) & 0xff,
+        (MBI >> 8) & 0xff,
+        MBI >> 16,
+        0,
+        0xb8,
+        0x02,
+        0xb0,
+        0xad,
+        0x2b,
+        0xbb,
+        0,
+        (MBI >> 8) & 0xff,
+        MBI >> 16,
+        0,
+        0xea,
+        0,
+        0,
+        0,
+        0,
+        0x10,
+        0,
     };
 
     le_put32(code + sizeof(code) - 6, entry);
@@ -164,9 +217,11 @@ bool multiboot_load(struct machine *m, struct direct_boot *d, const struct blob 
                          flags & 0xffff & ~MB_KNOWN);
     }
     if (strlen(append) >= 0x10000) {
-        return error_set(err, "-append: %zu characters, at most 65535 are possible", strlen(append));
+        return error_set(err, "-append: %zu characters, at most 65535 are possible",
+                         strlen(append));
     }
-    if (!(flags & MB_ADDRS ? load_flat(m, d, k, header, &img, err) : load_elf(m, d, k, &img, err))) {
+    if (!(flags & MB_ADDRS ? load_flat(m, d, k, header, &img, err)
+                           : load_elf(m, d, k, &img, err))) {
         return false;
     }
     uint32_t upper = (uint32_t)((direct_boot_top(m) >> 10) - 1024);

@@ -1,5 +1,5 @@
-/* SMBIOS 2.8 structures (DMTF DSP0134): BIOS, system, chassis, processors, memory array, devices and
- * their mapping, boot status, end. */
+/* SMBIOS 2.8 structures (DMTF DSP0134): BIOS, system, chassis, processors, memory array, devices
+ * and their mapping, boot status, end. */
 #include "hw/firmware/smbios.h"
 #include "hw/firmware/fw_cfg.h"
 
@@ -56,33 +56,34 @@ static void end(struct out *o, const char *strings)
     }
 }
 
-static void add_processor(struct out *o, unsigned n, unsigned cores, unsigned threads, const char *name)
+static void add_processor(struct out *o, unsigned n, unsigned cores, unsigned threads,
+                          const char *name)
 {
     char strings[128];
     size_t len = 0;
 
     begin(o, 4, (uint16_t)(0x400 + n));
-    le(o, 1, 1);      /* socket: string 1 */
-    le(o, 3, 1);      /* central processor */
-    le(o, 1, 1);      /* family: other */
-    le(o, 2, 1);      /* manufacturer: string 2 */
-    le(o, 0, 8);      /* id */
-    le(o, 3, 1);      /* version: string 3 */
-    le(o, 0, 1);      /* voltage */
-    le(o, 0, 2);      /* external clock */
-    le(o, 2000, 2);   /* maximal and current speed, MHz */
+    le(o, 1, 1);    /* socket: string 1 */
+    le(o, 3, 1);    /* central processor */
+    le(o, 1, 1);    /* family: other */
+    le(o, 2, 1);    /* manufacturer: string 2 */
+    le(o, 0, 8);    /* id */
+    le(o, 3, 1);    /* version: string 3 */
+    le(o, 0, 1);    /* voltage */
+    le(o, 0, 2);    /* external clock */
+    le(o, 2000, 2); /* maximal and current speed, MHz */
     le(o, 2000, 2);
     le(o, 0x41, 1);   /* populated, enabled */
     le(o, 1, 1);      /* upgrade: other */
     le(o, 0xffff, 2); /* caches: not described */
     le(o, 0xffff, 2);
     le(o, 0xffff, 2);
-    le(o, 0, 3);      /* serial, asset, part */
+    le(o, 0, 3); /* serial, asset, part */
     le(o, cores, 1);
     le(o, cores, 1);
     le(o, cores * threads, 1);
-    le(o, 2, 2);      /* characteristics: unknown */
-    le(o, 1, 2);      /* family 2: other */
+    le(o, 2, 2); /* characteristics: unknown */
+    le(o, 1, 2); /* family 2: other */
     static const char head[] = "CPU\0Dragoman";
     memcpy(strings, head, sizeof(head));
     len = sizeof(head);
@@ -162,8 +163,8 @@ static void add_anchor(struct fw_cfg *fw, const struct out *o)
     fw_cfg_add_file(fw, "etc/smbios/smbios-anchor", a, sizeof(a));
 }
 
-void smbios_add(struct fw_cfg *fw, unsigned sockets, unsigned cores, unsigned threads, uint64_t ram_size,
-                const char *cpu_name)
+void smbios_add(struct fw_cfg *fw, unsigned sockets, unsigned cores, unsigned threads,
+                uint64_t ram_size, const char *cpu_name)
 {
     struct out o = {0};
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 struct fw_cfg;
-void smbios_add(struct fw_cfg *fw, unsigned sockets, unsigned cores, unsigned threads, uint64_t ram_size,
-                const char *cpu_name);
+void smbios_add(struct fw_cfg *fw, unsigned sockets, unsigned cores, unsigned threads,
+                uint64_t ram_size, const char *cpu_name);
 
 #endif

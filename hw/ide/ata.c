@@ -1,6 +1,6 @@
-/* ATA commands of disk drives: ATA/ATAPI-6 (T13 1410D), PIO, multiple and DMA transfers, LBA28, LBA48 and
- * CHS; of later standards what SATA disks say in IDENTIFY and the error log of queued commands. Whoever
- * has the registers (ide.c, ahci.c) hands commands in.
+/* ATA commands of disk drives: ATA/ATAPI-6 (T13 1410D), PIO, multiple and DMA transfers, LBA28,
+ * LBA48 and CHS; of later standards what SATA disks say in IDENTIFY and the error log of queued
+ * commands. Whoever has the registers (ide.c, ahci.c) hands commands in.
  *
  * Left out: SMART, security, HPA changes (reported as unsupported or aborted). Queued commands are
  * ahci_ncq.c's. */
@@ -31,11 +31,13 @@ static uint64_t command_lba(const struct ide_drive *d)
     uint8_t select = d->channel->select;
 
     if (d->lba48) {
-        return (uint64_t)d->hob_lba2 << 40 | (uint64_t)d->hob_lba1 << 32 | (uint64_t)d->hob_lba0 << 24 |
-               (uint32_t)d->lba2 << 16 | (uint32_t)d->lba1 << 8 | d->lba0;
+        return (uint64_t)d->hob_lba2 << 40 | (uint64_t)d->hob_lba1 << 32 |
+               (uint64_t)d->hob_lba0 << 24 | (uint32_t)d->lba2 << 16 | (uint32_t)d->lba1 << 8 |
+               d->lba0;
     }
     if (select & SELECT_LBA) {
-        return (uint32_t)(select & 15) << 24 | (uint32_t)d->lba2 << 16 | (uint32_t)d->lba1 << 8 | d->lba0;
+        return (uint32_t)(select & 15) << 24 | (uint32_t)d->lba2 << 16 | (uint32_t)d->lba1 << 8 |
+               d->lba0;
     }
     uint32_t cylinder = (uint32_t)d->lba2 << 8 | d->lba1;
     return ((uint64_t)cylinder * d->heads + (select & 15)) * d->sectors + d->lba0 - 1;
@@ -208,7 +210,8 @@ static void dma_next(struct ide_drive *d)
         dma_end(d, ATA_ABRT);
         return;
     }
-    ide_submit(d, d->dma_write ? BLOCK_WRITE : BLOCK_READ, d->lba * IDE_SECTOR, d->end, dma_io_done);
+    ide_submit(d, d->dma_write ? BLOCK_WRITE : BLOCK_READ, d->lba * IDE_SECTOR, d->end,
+               dma_io_done);
 }
 
 void ide_dma_start(struct ide_channel *c)
@@ -232,7 +235,8 @@ void ide_identify_strings(uint16_t *id, const struct ide_drive *d, const char *m
     struct {
         unsigned word, len;
         const char *text;
-    } fields[] = {{10, 20, d->serial}, {23, 8, d->firmware}, {27, 40, d->model[0] ? d->model : model}};
+    } fields[] = {
+        {10, 20, d->serial}, {23, 8, d->firmware}, {27, 40, d->model[0] ? d->model : model}};
 
     for (unsigned f = 0; f < 3; f++) {
         size_t n = strlen(fields[f].text);
@@ -496,12 +500,14 @@ static void cmd_set_features(struct ide_drive *d)
         if (d->count >> 3 == 4 || d->count >> 3 == 8) {
             d->dma_mode = d->count;
         }
-        ide_finish(d, d->count >> 3 == 0 || d->count >> 3 == 1 || (d->count >> 3 == 4 && (d->count & 7) < 3) ||
-                          (d->count >> 3 == 8 && (d->count & 7) < 6)
-                      ? 0
-                      : ATA_ABRT);
+        ide_finish(d, d->count >> 3 == 0 || d->count >> 3 == 1 ||
+                              (d->count >> 3 == 4 && (d->count & 7) < 3) ||
+                              (d->count >> 3 == 8 && (d->count & 7) < 6)
+                          ? 0
+                          : ATA_ABRT);
         break;
-    case 0x02: case 0x82: /* volatile write cache */
+    case 0x02:
+    case 0x82: /* volatile write cache */
         if (d->cdrom) {
             ide_finish(d, ATA_ABRT);
             break;
@@ -510,8 +516,18 @@ static void cmd_set_features(struct ide_drive *d)
         d->phase = IDE_FLUSHING;
         ide_submit(d, BLOCK_FLUSH, 0, 0, flush_done);
         break;
-    case 0xaa: case 0x55: case 0x66: case 0xcc: case 0x05: case 0x85: case 0x42:
-    case 0xc2: case 0x69: case 0x67: case 0x96: case 0x9a:
+    case 0xaa:
+    case 0x55:
+    case 0x66:
+    case 0xcc:
+    case 0x05:
+    case 0x85:
+    case 0x42:
+    case 0xc2:
+    case 0x69:
+    case 0x67:
+    case 0x96:
+    case 0x9a:
         ide_finish(d, 0);
         break;
     default:
@@ -632,8 +648,9 @@ static const struct command {
 
 void ide_run_command(struct ide_drive *d, uint8_t code)
 {
-    log_trace(d->channel->machine->log, ide_command, "%s command %02x count %02x lba %02x %02x %02x", d->cdrom ? "cdrom" : "disk", code, d->count,
-              d->lba2, d->lba1, d->lba0);
+    log_trace(d->channel->machine->log, ide_command,
+              "%s command %02x count %02x lba %02x %02x %02x", d->cdrom ? "cdrom" : "disk", code,
+              d->count, d->lba2, d->lba1, d->lba0);
     d->channel->irq_pending = false;
     ide_update_irq(d->channel);
     if (d->phase != IDE_IDLE && code != 0x08 && (d->status & ATA_BSY)) {

@@ -1,14 +1,27 @@
-/* ATAPI CD-ROM/DVD drive: packet commands after MMC-3 and SFF-8020i, data discs with one track of 2048-byte
- * sectors. Left out: audio, writing, raw sector formats other than user data. */
+/* ATAPI CD-ROM/DVD drive: packet commands after MMC-3 and SFF-8020i, data discs with one track of
+ * 2048-byte sectors. Left out: audio, writing, raw sector formats other than user data. */
 #include "hw/ide/ide.h"
 #include "hw/scsi/mmc.h"
 
 #include <string.h>
 
 enum { REASON_CD = 1, REASON_IO = 2 };
-enum { SENSE_NONE = 0, SENSE_NOT_READY = 2, SENSE_MEDIUM = 3, SENSE_ILLEGAL = 5, SENSE_ATTENTION = 6 };
-enum { ASC_INVALID_OPCODE = 0x20, ASC_LBA_RANGE = 0x21, ASC_INVALID_FIELD = 0x24, ASC_CHANGED = 0x28,
-       ASC_NO_MEDIUM = 0x3a, ASC_READ_ERROR = 0x11, ASC_LOCKED = 0x53 };
+enum {
+    SENSE_NONE = 0,
+    SENSE_NOT_READY = 2,
+    SENSE_MEDIUM = 3,
+    SENSE_ILLEGAL = 5,
+    SENSE_ATTENTION = 6
+};
+enum {
+    ASC_INVALID_OPCODE = 0x20,
+    ASC_LBA_RANGE = 0x21,
+    ASC_INVALID_FIELD = 0x24,
+    ASC_CHANGED = 0x28,
+    ASC_NO_MEDIUM = 0x3a,
+    ASC_READ_ERROR = 0x11,
+    ASC_LOCKED = 0x53
+};
 
 static uint32_t be32(const uint8_t *p)
 {

@@ -1,6 +1,6 @@
-/* ATA channel: the register model of ATA/ATAPI-6 (T13 1410D) in front of two drives. The commands are in
- * ata.c and atapi.c; a SATA port (ahci.c) has a channel with one drive, whose registers it fills from
- * frames. */
+/* ATA channel: the register model of ATA/ATAPI-6 (T13 1410D) in front of two drives. The commands
+ * are in ata.c and atapi.c; a SATA port (ahci.c) has a channel with one drive, whose registers it
+ * fills from frames. */
 #include "hw/ide/ide.h"
 
 #include <stdio.h>
@@ -11,16 +11,47 @@ enum { CONTROL_NIEN = 2, CONTROL_SRST = 4, CONTROL_HOB = 0x80 };
 
 #define F(type, f) type(struct ide_drive, f)
 static const struct state_field drive_fields[] = {
-    F(STATE_U8, features), F(STATE_U8, error), F(STATE_U8, count), F(STATE_U8, lba0), F(STATE_U8, lba1),
-    F(STATE_U8, lba2), F(STATE_U8, status), F(STATE_U8, hob_features), F(STATE_U8, hob_count),
-    F(STATE_U8, hob_lba0), F(STATE_U8, hob_lba1), F(STATE_U8, hob_lba2), F(STATE_U8, multiple),
-    F(STATE_U8, dma_mode), F(STATE_U8, heads), F(STATE_U8, sectors), F(STATE_U16, cylinders),
-    F(STATE_U8, phase), F(STATE_BOOL, lba48), F(STATE_BOOL, dma), F(STATE_BOOL, dma_write),
-    F(STATE_BOOL, ext), F(STATE_U64, lba), F(STATE_U32, remaining), F(STATE_U32, block_sectors),
-    F(STATE_U32, pos), F(STATE_U32, end), F(STATE_U8, sense_key), F(STATE_U8, asc), F(STATE_U8, ascq),
-    F(STATE_BOOL, media_changed), F(STATE_BOOL, locked), F(STATE_U32, packet_total),
-    F(STATE_U32, packet_done), F(STATE_U32, buffer_start), F(STATE_U8, event), F(STATE_U8, ncq_tag),
-    F(STATE_U8, ncq_status), F(STATE_U8, ncq_error), F(STATE_U64, ncq_lba), STATE_END,
+    F(STATE_U8, features),
+    F(STATE_U8, error),
+    F(STATE_U8, count),
+    F(STATE_U8, lba0),
+    F(STATE_U8, lba1),
+    F(STATE_U8, lba2),
+    F(STATE_U8, status),
+    F(STATE_U8, hob_features),
+    F(STATE_U8, hob_count),
+    F(STATE_U8, hob_lba0),
+    F(STATE_U8, hob_lba1),
+    F(STATE_U8, hob_lba2),
+    F(STATE_U8, multiple),
+    F(STATE_U8, dma_mode),
+    F(STATE_U8, heads),
+    F(STATE_U8, sectors),
+    F(STATE_U16, cylinders),
+    F(STATE_U8, phase),
+    F(STATE_BOOL, lba48),
+    F(STATE_BOOL, dma),
+    F(STATE_BOOL, dma_write),
+    F(STATE_BOOL, ext),
+    F(STATE_U64, lba),
+    F(STATE_U32, remaining),
+    F(STATE_U32, block_sectors),
+    F(STATE_U32, pos),
+    F(STATE_U32, end),
+    F(STATE_U8, sense_key),
+    F(STATE_U8, asc),
+    F(STATE_U8, ascq),
+    F(STATE_BOOL, media_changed),
+    F(STATE_BOOL, locked),
+    F(STATE_U32, packet_total),
+    F(STATE_U32, packet_done),
+    F(STATE_U32, buffer_start),
+    F(STATE_U8, event),
+    F(STATE_U8, ncq_tag),
+    F(STATE_U8, ncq_status),
+    F(STATE_U8, ncq_error),
+    F(STATE_U64, ncq_lba),
+    STATE_END,
 };
 #undef F
 
@@ -101,7 +132,8 @@ void ide_submit(struct ide_drive *d, enum block_op op, uint64_t offset, uint32_t
     block_submit(d->block, r);
 }
 
-/* Before the buffer is given to another command: a request that is void now must not fill it any more. */
+/* Before the buffer is given to another command: a request that is void now must not fill it any
+ * more. */
 void ide_cancel(struct ide_drive *d)
 {
     d->generation++;
@@ -148,7 +180,8 @@ uint8_t *ide_pio_data(struct ide_drive *d, uint32_t *len, bool *to_host)
 {
     *len = d->end;
     *to_host = d->phase == IDE_PIO_IN || d->phase == IDE_PACKET_IN;
-    if (!(d->status & ATA_DRQ) || (!*to_host && d->phase != IDE_PIO_OUT && d->phase != IDE_PACKET)) {
+    if (!(d->status & ATA_DRQ) ||
+        (!*to_host && d->phase != IDE_PIO_OUT && d->phase != IDE_PACKET)) {
         return NULL;
     }
     d->pos = d->end;
@@ -205,7 +238,8 @@ static void write_both(struct ide_channel *c, size_t now, size_t before, uint8_t
     }
 }
 
-#define BOTH(f, hob) write_both(c, offsetof(struct ide_drive, f), offsetof(struct ide_drive, hob), v)
+#define BOTH(f, hob)                                                                               \
+    write_both(c, offsetof(struct ide_drive, f), offsetof(struct ide_drive, hob), v)
 
 void ide_write(struct ide_channel *c, unsigned reg, uint64_t value, unsigned size)
 {
@@ -295,12 +329,16 @@ static void ide_set_geometry(void *opaque)
     d->cylinders = (uint16_t)(cyl < 16383 ? (cyl ? cyl : 1) : 16383);
 }
 
-bool ide_attach(struct ide_channel *c, unsigned unit, struct block *b, bool cdrom, struct device *owner,
-                struct error *err)
+bool ide_attach(struct ide_channel *c, unsigned unit, struct block *b, bool cdrom,
+                struct device *owner, struct error *err)
 {
     struct ide_drive *d = &c->drive[unit];
-    struct block_device cd = {.id = device_path(owner), .removable = true, .medium = medium_changed,
-                              .eject_request = eject_asked, .locked = tray_locked, .opaque = d};
+    struct block_device cd = {.id = device_path(owner),
+                              .removable = true,
+                              .medium = medium_changed,
+                              .eject_request = eject_asked,
+                              .locked = tray_locked,
+                              .opaque = d};
     struct block_device disk = {.id = device_path(owner), .resized = ide_set_geometry, .opaque = d};
 
     if (d->present) {
@@ -326,7 +364,8 @@ bool ide_attach(struct ide_channel *c, unsigned unit, struct block *b, bool cdro
     return true;
 }
 
-void ide_set_identity(struct ide_drive *d, const char *serial, const char *model, const char *firmware, uint64_t wwn)
+void ide_set_identity(struct ide_drive *d, const char *serial, const char *model,
+                      const char *firmware, uint64_t wwn)
 {
     if (serial) {
         snprintf(d->serial, sizeof(d->serial), "%s", serial);

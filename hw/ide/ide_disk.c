@@ -1,5 +1,5 @@
-/* ide-hd and ide-cd: drives at a channel of the IDE controller or a port of an AHCI controller. What they do is in ide.c and
- * atapi.c, the state of their registers in the controller's table. */
+/* ide-hd and ide-cd: drives at a channel of the IDE controller or a port of an AHCI controller.
+ * What they do is in ide.c and atapi.c, the state of their registers in the controller's table. */
 #include "hw/ide/ahci.h"
 #include "hw/ide/ide.h"
 #include "hw/ide/piix3_ide.h"
@@ -22,7 +22,9 @@ enum { UNIT_ANY = 0xffffffff };
 
 #define COMMON_PROPS                                                                               \
     PROP_DRIVE(struct ide_disk, drive, "the -drive or node"),                                      \
-        PROP_STRING(struct ide_disk, bus, "ide.0 (ports 1f0), ide.1 (ports 170), or ID.N: port N of an AHCI controller"),               \
+        PROP_STRING(                                                                               \
+            struct ide_disk, bus,                                                                  \
+            "ide.0 (ports 1f0), ide.1 (ports 170), or ID.N: port N of an AHCI controller"),        \
         PROP_U32(struct ide_disk, unit, UNIT_ANY,                                                  \
                  "0: master, 1: slave (default: the first free one)"),                             \
         PROP_STRING(struct ide_disk, serial, "serial number, 20 characters"),                      \
@@ -88,8 +90,9 @@ static bool find_place(struct ide_disk *d, struct ide_channel **c, unsigned *uni
         }
     }
     if (d->bus && strcmp(d->bus, "ide.0") && strcmp(d->bus, "ide.1")) {
-        return error_set(err, "%s: there is no bus '%s' (known: ide.0, ide.1, and ID.0 to ID.5 of an ahci)", d->dev.type->name,
-                         d->bus);
+        return error_set(
+            err, "%s: there is no bus '%s' (known: ide.0, ide.1, and ID.0 to ID.5 of an ahci)",
+            d->dev.type->name, d->bus);
     }
     return d->unit == UNIT_ANY
                ? error_set(err, "%s: there is no free place at the IDE controller",

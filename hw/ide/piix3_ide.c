@@ -1,5 +1,5 @@
-/* IDE function of the PIIX3 (82371SB, PCI 8086:7010): two channels at the legacy ports with bus-master
- * DMA (Programming Interface for Bus Master IDE Controller, revision 1.0). */
+/* IDE function of the PIIX3 (82371SB, PCI 8086:7010): two channels at the legacy ports with
+ * bus-master DMA (Programming Interface for Bus Master IDE Controller, revision 1.0). */
 #include "hw/ide/piix3_ide.h"
 #include "hw/ide/ide.h"
 #include "hw/isa/isa.h"
@@ -7,7 +7,14 @@
 
 #include <string.h>
 
-enum { BM_START = 1, BM_TO_MEMORY = 8, BMS_ACTIVE = 1, BMS_ERROR = 2, BMS_IRQ = 4, BMS_CAPABLE = 0x60 };
+enum {
+    BM_START = 1,
+    BM_TO_MEMORY = 8,
+    BMS_ACTIVE = 1,
+    BMS_ERROR = 2,
+    BMS_IRQ = 4,
+    BMS_CAPABLE = 0x60
+};
 
 struct bus_master {
     struct piix3_ide *ide;
@@ -57,7 +64,8 @@ static bool next_region(struct bus_master *b)
     if (b->last || !pci_dma_read(&b->ide->pci, b->next, prd, sizeof(prd))) {
         return false;
     }
-    b->base = (uint32_t)prd[0] | (uint32_t)prd[1] << 8 | (uint32_t)prd[2] << 16 | (uint32_t)prd[3] << 24;
+    b->base =
+        (uint32_t)prd[0] | (uint32_t)prd[1] << 8 | (uint32_t)prd[2] << 16 | (uint32_t)prd[3] << 24;
     b->left = (uint32_t)prd[4] | (uint32_t)prd[5] << 8;
     b->left = b->left ? b->left & 0xfffe : 0x10000;
     b->last = prd[7] & 0x80;
@@ -78,7 +86,8 @@ static bool bm_transfer(void *opaque, void *buf, uint32_t len, bool to_memory)
         bool ok = to_memory ? pci_dma_write(&b->ide->pci, b->base, p, n)
                             : pci_dma_read(&b->ide->pci, b->base, p, n);
         if (!ok) {
-            log_at(b->ide->pci.dev.machine->log, LOG_GUEST_ERROR, "ide: DMA to %#x is not RAM\n", b->base);
+            log_at(b->ide->pci.dev.machine->log, LOG_GUEST_ERROR, "ide: DMA to %#x is not RAM\n",
+                   b->base);
         }
         b->base += n;
         b->left -= n;
@@ -246,7 +255,11 @@ static void piix3_ide_destroy(struct device *dev)
 }
 
 static const struct pci_info piix3_ide_info = {
-    .vendor = 0x8086, .device = 0x7010, .class = 1, .subclass = 1, .prog_if = 0x80,
+    .vendor = 0x8086,
+    .device = 0x7010,
+    .class = 1,
+    .subclass = 1,
+    .prog_if = 0x80,
 };
 
 const struct device_type piix3_ide_type = {

@@ -6,9 +6,10 @@
 
 /* The lines a board offers to ISA devices; reached through isa_bus(machine). */
 struct isa_bus {
-    struct irq irqs[16];     /* to the 8259 pair and the I/O APIC (hw/intc/gsi.c) */
-    struct irq pci_irqs[16]; /* second input of each line, for routed PCI interrupts; the two are ORed */
-    struct device *dma;      /* the 8237 pair (hw/dma/i8237.h) */
+    struct irq irqs[16]; /* to the 8259 pair and the I/O APIC (hw/intc/gsi.c) */
+    struct irq
+        pci_irqs[16];   /* second input of each line, for routed PCI interrupts; the two are ORed */
+    struct device *dma; /* the 8237 pair (hw/dma/i8237.h) */
 };
 struct isa_bus *isa_bus(struct machine *m); /* made at the first call */
 

@@ -22,7 +22,8 @@ struct machine_config { /* what the command line asked for; strings borrowed */
     struct chardev *debugcon;
     const char *boot_order, *boot_once; /* "cdn", NULL: default; once: until the first reset */
     bool boot_menu;
-    int boot_menu_ms, boot_fail_ms; /* how long the menu waits; until a retry when nothing boots; -1: default */
+    int boot_menu_ms,
+        boot_fail_ms; /* how long the menu waits; until a retry when nothing boots; -1: default */
     const char *rtc_base, *rtc_clock, *rtc_driftfix; /* properties of the clock; NULL: default */
     bool nodefaults;
     bool serial_console; /* -nographic: SeaBIOS and GRUB talk on the first serial port (sercon) */
@@ -37,7 +38,7 @@ struct machine_type {
     void (*destroy)(struct machine *m);
 };
 
-extern const struct machine_type machine_pc; /* hw/machine/pc.c */
+extern const struct machine_type machine_pc;             /* hw/machine/pc.c */
 extern const struct machine_type *const machine_types[]; /* ended by NULL */
 
 #endif

@@ -1,7 +1,8 @@
 /* The `pc` machine: 440FX and PIIX3 chip set with the usual ISA devices, wired together.
  *
- * Memory map: RAM from 0 and from 4 GiB up; below 4 GiB it ends at 3 GiB at the latest, then come PCI
- * windows, I/O APIC (fec00000), HPET (fed00000), local APICs (fee00000) and the BIOS at the very top. */
+ * Memory map: RAM from 0 and from 4 GiB up; below 4 GiB it ends at 3 GiB at the latest, then come
+ * PCI windows, I/O APIC (fec00000), HPET (fed00000), local APICs (fee00000) and the BIOS at the
+ * very top. */
 #include "cpu/cpuid.h"
 #include "cpu/x86.h"
 #include "host/file.h"
@@ -39,7 +40,7 @@ struct pc {
     struct machine *machine;
     struct x86_platform platform;
     struct device *pm, *rtc;
-    uint8_t a20; /* bit n: source n drives the line high */
+    uint8_t a20;            /* bit n: source n drives the line high */
     const char *boot_order; /* after the first reset; NULL: it stays */
 };
 
@@ -243,9 +244,9 @@ static void set_cmos(struct device *rtc, const struct machine_config *cfg)
         uint64_t value;
     } bytes[] = {
         {0x14, 0x06}, /* equipment: coprocessor, mouse */
-        {0x15, base_kib}, {0x16, base_kib >> 8}, {0x17, ext_kib}, {0x18, ext_kib >> 8},
-        {0x30, ext_kib}, {0x31, ext_kib >> 8}, {0x34, above_16m}, {0x35, above_16m >> 8},
-        {0x5b, high >> 16}, {0x5c, high >> 24}, {0x5d, high >> 32}, {0x5f, cfg->smp - 1},
+        {0x15, base_kib},   {0x16, base_kib >> 8}, {0x17, ext_kib},    {0x18, ext_kib >> 8},
+        {0x30, ext_kib},    {0x31, ext_kib >> 8},  {0x34, above_16m},  {0x35, above_16m >> 8},
+        {0x5b, high >> 16}, {0x5c, high >> 24},    {0x5d, high >> 32}, {0x5f, cfg->smp - 1},
     };
     for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
         mc146818_set_cmos(rtc, bytes[i].index, (uint8_t)bytes[i].value);
@@ -336,7 +337,8 @@ static bool attach_drives(struct machine *m, const struct machine_config *cfg, s
         snprintf(bus, sizeof(bus), "ide.%u", i / 2);
         snprintf(unit, sizeof(unit), "%u", i % 2);
         device_set_ptr(d, "drive", cfg->ide[i]);
-        if (!device_set(d, "bus", bus, err) || !device_set(d, "unit", unit, err) || !device_realize(d, err)) {
+        if (!device_set(d, "bus", bus, err) || !device_set(d, "unit", unit, err) ||
+            !device_realize(d, err)) {
             return error_prefix(err, "drive '%s'", block_id(cfg->ide[i]));
         }
     }
@@ -376,8 +378,8 @@ static bool create_isa(struct pc *pc, const struct machine_config *cfg, struct e
     }
     struct device *kbc = pc->rtc ? device_make(m, &i8042_type, err, NULL) : NULL;
     struct device *fast = kbc ? device_make(m, &port92_type, err, NULL) : NULL;
-    if (!fast || !device_make(m, &i8254_type, err, NULL) || !device_make(m, &i8237_type, err, NULL) ||
-        !device_make(m, &isa_fdc_type, err, NULL) ||
+    if (!fast || !device_make(m, &i8254_type, err, NULL) ||
+        !device_make(m, &i8237_type, err, NULL) || !device_make(m, &isa_fdc_type, err, NULL) ||
         (cfg->hpet && !device_make(m, &hpet_type, err, NULL)) ||
         !device_make(m, &fw_cfg_type, err, NULL)) {
         return false;
@@ -403,8 +405,8 @@ static bool pc_create(struct machine *m, const struct machine_config *cfg, struc
     struct ram *rom = load_bios(m, cfg->bios, err);
     uint64_t size = cfg->ram_size < 0x100000 ? 0x100000 : cfg->ram_size;
     struct ram *ram = rom ? memory_ram_create(m->memory, "pc.ram", size, err) : NULL;
-    if (!ram || !i440fx_create(m, ram, below_4g(cfg->ram_size), rom, err) || !create_cpus(pc, cfg, err) ||
-        !create_isa(pc, cfg, err) || !piix3_create(m, err) ||
+    if (!ram || !i440fx_create(m, ram, below_4g(cfg->ram_size), rom, err) ||
+        !create_cpus(pc, cfg, err) || !create_isa(pc, cfg, err) || !piix3_create(m, err) ||
         !device_make(m, &piix3_ide_type, err, NULL)) {
         return false;
     }

@@ -430,8 +430,8 @@ void pci_config_write(struct pci_bus *b, uint8_t bus, uint8_t devfn, unsigned of
     if (!p) {
         return;
     }
-    log_trace(b->machine->log, pci_config_write, "%s %02x.%u offset %02x <- %x", p->dev.type->name, devfn >> 3,
-              devfn & 7, offset, value);
+    log_trace(b->machine->log, pci_config_write, "%s %02x.%u offset %02x <- %x", p->dev.type->name,
+              devfn >> 3, devfn & 7, offset, value);
     for (unsigned i = 0; i < size && offset + i < 256; i++) {
         unsigned o = offset + i;
         uint8_t byte = (uint8_t)(value >> (8 * i));

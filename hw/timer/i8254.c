@@ -3,9 +3,9 @@
  *
  * Counters are computed from the clock when somebody looks. Channel 0 drives IRQ 0 by one timer at
  * each rising edge of its output; the line is high in between, as on the chip. Guests count these
- * interrupts against other clocks: while the processor has had no time for the last one, the next one, and the
- * clock with it, waits. Channel 1 (refresh) counts but drives nothing; the
- * refresh bit of port 61h toggles every 15 us. No sound is made: the speaker data bit is only kept.
+ * interrupts against other clocks: while the processor has had no time for the last one, the next
+ * one, and the clock with it, waits. Channel 1 (refresh) counts but drives nothing; the refresh bit
+ * of port 61h toggles every 15 us. No sound is made: the speaker data bit is only kept.
  */
 #include "hw/isa/isa.h"
 #include "hw/timer/timers.h"

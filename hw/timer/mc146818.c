@@ -45,7 +45,7 @@ enum { MAX_OWED = 8192, SLEW = 4 /* owed interrupts come so much faster */ };
 #define NS INT64_C(1000000000)
 
 struct mc146818 {
-    struct device dev; /* must be first */
+    struct device dev;             /* must be first */
     char *base, *clock, *driftfix; /* properties */
     bool follows_host; /* the time of day is the host's, also after the machine stood still */
     bool slew;         /* periodic interrupts that were missed are given later */
@@ -61,16 +61,11 @@ struct mc146818 {
 };
 
 static const struct state_field mc146818_fields[] = {
-    STATE_BYTES(struct mc146818, cmos),
-    STATE_U8(struct mc146818, index),
-    STATE_I64(struct mc146818, base_sec),
-    STATE_I64(struct mc146818, base_ns),
-    STATE_I64(struct mc146818, next_sec),
-    STATE_U64(struct mc146818, periodic_seen),
-    STATE_U32(struct mc146818, owed),
-    STATE_TIMER(struct mc146818, second),
-    STATE_TIMER(struct mc146818, periodic),
-    STATE_END,
+    STATE_BYTES(struct mc146818, cmos),     STATE_U8(struct mc146818, index),
+    STATE_I64(struct mc146818, base_sec),   STATE_I64(struct mc146818, base_ns),
+    STATE_I64(struct mc146818, next_sec),   STATE_U64(struct mc146818, periodic_seen),
+    STATE_U32(struct mc146818, owed),       STATE_TIMER(struct mc146818, second),
+    STATE_TIMER(struct mc146818, periodic), STATE_END,
 };
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -406,7 +401,8 @@ static void rtc_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
 {
     struct mc146818 *s = opaque;
 
-    log_trace(s->dev.machine->log, mc146818_write, "%u <- %02x", (unsigned)offset, (unsigned)value & 255);
+    log_trace(s->dev.machine->log, mc146818_write, "%u <- %02x", (unsigned)offset,
+              (unsigned)value & 255);
     (void)size;
     if (offset) {
         write_reg(s, s->index & 0x7f, (uint8_t)value);
@@ -479,8 +475,8 @@ static bool parse_date(const char *text, int64_t *sec)
         n = sscanf(time, "%2u:%2u:%2u%n", &hour, &min, &s, &end);
         text = time;
     }
-    if (n != 3 || end < 0 || text[end] || year < 1900 || !month || month > 12 || !mday || mday > 31 || hour > 23 ||
-        min > 59 || s > 59) {
+    if (n != 3 || end < 0 || text[end] || year < 1900 || !month || month > 12 || !mday ||
+        mday > 31 || hour > 23 || min > 59 || s > 59) {
         return false;
     }
     *sec = days_of(year, month, mday) * 86400 + hour * INT64_C(3600) + min * INT64_C(60) + s;
@@ -499,7 +495,8 @@ static bool set_base(struct mc146818 *s, struct error *err)
             sec += tm.tm_gmtoff;
         }
     } else if (s->base && strcmp(s->base, "utc") && !parse_date(s->base, &sec)) {
-        return error_set(err, "base=%s is neither utc, localtime nor a date like 2006-06-17T16:01:21", s->base);
+        return error_set(
+            err, "base=%s is neither utc, localtime nor a date like 2006-06-17T16:01:21", s->base);
     }
     set_now(s, sec, nsec);
     return true;
@@ -531,9 +528,11 @@ static bool mc146818_realize(struct device *d, struct error *err)
 }
 
 static const struct property mc146818_props[] = {
-    PROP_STRING(struct mc146818, base, "time at the start: utc (the default), localtime, or a date"),
-    PROP_STRING(struct mc146818, clock,
-                "vm (the default): stands still with the machine; host, rt: follows the host's clock"),
+    PROP_STRING(struct mc146818, base,
+                "time at the start: utc (the default), localtime, or a date"),
+    PROP_STRING(
+        struct mc146818, clock,
+        "vm (the default): stands still with the machine; host, rt: follows the host's clock"),
     PROP_STRING(struct mc146818, driftfix, "slew: periodic interrupts that were missed come later"),
     PROP_END,
 };

@@ -11,11 +11,11 @@ enum { VIRTIO_MAX_QUEUES = 64, VIRTQUEUE_MAX = 1024, VIRTIO_MAX_CONFIG = 256 };
 #define VIRTIO_NO_VECTOR 0xffff
 
 enum virtio_feature { /* those of transport and rings */
-    VIRTIO_F_NOTIFY_ON_EMPTY = 24,
-    VIRTIO_F_ANY_LAYOUT = 27,
-    VIRTIO_RING_F_INDIRECT = 28,
-    VIRTIO_RING_F_EVENT_IDX = 29,
-    VIRTIO_F_VERSION_1 = 32,
+                      VIRTIO_F_NOTIFY_ON_EMPTY = 24,
+                      VIRTIO_F_ANY_LAYOUT = 27,
+                      VIRTIO_RING_F_INDIRECT = 28,
+                      VIRTIO_RING_F_EVENT_IDX = 29,
+                      VIRTIO_F_VERSION_1 = 32,
 };
 
 enum virtio_status {
@@ -35,11 +35,11 @@ struct virtqueue {
     uint16_t num, num_max; /* entries; num_max 0: there is no such queue */
     bool ready;
     uint64_t desc, avail, used; /* guest physical addresses */
-    uint16_t next_avail; /* entry of the available ring that we take next (free running) */
-    uint16_t next_used;  /* entry of the used ring that we fill next */
-    uint16_t signalled;  /* next_used at the last interrupt, for the event index */
-    uint16_t vector;     /* MSI-X */
-    uint16_t inflight;   /* taken and not given back */
+    uint16_t next_avail;        /* entry of the available ring that we take next (free running) */
+    uint16_t next_used;         /* entry of the used ring that we fill next */
+    uint16_t signalled;         /* next_used at the last interrupt, for the event index */
+    uint16_t vector;            /* MSI-X */
+    uint16_t inflight;          /* taken and not given back */
     bool kicks_unwanted;
 };
 
@@ -67,7 +67,7 @@ struct virtio_class {
     /* config is what it would be after the write; may be NULL. */
     void (*config_write)(struct virtio *v, const uint8_t *config, unsigned offset, unsigned size);
     void (*kick)(struct virtio *v, struct virtqueue *q); /* there may be chains; also when the
-                                                             * driver starts */
+                                                          * driver starts */
     void (*reset)(struct virtio *v); /* forget (and wait for) everything in flight; may be NULL */
 };
 
@@ -84,7 +84,7 @@ struct virtio {
     uint32_t feature_select, driver_feature_select;
     uint8_t status, isr, generation;
     uint16_t config_vector, queue_select;
-    unsigned pci_cfg;    /* offset of the window capability */
+    unsigned pci_cfg; /* offset of the window capability */
     struct virtqueue queue[VIRTIO_MAX_QUEUES];
 };
 
@@ -106,7 +106,9 @@ enum { VIRTIO_VECTORS_AUTO = 0xffffffff };
          "no interface of virtio before 1.0"},                                                     \
         {"disable-modern", PT_BOOL, offsetof(st, f.disable_modern), 0, "no interface of 1.0"},     \
         {"indirect_desc", PT_BOOL, offsetof(st, f.indirect), 1, "offer indirect descriptors"},     \
-        {"event_idx", PT_BOOL, offsetof(st, f.event_idx), 1, "offer the event index"}
+    {                                                                                              \
+        "event_idx", PT_BOOL, offsetof(st, f.event_idx), 1, "offer the event index"                \
+    }
 
 /* ---- virtio_pci.c ---- */
 bool virtio_init(struct virtio *v, const struct virtio_class *class, struct error *err);
@@ -126,12 +128,14 @@ void virtio_error(struct virtio *v, const char *fmt, ...) __attribute__((format(
 
 extern const struct state_field virtio_fields[];
 #define STATE_VIRTIO(st, f)                                                                        \
-    {#f, ST_STRUCT, offsetof(st, f), 1, 1, sizeof(struct virtio), virtio_fields}
+    {                                                                                              \
+#f, ST_STRUCT, offsetof(st, f), 1, 1, sizeof(struct virtio), virtio_fields                 \
+    }
 
 /* ---- virtqueue.c ---- */
 void virtqueue_reset(struct virtqueue *q);
-/* The next chain, NULL: none (or an error, which virtio_error has got). It ends with virtqueue_push,
- * virtqueue_unpop, or free() after a reset. */
+/* The next chain, NULL: none (or an error, which virtio_error has got). It ends with
+ * virtqueue_push, virtqueue_unpop, or free() after a reset. */
 struct virtq_chain *virtqueue_pop(struct virtqueue *q);
 bool virtqueue_empty(struct virtqueue *q);
 /* Gives the chain back with n bytes written. The driver sees it after virtqueue_notify. */

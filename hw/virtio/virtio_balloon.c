@@ -258,12 +258,14 @@ bool balloon_actual(struct machine *m, uint64_t *bytes)
     return b != NULL;
 }
 
-bool balloon_stat(struct device *d, unsigned i, const char **name, uint64_t *value, int64_t *last_update)
+bool balloon_stat(struct device *d, unsigned i, const char **name, uint64_t *value,
+                  int64_t *last_update)
 {
     /* In the order of the tags, by the names that management tools know. */
     static const char *const names[NSTATS] = {
-        "stat-swap-in",      "stat-swap-out",        "stat-major-faults", "stat-minor-faults", "stat-free-memory",
-        "stat-total-memory", "stat-available-memory", "stat-disk-caches", "stat-htlb-pgalloc", "stat-htlb-pgfail",
+        "stat-swap-in",      "stat-swap-out",     "stat-major-faults",     "stat-minor-faults",
+        "stat-free-memory",  "stat-total-memory", "stat-available-memory", "stat-disk-caches",
+        "stat-htlb-pgalloc", "stat-htlb-pgfail",
     };
     struct virtio_balloon *b = (struct virtio_balloon *)d;
 

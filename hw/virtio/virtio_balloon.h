@@ -12,7 +12,8 @@ char *balloon_describe(struct machine *m);
 /* False: there is no balloon. */
 bool balloon_actual(struct machine *m, uint64_t *bytes);
 /* Statistic i of a balloon, UINT64_MAX: not told; false: there is none, or d is no balloon. */
-bool balloon_stat(struct device *d, unsigned i, const char **name, uint64_t *value, int64_t *last_update);
+bool balloon_stat(struct device *d, unsigned i, const char **name, uint64_t *value,
+                  int64_t *last_update);
 bool balloon_set_polling(struct device *d, uint32_t seconds);
 
 #endif

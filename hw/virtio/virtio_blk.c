@@ -1,9 +1,9 @@
 /* Block device. VIRTIO 1.1, chapter 5.2.
  *
  * Worker threads move the data between the image and the guest's RAM themselves. Reads of what the
- * host has in memory are carried out on the spot: that takes less time than waking a thread. Without a cache that the driver knows of
- * (no FLUSH, or write back switched off) each write is flushed before it ends. Left out: several
- * queues, SCSI commands, lifetime and zone commands. */
+ * host has in memory are carried out on the spot: that takes less time than waking a thread.
+ * Without a cache that the driver knows of (no FLUSH, or write back switched off) each write is
+ * flushed before it ends. Left out: several queues, SCSI commands, lifetime and zone commands. */
 #include "hw/virtio/virtio.h"
 
 #include "host/block.h"
@@ -41,7 +41,7 @@ enum { /* device configuration */
        C_ZEROES_UNMAP = 56,
 };
 #define READ_NOW_MAX (UINT64_C(512) << 10)
-#define MAX_RANGE (UINT32_C(1) << 22) /* sectors of one discard: 2 GiB */
+#define MAX_RANGE    (UINT32_C(1) << 22) /* sectors of one discard: 2 GiB */
 
 struct virtio_blk;
 
@@ -453,8 +453,9 @@ static bool blk_realize(struct device *d, struct error *err)
                          b->queue_size, VIRTQUEUE_MAX);
     }
     if (!block_size_ok(b->logical) || !block_size_ok(b->physical) || b->physical < b->logical) {
-        return error_set(err, "virtio-blk-pci: logical_block_size=%u and physical_block_size=%u are not "
-                              "powers of 2 from 512 to 32768, the second not smaller",
+        return error_set(err,
+                         "virtio-blk-pci: logical_block_size=%u and physical_block_size=%u are not "
+                         "powers of 2 from 512 to 32768, the second not smaller",
                          b->logical, b->physical);
     }
     if (!block_node_of(b->drive)) {

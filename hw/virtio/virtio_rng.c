@@ -18,7 +18,8 @@ struct virtio_rng {
 
 static const struct property rng_props[] = {
     VIRTIO_PROPS(struct virtio_rng, virtio),
-    PROP_STRING(struct virtio_rng, rng, "id of the -object rng-random (all give the host's random numbers)"),
+    PROP_STRING(struct virtio_rng, rng,
+                "id of the -object rng-random (all give the host's random numbers)"),
     {"max-bytes", PT_U64, offsetof(struct virtio_rng, max_bytes), INT64_MAX,
      "bytes the guest gets in each period"},
     {"period", PT_U32, offsetof(struct virtio_rng, period), 65536, "length of a period in ms"},

@@ -308,7 +308,7 @@ static inline void expect_return(struct vcpu *v, uint64_t pc, const union iop *s
         pc = (type)(RPC + (uint64_t)(int64_t)ip->imm);                                             \
         x = le(pc);                                                                                \
         BEFORE_STORE();                                                                            \
-        memcpy(tlb_host(e, va), &x, sizeof(x));                                                       \
+        memcpy(tlb_host(e, va), &x, sizeof(x));                                                    \
         R(ip->a) = va;                                                                             \
         ip++;                                                                                      \
         expect_return(v, pc, ip + exit_slots);                                                     \
@@ -335,8 +335,8 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         if (unlikely(t_ >= PAGE_SIZE_GUEST) || polled(v)) {                                        \
             return NULL;                                                                           \
         }                                                                                          \
-        j_ = &v->tcg_cpu->jump[jump_hash(tlb_host(e_, lin_))];                                          \
-        if (unlikely(j_->host != tlb_host(e_, lin_) || j_->flags != v->tb_flags)) {                     \
+        j_ = &v->tcg_cpu->jump[jump_hash(tlb_host(e_, lin_))];                                     \
+        if (unlikely(j_->host != tlb_host(e_, lin_) || j_->flags != v->tb_flags)) {                \
             return NULL;                                                                           \
         }                                                                                          \
         GO((const union iop *)j_->code);                                                           \
@@ -366,7 +366,7 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
             otherwise;                                                                             \
         }                                                                                          \
-        memcpy(&x, tlb_host(e, va), sizeof(x));                                                       \
+        memcpy(&x, tlb_host(e, va), sizeof(x));                                                    \
         AFTER_LOAD();                                                                              \
         pc = le(x);                                                                                \
         if (small && unlikely(!is_small(pc))) {                                                    \

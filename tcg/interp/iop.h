@@ -232,7 +232,7 @@ size_t interp_compile(struct tcg *t, const struct ir *ir, struct tb *tb, uint8_t
 /* Fault map of a block: entries in slot order; the last one at or before a slot tells its place. */
 struct map_entry {
     uint16_t slot;
-    int32_t off; /* before the block's start for code behind a jump backward */
+    int32_t off;   /* before the block's start for code behind a jump backward */
     uint16_t cc;   /* 1 + index of the flags that only the map knows; 0: they are in place */
     uint16_t meta; /* 1 + index of the instruction's meta; 0: none */
 };

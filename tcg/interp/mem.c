@@ -45,7 +45,7 @@
         if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
             return ld_slow_##kind(v, ip, tlb, va);                                                 \
         }                                                                                          \
-        memcpy(&x, tlb_host(e, va), sizeof(x));                                                        \
+        memcpy(&x, tlb_host(e, va), sizeof(x));                                                    \
         AFTER_LOAD();                                                                              \
         R(ip->d) = conv(le(x));                                                                    \
         NEXT(1);                                                                                   \
@@ -83,7 +83,7 @@ const iop_fn iop_load[NLOADS][NMODES] = {LOAD_KINDS(LOAD_ROW)};
     }                                                                                              \
     x = le((type)(value));                                                                         \
     BEFORE_STORE();                                                                                \
-    memcpy(tlb_host(e, va), &x, sizeof(x));                                                            \
+    memcpy(tlb_host(e, va), &x, sizeof(x));                                                        \
     NEXT(1);
 
 #define STORE_MODE(mode, address, size, type, le)                                                  \
@@ -144,7 +144,7 @@ const iop_fn iop_storei[4][2] = {STORE_SIZES(STOREI_ROW)};
         }                                                                                          \
         x = le((type)R(ip->d));                                                                    \
         BEFORE_STORE();                                                                            \
-        memcpy(tlb_host(e, va), &x, sizeof(x));                                                        \
+        memcpy(tlb_host(e, va), &x, sizeof(x));                                                    \
         R(ip->a) = va;                                                                             \
         NEXT(1);                                                                                   \
     }                                                                                              \
@@ -167,7 +167,7 @@ const iop_fn iop_storei[4][2] = {STORE_SIZES(STOREI_ROW)};
         if (unlikely(t > PAGE_SIZE_GUEST - sizeof(type))) {                                        \
             return pop_slow_##size(v, ip, tlb, va);                                                \
         }                                                                                          \
-        memcpy(&x, tlb_host(e, va), sizeof(x));                                                        \
+        memcpy(&x, tlb_host(e, va), sizeof(x));                                                    \
         AFTER_LOAD();                                                                              \
         R(ip->a) = (addr)(va + (uint64_t)(int64_t)ip->imm);                                        \
         R(ip->d) = le(x);                                                                          \
@@ -233,8 +233,8 @@ HANDLER(atomic)
     va = memop & MO_A32 ? (uint32_t)va : va;
     host = atomic_host(v, va, memop);
     AT(ip);
-    R(ip->d) = host ? tcg_atomic_at(host, memop, op, b)
-                    : tcg_atomic(v, va, memop, v->tcg_cpu->ctx, op, b);
+    R(ip->d) =
+        host ? tcg_atomic_at(host, memop, op, b) : tcg_atomic(v, va, memop, v->tcg_cpu->ctx, op, b);
     RELOAD_TLB();
     NEXT(2);
 }

@@ -94,7 +94,7 @@ static inline void put_vec(union vreg *d, const uint64_t *x, int upper)
         if (unlikely(t > PAGE_SIZE_GUEST - size || ((ip->c & MO_ALIGN) && (va & (size - 1))))) {   \
             return vld_slow_##size##_##upper(v, ip, tlb, va);                                      \
         }                                                                                          \
-        memcpy(raw, tlb_host(e, va), size);                                                            \
+        memcpy(raw, tlb_host(e, va), size);                                                        \
         AFTER_LOAD();                                                                              \
         put_vec(V(ip->d), raw, upper);                                                             \
         NEXT(2);                                                                                   \
@@ -139,7 +139,7 @@ static inline void get_vec(uint64_t *x, const union vreg *b, unsigned size)
         }                                                                                          \
         get_vec(raw, V(ip->d), size);                                                              \
         BEFORE_STORE();                                                                            \
-        memcpy(tlb_host(e, va), raw, size);                                                            \
+        memcpy(tlb_host(e, va), raw, size);                                                        \
         NEXT(2);                                                                                   \
     }
 VSTORE(1, MO_8)

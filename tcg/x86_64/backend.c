@@ -113,8 +113,7 @@ static void count_uses(struct gen *g)
             g->keeps_pc |= (op->flags & IR_KEEPPC) != 0;
             break;
         case IR_EXIT_TB:
-            g->loops |=
-                op->imm == 0 && !ir->no_link && !each && !(op->flags & IR_PC16);
+            g->loops |= op->imm == 0 && !ir->no_link && !each && !(op->flags & IR_PC16);
             break;
         case IR_LDENV:
         case IR_STENV:
@@ -196,7 +195,8 @@ static void gen_second_page(struct gen *g)
     x_rr(c, 0xc1, 5, RAX);
     put8(c, 7);
     alu_ri(c, ALU_AND, 0, RAX, TLB_MASK << 5);
-    alu_rm(c, ALU_ADD, 1, RAX, env_at(offsetof(struct vcpu, tlb) + g->ir->fetch_ctx * sizeof(void *)));
+    alu_rm(c, ALU_ADD, 1, RAX,
+           env_at(offsetof(struct vcpu, tlb) + g->ir->fetch_ctx * sizeof(void *)));
     alu_ri(c, ALU_AND, 1, RCX, -4096);
     alu_rm(c, ALU_CMP, 1, RCX, at(RAX, (int32_t)offsetof(struct tlb_entry, xtag)));
     uint8_t *a = jcc32(c, CC_NE);
@@ -206,8 +206,8 @@ static void gen_second_page(struct gen *g)
     uint8_t *b = jcc32(c, CC_E);
     patch32(c, a, c->p);
     put8(c, 0xe9);
-    /* A block without groups that was linked to must be the one that the dispatcher enters: the one before
-     * would lead here again. */
+    /* A block without groups that was linked to must be the one that the dispatcher enters: the one
+     * before would lead here again. */
     const uint8_t *leave = g->ir->flags & TB_APART ? thunks(g)->leave_apart : thunks(g)->leave_none;
     put32(c, (uint32_t)(leave - (c->p + 4 + g->t->exec_delta)));
     patch32(c, b, c->p);
@@ -422,7 +422,8 @@ static void x64_run(struct vcpu *v, const struct tb *tb)
     x64_fp_in(v);
     exit = enter(v, code, v->tlb[tb->ctx]);
     x64_fp_out(v);
-    e = exit > EXIT_APART ? (struct tb_exit *)(uintptr_t)(exit - (uintptr_t)v->tcg->exec_delta) : NULL;
+    e = exit > EXIT_APART ? (struct tb_exit *)(uintptr_t)(exit - (uintptr_t)v->tcg->exec_delta)
+                          : NULL;
     v->tcg_cpu->apart = e ? e->apart : exit == EXIT_APART;
     v->tcg_cpu->last_exit = e;
     if (v->apart_meta) {

@@ -158,7 +158,8 @@ static void gen_link(struct gen *g, bool cross, unsigned wrap)
          (struct mem){NO_REG, NO_REG, 0, 0}); /* target, from its slot below */
     uint8_t *slot_disp = g->c.p - 4;
     mov_rm(&g->c, 1, RDX, at_index(base, RAX, 0, (int32_t)offsetof(struct tlb_entry, addend)));
-    alu_rm(&g->c, ALU_ADD, 1, RDX, at_index(base, RAX, 0, (int32_t)offsetof(struct tlb_entry, xtag)));
+    alu_rm(&g->c, ALU_ADD, 1, RDX,
+           at_index(base, RAX, 0, (int32_t)offsetof(struct tlb_entry, xtag)));
     alu_rm(&g->c, ALU_CMP, 1, RDX, at(RCX, -16));
     uint8_t *other = jcc32(&g->c, CC_NE);
     x_rr(&g->c, 0xff, 4, RCX); /* jmp rcx */
@@ -189,7 +190,8 @@ static bool crosses(const struct gen *g, int64_t imm, unsigned wrap)
     return wrap == 2 || target < 0 || target >= (int64_t)PAGE_SIZE_GUEST;
 }
 
-/* On to the block at pc + imm that has no groups. x64_lay_apart_exits() tells the stub where its exit is. */
+/* On to the block at pc + imm that has no groups. x64_lay_apart_exits() tells the stub where its
+ * exit is. */
 void x64_exit_apart(struct gen *g, int32_t imm)
 {
     uint8_t *disp;
@@ -250,7 +252,8 @@ struct landing {
     bool cross;
 };
 
-/* index = offset in bytes, halved, of the entry of v->returns for the return address at [sp + disp] */
+/* index = offset in bytes, halved, of the entry of v->returns for the return address at [sp + disp]
+ */
 static void return_index(struct gen *g, unsigned index, unsigned sp, int32_t disp)
 {
     if (disp) {
@@ -264,11 +267,13 @@ static void return_index(struct gen *g, unsigned index, unsigned sp, int32_t dis
 
 static struct mem return_entry(const struct gen *g, unsigned index, size_t field)
 {
-    size_t table = offsetof(struct vcpu, returns) + g->ir->ctx * sizeof(((struct vcpu *)0)->returns[0]);
+    size_t table =
+        offsetof(struct vcpu, returns) + g->ir->ctx * sizeof(((struct vcpu *)0)->returns[0]);
     return at_index(HOST_VCPU, index, 1, env_disp(table + field));
 }
 
-/* Notes where the call comes back to. HOST_PC is the call's block still; sp: home of the stack pointer. */
+/* Notes where the call comes back to. HOST_PC is the call's block still; sp: home of the stack
+ * pointer. */
 static void expect_return(struct gen *g, unsigned sp, int64_t ret, unsigned w, struct landing *l)
 {
     return_index(g, RAX, sp, 0);
@@ -370,7 +375,8 @@ static void target_index(struct gen *g, unsigned index, unsigned reg)
 
 static struct mem target_pc(const struct gen *g, unsigned index)
 {
-    size_t table = offsetof(struct vcpu, targets) + g->ir->ctx * sizeof(((struct vcpu *)0)->targets[0]);
+    size_t table =
+        offsetof(struct vcpu, targets) + g->ir->ctx * sizeof(((struct vcpu *)0)->targets[0]);
     return at_index(HOST_VCPU, index, 3, env_disp(table));
 }
 
@@ -590,10 +596,10 @@ static void call_light(struct gen *g, uint64_t (*fn)(struct vcpu *))
     x64_call_thunk(g, thunks(g)->call[g->ir->ctx][CALL_LIGHT]);
 }
 
-/* The call itself: all temporaries and vector registers are in memory, and so are the flags if it looks at
- * them. The result is in rax; the pool and the xmm registers are gone. */
-static void emit_call(struct gen *g, const struct ir_op *op, const struct places *p, int32_t insn_off,
-                      uint16_t insn_meta)
+/* The call itself: all temporaries and vector registers are in memory, and so are the flags if it
+ * looks at them. The result is in rax; the pool and the xmm registers are gone. */
+static void emit_call(struct gen *g, const struct ir_op *op, const struct places *p,
+                      int32_t insn_off, uint16_t insn_meta)
 {
     static const uint8_t arg_reg[] = {RSI, RDX, RCX};
     const struct ir_helper *h = ir_op_helper(op);
@@ -687,9 +693,9 @@ static bool is_call_if(const struct gen *g, unsigned i)
 {
     const struct ir_op *op = &g->ir->ops[i], *call = op + 1, *label = op + 2;
 
-    return i + 2 < g->ir->nops && op->opc == IR_BRCOND && call->opc == IR_CALL && label->opc == IR_LABEL &&
-           label->imm == op->d && g->label[op->d].nrefs == 2 && !g->label[op->d].backward &&
-           (call->d == IR_NONE || is_temp(call->d)) &&
+    return i + 2 < g->ir->nops && op->opc == IR_BRCOND && call->opc == IR_CALL &&
+           label->opc == IR_LABEL && label->imm == op->d && g->label[op->d].nrefs == 2 &&
+           !g->label[op->d].backward && (call->d == IR_NONE || is_temp(call->d)) &&
            !(ir_op_helper(call)->flags & (HELPER_WRITES | HELPER_FPENV | HELPER_VECTOR));
 }
 
@@ -748,18 +754,19 @@ static void emit_canonical_check(struct gen *g, unsigned a, unsigned t, const st
     flags_clobbered(g);
 }
 
-/* The check and a 64-bit return or indirect jump behind it: what the tables know needs no check. No poll where
- * the return table answers: a loop has other jumps back. */
+/* The check and a 64-bit return or indirect jump behind it: what the tables know needs no check. No
+ * poll where the return table answers: a loop has other jumps back. */
 static bool gen_checked_exit(struct gen *g, const struct ir_op *op)
 {
     const struct ir_op *add = op + 5, *exit = add;
     unsigned left = g->ir->nops - g->i, t, index;
-    bool ret = left > 6 && add->opc == IR_ADD && (add->flags & IR_BIMM) && add->d == add->a && add->w == W64 &&
-               is_home(add->d) && fits32(add->imm) && add[1].opc == IR_EXIT_IND && add[1].aux == IR_IND_RET;
+    bool ret = left > 6 && add->opc == IR_ADD && (add->flags & IR_BIMM) && add->d == add->a &&
+               add->w == W64 && is_home(add->d) && fits32(add->imm) && add[1].opc == IR_EXIT_IND &&
+               add[1].aux == IR_IND_RET;
 
     exit += ret;
-    if (left <= 5u + ret || exit->opc != IR_EXIT_IND || exit->a != op->a || wrap_of(exit) || g->ir->no_link ||
-        !is_temp(op->a)) {
+    if (left <= 5u + ret || exit->opc != IR_EXIT_IND || exit->a != op->a || wrap_of(exit) ||
+        g->ir->no_link || !is_temp(op->a)) {
         return false;
     }
     t = x64_use(g, op->a);

@@ -34,7 +34,8 @@ enum {
     REG_EXPECT,
     REG_GROUP, /* places of groups of accesses */
     NGROUP_REGS = 3,
-    REG_SCRATCH = REG_GROUP + NGROUP_REGS, /* a value in no register of the guest's, around calls of C */
+    REG_SCRATCH =
+        REG_GROUP + NGROUP_REGS, /* a value in no register of the guest's, around calls of C */
     VREG_SLOW = TCG_NVREGS - 1,
 };
 
@@ -70,7 +71,8 @@ struct places {
     struct flags_state cc;
 };
 
-/* A run of x87 operations (x87.c). Guest registers are ST(i) at its start; masks have a bit for each. */
+/* A run of x87 operations (x87.c). Guest registers are ST(i) at its start; masks have a bit for
+ * each. */
 struct fp_state {
     bool live;
     uint8_t depth, entry[8]; /* the host's stack, bottom first: whose value; 8: nobody's */
@@ -79,8 +81,8 @@ struct fp_state {
     uint8_t full, empty;     /* known now */
     uint8_t delta;           /* TOP less that in memory */
     uint8_t c1;
-    bool storing;            /* a store is under way: slot REG_EXPECT has the status before it ... */
-    uint8_t c1_before;       /* ... and this says where C1 was */
+    bool storing;      /* a store is under way: slot REG_EXPECT has the status before it ... */
+    uint8_t c1_before; /* ... and this says where C1 was */
 };
 
 struct label {
@@ -117,11 +119,11 @@ struct cold {
     uint8_t t;      /* the guest address of the look-up */
     uint8_t i;      /* offset of the TLB entry, when t is xored with its tag */
     uint8_t keeper; /* of the place of the group that this access leads */
-    uint8_t d;    /* result's host register (xmm for vectors), NO_REG: none */
+    uint8_t d;      /* result's host register (xmm for vectors), NO_REG: none */
     uint8_t w;
-    uint8_t value;  /* host register, NO_REG: imm */
-    uint8_t value2; /* CMPXCHG: replacement */
-    uint16_t memop, tag; /* tag: that t is xored with */
+    uint8_t value;           /* host register, NO_REG: imm */
+    uint8_t value2;          /* CMPXCHG: replacement */
+    uint16_t memop, tag;     /* tag: that t is xored with */
     bool write, group_write; /* GROUP: the access, one of the group */
     uint8_t scratch;         /* ... mask of a register to keep */
     uint16_t span;           /* ... bytes from t on */
@@ -146,9 +148,9 @@ struct map_entry64 {
 
 struct map64 {
     uint32_t nentries;
-    uint32_t cold;     /* code offset of what is out of line */
-    uint32_t body;     /* code offset behind the check of the second page */
-    int32_t last_off;  /* of the last instruction */
+    uint32_t cold;    /* code offset of what is out of line */
+    uint32_t body;    /* code offset behind the check of the second page */
+    int32_t last_off; /* of the last instruction */
     const struct map_entry64 *entries;
     const uint64_t *meta;
     const struct flags_state *cc;
@@ -158,7 +160,7 @@ struct group {
     uint32_t base, index; /* versions */
     uint8_t scale, keeper;
     bool a32, write;
-    bool closed; /* to accesses to come */
+    bool closed;    /* to accesses to come */
     int64_t lo, hi; /* offsets that they cover */
     uint32_t leader, last, n;
 };
@@ -174,11 +176,12 @@ struct gen {
     struct tcg *t;
     const struct ir *ir;
     struct tb *tb;
-    uint8_t *start; /* of the code */
+    uint8_t *start;   /* of the code */
     uint32_t cold_at; /* offset of what is out of line */
-    uint8_t *body;  /* behind the check of the second page: where a loop comes back to */
-    uint8_t *checked; /* behind the check of the second page; body is behind the loads of a loop's registers too */
-    bool loops;     /* the block jumps to itself */
+    uint8_t *body;    /* behind the check of the second page: where a loop comes back to */
+    uint8_t *checked; /* behind the check of the second page; body is behind the loads of a loop's
+                         registers too */
+    bool loops;       /* the block jumps to itself */
     uint16_t loop_vregs, loop_vdirty; /* guest vector registers kept through the loop */
 
     struct places now;
@@ -203,9 +206,9 @@ struct gen {
     bool keeps_pc; /* a helper sets pc */
     bool narrow;   /* the pc wraps at 32 bits */
     struct fp_state fp;
-    const struct ir_op *fp_load; /* the load that an x87 operation is to do itself */
+    const struct ir_op *fp_load;       /* the load that an x87 operation is to do itself */
     uint8_t *fp_empty_at, *fp_mask_at; /* bytes of the run's check */
-    bool soft_fp;  /* exceptions are unmasked: FP ops go through C */
+    bool soft_fp;                      /* exceptions are unmasked: FP ops go through C */
 
     struct track track;
     uint16_t *group_of; /* of each op: 1 + index, 0: none */
@@ -214,7 +217,7 @@ struct gen {
 
     struct {
         uint8_t *disp, *stub;
-    } *apart; /* jumps that x64_exit_apart() made */
+    } * apart; /* jumps that x64_exit_apart() made */
     unsigned napart;
 
     struct label *label;
@@ -241,9 +244,11 @@ enum thunk_call {
     NCALLS
 };
 struct x64_thunks {
-    const uint8_t *enter, *leave, *leave_keep_pc, *leave_none, *leave_apart; /* addresses to execute */
+    const uint8_t *enter, *leave, *leave_keep_pc, *leave_none,
+        *leave_apart; /* addresses to execute */
     const uint8_t *call[TLB_NCTX][NCALLS], *vop;
-    bool sse42, bmi2, avx, avx2, lzcnt, bmi1, popcnt, fma, f16c, aes, pclmul, sha, gfni, vaes, vpclmul, intel;
+    bool sse42, bmi2, avx, avx2, lzcnt, bmi1, popcnt, fma, f16c, aes, pclmul, sha, gfni, vaes,
+        vpclmul, intel;
 };
 
 enum { MAX_HELPERS = 1024 };
@@ -361,12 +366,13 @@ bool x64_gen_alu(struct gen *g, const struct ir_op *op);
 void x64_group_accesses(struct gen *g); /* groups.c */
 void x64_gen_memory(struct gen *g, const struct ir_op *op);
 unsigned x64_gen_control(struct gen *g, const struct ir_op *op); /* ops taken */
-unsigned x64_gen_fp80(struct gen *g, const struct ir_op *op); /* ops taken; x87.c */
+unsigned x64_gen_fp80(struct gen *g, const struct ir_op *op);    /* ops taken; x87.c */
 unsigned x64_gen_host_op(struct gen *g, const struct ir_op *op); /* how many ops it took: 0, 1 */
 unsigned x64_gen_fp80_load(struct gen *g, const struct ir_op *op);
 bool x64_fp_inline(const struct gen *g, const struct ir_op *op);
 bool x64_fp_skips(const struct gen *g, unsigned i);
-void x64_load_fp(struct gen *g, const struct ir_op *op, unsigned opcode, unsigned reg); /* memory.c */
+void x64_load_fp(struct gen *g, const struct ir_op *op, unsigned opcode,
+                 unsigned reg); /* memory.c */
 bool x64_fp_keeps(const struct gen *g, const struct ir_op *op);
 void x64_fp_flush(struct gen *g);
 void x64_fp_save(struct gen *g, const struct fp_state *f); /* out of line, around calls of C */
@@ -382,7 +388,8 @@ void x64_call_thunk(struct gen *g, const uint8_t *thunk);
 /* pc += imm, wrapped (0: not, 1: at 32 bits, 2: at 16 bits), and on to the thunk. */
 void x64_jump(struct gen *g, int64_t imm, unsigned wrap, const uint8_t *thunk);
 void x64_exit_apart(struct gen *g, int32_t imm); /* to the block at pc + imm that has no groups */
-/* Lays the exits of those from p on (a multiple of 8); returns what is behind them, NULL: no room. */
+/* Lays the exits of those from p on (a multiple of 8); returns what is behind them, NULL: no room.
+ */
 uint8_t *x64_lay_apart_exits(struct gen *g, uint8_t *p, const uint8_t *end);
 void x64_map_here(struct gen *g, const struct places *p, int32_t off, uint16_t meta);
 unsigned x64_cond(enum ir_cond c, bool swapped);
@@ -395,8 +402,9 @@ uint64_t x64_load(struct vcpu *v, uint64_t memop, uint64_t ctx);
 uint64_t x64_store(struct vcpu *v, uint64_t memop, uint64_t ctx);
 uint64_t x64_vload(struct vcpu *v, uint64_t memop, uint64_t ctx);
 uint64_t x64_vstore(struct vcpu *v, uint64_t memop, uint64_t ctx);
-/* Of the first access of a group; what: its offset from the group's start, the group's size << 16, that the group
- * writes << 32, that it writes itself << 33. Returns the group's place on the host, 0: it has none. */
+/* Of the first access of a group; what: its offset from the group's start, the group's size << 16,
+ * that the group writes << 32, that it writes itself << 33. Returns the group's place on the host,
+ * 0: it has none. */
 uint64_t x64_group(struct vcpu *v, uint64_t memop, uint64_t what, uint64_t ctx);
 uint64_t x64_atomic(struct vcpu *v, uint64_t memop_op, uint64_t ctx);
 uint64_t x64_cmpxchg(struct vcpu *v, uint64_t memop, uint64_t ctx);

@@ -1,11 +1,11 @@
-/* Groups of accesses: those off one base register (or one base and index) with small distances share one
- * look-up. The first of a group, in program order, looks up the page for all of them; the place on the host
- * stays in a register for the others, which check nothing. When they do not share a page, or it may not be
- * accessed in all their ways, the block is left before the first one's instruction, and goes on as another one,
- * keyed with TB_APART, that has no groups.
+/* Groups of accesses: those off one base register (or one base and index) with small distances
+ * share one look-up. The first of a group, in program order, looks up the page for all of them; the
+ * place on the host stays in a register for the others, which check nothing. When they do not share
+ * a page, or it may not be accessed in all their ways, the block is left before the first one's
+ * instruction, and goes on as another one, keyed with TB_APART, that has no groups.
  *
- * A group ends at labels and calls. What another vcpu unmaps or protects meanwhile is seen at the next block,
- * as a processor would that has not answered the interrupt yet. */
+ * A group ends at labels and calls. What another vcpu unmaps or protects meanwhile is seen at the
+ * next block, as a processor would that has not answered the interrupt yet. */
 #ifdef __x86_64__
 #include "tcg/x86_64/gen.h"
 

@@ -203,7 +203,8 @@ static void tlb_offset(struct gen *g, unsigned t, unsigned index)
     alu_ri(&g->c, ALU_AND, 0, index, TLB_MASK << 5);
 }
 
-/* The rest of the block, from this instruction on, by a block whose accesses all look up for themselves. */
+/* The rest of the block, from this instruction on, by a block whose accesses all look up for
+ * themselves. */
 static void leave_apart(struct gen *g, const struct places *p, int32_t insn_off, uint16_t insn_meta)
 {
     x64_adopt(g, p);
@@ -237,8 +238,9 @@ static void gen_cold_group(struct gen *g, const struct cold *k)
     mov_mr(&g->c, 1, slot_of(REG_VA), k->t);
     x64_fp_save(g, &k->fp); /* takes rax, rcx, rdx */
     mov_ri(&g->c, RSI, k->memop & (MO_SIZE | MO_ALIGN | MO_A32));
-    mov_ri(&g->c, RDX, (uint64_t)k->delta | (uint64_t)k->span << 16 | (uint64_t)k->group_write << 32 |
-                           (uint64_t)k->write << 33);
+    mov_ri(&g->c, RDX,
+           (uint64_t)k->delta | (uint64_t)k->span << 16 | (uint64_t)k->group_write << 32 |
+               (uint64_t)k->write << 33);
     mov_ri(&g->c, RCX, ctx);
     mov_ri(&g->c, RDI, x64_helper_index(g, (const void *)(uintptr_t)x64_group));
     x64_call_thunk(g, thunks(g)->call[ctx][CALL_FULL]);
@@ -305,7 +307,8 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
     mov_mr(&g->c, 1, slot_of(REG_VA), k->t);
     x64_fp_save(g, &k->fp);
     mov_ri(&g->c, RSI,
-           (k->memop & (MO_SIZE | MO_ALIGN)) | (k->kind == COLD_ATOMIC ? (unsigned)k->op->imm2 << 16 : 0));
+           (k->memop & (MO_SIZE | MO_ALIGN)) |
+               (k->kind == COLD_ATOMIC ? (unsigned)k->op->imm2 << 16 : 0));
     mov_ri(&g->c, RDX, ctx);
     mov_ri(&g->c, RDI, x64_helper_index(g, (const void *)(uintptr_t)run[k->kind]));
     x64_call_thunk(g, thunks(g)->call[ctx][CALL_FULL]);
@@ -321,7 +324,8 @@ static void gen_cold_memory(struct gen *g, struct cold *k)
             x_rm(&g->c, k->fp_opcode, k->fp_reg, slot_of(REG_VA));
         }
         if (k->d != NO_REG) {
-            extend(g, k->kind == COLD_LOAD ? k->memop : k->memop & (unsigned)~MO_SIGN, k->w, k->d, RAX);
+            extend(g, k->kind == COLD_LOAD ? k->memop : k->memop & (unsigned)~MO_SIGN, k->w, k->d,
+                   RAX);
         }
         reload_pool(g, &k->places, k->d);
         x64_vreload(g, &k->places, NO_REG);
@@ -397,7 +401,8 @@ struct lookup {
     struct cold *cold;
 };
 
-static struct cold *cold_access(struct gen *g, const struct ir_op *op, uint16_t tag, enum cold_kind kind)
+static struct cold *cold_access(struct gen *g, const struct ir_op *op, uint16_t tag,
+                                enum cold_kind kind)
 {
     struct cold *k = x64_cold(g, kind);
 
@@ -421,11 +426,11 @@ static void release(struct gen *g, const struct mem *m, uint16_t locked, unsigne
     g->locked = (uint16_t)(locked | (keep != NO_REG ? 1u << keep : 0));
 }
 
-/* Emits the look-up of an access of `span` bytes that begins `before` bytes below the operand; afterwards
- * t + i is the place (t itself for atomic ones). The cold part's own fields are the caller's to fill. The flags
- * of the host are gone. */
-static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag, enum cold_kind kind,
-                             bool atomic, int64_t before, unsigned span)
+/* Emits the look-up of an access of `span` bytes that begins `before` bytes below the operand;
+ * afterwards t + i is the place (t itself for atomic ones). The cold part's own fields are the
+ * caller's to fill. The flags of the host are gone. */
+static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag,
+                             enum cold_kind kind, bool atomic, int64_t before, unsigned span)
 {
     unsigned size = 1u << (op->aux & MO_SIZE), w;
     uint16_t locked = g->locked;
@@ -484,11 +489,12 @@ static struct lookup look_up(struct gen *g, const struct ir_op *op, uint16_t tag
 }
 
 struct place {
-    struct mem m; /* on the host */
+    struct mem m;      /* on the host */
     struct cold *cold; /* what is left to fill in by the access; NULL: nothing */
 };
 
-/* Registers of the pool in `locked` that hold what is in no slot: at most one, a value to be stored. */
+/* Registers of the pool in `locked` that hold what is in no slot: at most one, a value to be
+ * stored. */
 static uint8_t scratch_in(const struct gen *g, uint16_t locked)
 {
     uint8_t mask = 0;
@@ -501,9 +507,10 @@ static uint8_t scratch_in(const struct gen *g, uint16_t locked)
     return mask;
 }
 
-/* The host's place of an access: by a look-up of its own, one for the group that it leads, or from the
- * register that keeps the place of its group. */
-static struct place find_place(struct gen *g, const struct ir_op *op, bool write, enum cold_kind kind)
+/* The host's place of an access: by a look-up of its own, one for the group that it leads, or from
+ * the register that keeps the place of its group. */
+static struct place find_place(struct gen *g, const struct ir_op *op, bool write,
+                               enum cold_kind kind)
 {
     const struct group *group = g->group_of[g->i] ? &g->groups[g->group_of[g->i] - 1] : NULL;
     uint16_t tag = write ? TAG_WRITE : TAG_READ;
@@ -644,9 +651,9 @@ static void gen_vstore(struct gen *g, const struct ir_op *op)
 
 /* ---- atomics ---- */
 
-/* Nobody but devices can see the memory between a load and a store of the only processor, and guests do not change
- * in place what devices write. But they order their accesses by locked instructions that change nothing (add 0
- * to the top of the stack) and by XCHG: these stay. */
+/* Nobody but devices can see the memory between a load and a store of the only processor, and
+ * guests do not change in place what devices write. But they order their accesses by locked
+ * instructions that change nothing (add 0 to the top of the stack) and by XCHG: these stay. */
 static bool needs_lock(const struct gen *g, const struct ir_op *op)
 {
     if (!g->t->cpus || g->t->cpus->next || (op->opc == IR_ATOMIC && op->imm2 == IR_AT_XCHG)) {
@@ -754,8 +761,8 @@ static void gen_cmpxchg(struct gen *g, const struct ir_op *op)
     c = x64_use(g, op->c);
     l = look_up(g, op, TAG_WRITE, COLD_CMPXCHG, true, 0, 1u << size);
     l.cold->value = (uint8_t)c;
-    x_rm(&g->c, (size == MO_8 ? 0xb0 | X_BYTE : 0xb1) | X_0F | atomic_size(size, needs_lock(g, op)), c,
-         at(l.t, 0));
+    x_rm(&g->c, (size == MO_8 ? 0xb0 | X_BYTE : 0xb1) | X_0F | atomic_size(size, needs_lock(g, op)),
+         c, at(l.t, 0));
     extend(g, size, 1, RAX, RAX);
     l.cold->w = 1;
     l.cold->memop = (uint16_t)(op->aux & ~MO_SIGN);

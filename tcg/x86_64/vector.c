@@ -7,19 +7,19 @@
 
 enum form {
     F_NONE,
-    F_VVV,   /* d = a op b */
-    F_VV,    /* d = op a */
-    F_SHIFT, /* by imm8: opcode extension in ext */
-    F_BLEND, /* d = c's signs choose b or a */
-    F_R,     /* integer = op a */
-    F_FLAGS, /* compares a with b, flags to an integer */
-    F_I,     /* d = a with integer converted */
-    F_SWAP,  /* d = b op a */
-    F_FMA,   /* d (= a) with b, c; the opcode's kind by imm */
-    F_SSE2,  /* d (= a) op b: there is no three-operand form */
+    F_VVV,    /* d = a op b */
+    F_VV,     /* d = op a */
+    F_SHIFT,  /* by imm8: opcode extension in ext */
+    F_BLEND,  /* d = c's signs choose b or a */
+    F_R,      /* integer = op a */
+    F_FLAGS,  /* compares a with b, flags to an integer */
+    F_I,      /* d = a with integer converted */
+    F_SWAP,   /* d = b op a */
+    F_FMA,    /* d (= a) with b, c; the opcode's kind by imm */
+    F_SSE2,   /* d (= a) op b: there is no three-operand form */
     F_SSE2_0, /* ... and c in xmm0 */
-    F_TO_RM, /* r/m d = op register a */
-    F_TWICE, /* d = low half of a, twice */
+    F_TO_RM,  /* r/m d = op register a */
+    F_TWICE,  /* d = low half of a, twice */
 };
 
 /* What the host must have beyond SSE4.2 (and AVX2 for 256 bits). */
@@ -32,15 +32,15 @@ struct row {
     uint8_t need;
 };
 
-#define P66             X_0F | X_66
-#define P38             X_0F38 | X_66
-#define P3A             X_0F3A | X_66
-#define V(name, o)      [VOP_##name] = {o, F_VVV, 0, false, N_NONE},
-#define VI(name, o)     [VOP_##name] = {o, F_VVV, 0, true, N_NONE},
-#define U(name, o)      [VOP_##name] = {o, F_VV, 0, false, N_NONE},
-#define UI(name, o)     [VOP_##name] = {o, F_VV, 0, true, N_NONE},
-#define SH(name, o, e)  [VOP_##name] = {o | P66, F_SHIFT, e, true, N_NONE},
-#define ROW(name, o, f) [VOP_##name] = {o, f, 0, false, N_NONE},
+#define P66                    X_0F | X_66
+#define P38                    X_0F38 | X_66
+#define P3A                    X_0F3A | X_66
+#define V(name, o)             [VOP_##name] = {o, F_VVV, 0, false, N_NONE},
+#define VI(name, o)            [VOP_##name] = {o, F_VVV, 0, true, N_NONE},
+#define U(name, o)             [VOP_##name] = {o, F_VV, 0, false, N_NONE},
+#define UI(name, o)            [VOP_##name] = {o, F_VV, 0, true, N_NONE},
+#define SH(name, o, e)         [VOP_##name] = {o | P66, F_SHIFT, e, true, N_NONE},
+#define ROW(name, o, f)        [VOP_##name] = {o, f, 0, false, N_NONE},
 #define ROWN(name, o, f, i, n) [VOP_##name] = {o, f, 0, i, n},
 #define FMA4(name, o)                                                                              \
     ROWN(name##PS, (o) | P38, F_FMA, false, N_FMA)                                                 \
@@ -188,7 +188,8 @@ static const struct row *row_of(const struct gen *g, const struct ir_op *op)
     }
     if (r->form == F_NONE || (g->soft_fp && (vop_table[op->aux].flags & VOPF_FP)) ||
         ((op->flags & (IR_V256 | IR_VZU)) && !thunks(g)->avx) ||
-        ((op->flags & IR_V256) && !thunks(g)->avx2) || !has(thunks(g), r->need, op->flags & IR_V256) || (r->form == F_BLEND && !thunks(g)->avx)) {
+        ((op->flags & IR_V256) && !thunks(g)->avx2) ||
+        !has(thunks(g), r->need, op->flags & IR_V256) || (r->form == F_BLEND && !thunks(g)->avx)) {
         return NULL;
     }
     return r;
@@ -295,7 +296,7 @@ static void gen_vop(struct gen *g, const struct ir_op *op, const struct row *r)
         break;
     case F_FMA: {
         /* the opcode's last digit without and with its bit for scalars: + - -+ -- +- -+ */
-        static const int8_t kind[] = {[FMA_ADD] = 0, [FMA_SUB] = 2, [FMA_NADD] = 4,
+        static const int8_t kind[] = {[FMA_ADD] = 0,  [FMA_SUB] = 2,     [FMA_NADD] = 4,
                                       [FMA_NSUB] = 6, [FMA_ADDSUB] = -2, [FMA_SUBADD] = -1};
         a = x64_vuse(g, ra, wide);
         b = x64_vuse(g, op->b, wide);

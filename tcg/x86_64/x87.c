@@ -30,7 +30,8 @@ static inline const struct fp80_layout *layout(const struct gen *g)
 
 static inline enum fp80_op fp_op(const struct ir_op *op)
 {
-    return op->opc == IR_CALL ? (enum fp80_op)(ir_op_helper(op)->flags >> HELPER_FP80 & 0xff) : FP80_NONE;
+    return op->opc == IR_CALL ? (enum fp80_op)(ir_op_helper(op)->flags >> HELPER_FP80 & 0xff)
+                              : FP80_NONE;
 }
 
 static bool allowed(const struct gen *g)

@@ -1,4 +1,5 @@
-/* Guest program: fills so many MiB with a pattern made of the address, then its complement, and checks both. */
+/* Guest program: fills so many MiB with a pattern made of the address, then its complement, and
+ * checks both. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

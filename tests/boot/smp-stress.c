@@ -1,13 +1,13 @@
-/* Guest program: threads that do at once what emulators of several processors get wrong, and check the
- * outcome. Arguments: seconds, threads; Ctrl-C ends it
- * earlier. Prints counts and "smp-stress: OK", or what was wrong.
+/* Guest program: threads that do at once what emulators of several processors get wrong, and check
+ * the outcome. Arguments: seconds, threads; Ctrl-C ends it earlier. Prints counts and "smp-stress:
+ * OK", or what was wrong.
  *
  *   atomic counters (add, xadd, inc, cmpxchg, cmpxchg16b), spin locks around plain counters
- *   store-then-load and message passing between two threads (x86-TSO), with MFENCE where it is needed
- *   pages unmapped and protected while others read them: they must fault as soon as the call returned
- *   code written and called at once, code patched for another thread, and pages that are called for the first
- *   time while another thread writes to them
- *   signals and futexes (by pthread conditions) between threads */
+ *   store-then-load and message passing between two threads (x86-TSO), with MFENCE where it is
+ * needed pages unmapped and protected while others read them: they must fault as soon as the call
+ * returned code written and called at once, code patched for another thread, and pages that are
+ * called for the first time while another thread writes to them signals and futexes (by pthread
+ * conditions) between threads */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -196,7 +196,8 @@ static bool faults(volatile char *p, bool write)
 
 static struct shared_page {
     _Alignas(64) _Atomic(char *) page;
-    atomic_uint state; /* 0: usable by the partner, 1: being used, 2: gone, 3: the partner has seen that */
+    atomic_uint
+        state; /* 0: usable by the partner, 1: being used, 2: gone, 3: the partner has seen that */
 } shared[MAX_THREADS];
 
 /* Thread n maps a page, lets the next one use it, takes it away and asks that one to look again. */
@@ -216,8 +217,9 @@ static void mappings(struct worker *w)
         atomic_store(&mine->page, p);
     } else if (atomic_load(&mine->state) == 1) { /* used: take it away, by one of two ways */
         p = atomic_load(&mine->page);
-        if (w->rounds & 1 ? mprotect(p, PAGE, PROT_NONE) : (mmap(p, PAGE, PROT_NONE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)) {
+        if (w->rounds & 1 ? mprotect(p, PAGE, PROT_NONE)
+                          : (mmap(p, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                                  0) == MAP_FAILED)) {
             fail("mprotect", (unsigned long)errno, 0);
         }
         atomic_store(&mine->state, 2);
@@ -305,8 +307,9 @@ static void codes(struct worker *w)
     }
 }
 
-/* Threads 2k and 2k+1: one calls a function on a page that was not code before, while the other changes its
- * value, which is aligned. After that and a serialization the new value must be seen. */
+/* Threads 2k and 2k+1: one calls a function on a page that was not code before, while the other
+ * changes its value, which is aligned. After that and a serialization the new value must be seen.
+ */
 static void first_calls(struct worker *w, unsigned *n)
 {
     struct duel *d = &duel[w->n / 2];
@@ -431,7 +434,8 @@ int main(int argc, char **argv)
     sigaction(SIGUSR1, &act, NULL);
     act = (struct sigaction){.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
     sigaction(SIGINT, &act, NULL); /* ends it as when the time is over */
-    code = mmap(NULL, 2 * nthreads * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    code = mmap(NULL, 2 * nthreads * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
+                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (code == MAP_FAILED) {
         perror("smp-stress: mmap");
         return 2;
@@ -454,8 +458,8 @@ int main(int argc, char **argv)
         sum.codes += worker[i].codes;
         sum.signals += worker[i].signals;
     }
-    if (counter_add != sum.adds || counter_xadd != sum.adds || counter_inc != sum.adds || counter_cas != sum.adds ||
-        counter_byte != (uint8_t)sum.adds) {
+    if (counter_add != sum.adds || counter_xadd != sum.adds || counter_inc != sum.adds ||
+        counter_cas != sum.adds || counter_byte != (uint8_t)sum.adds) {
         fail("atomic counters", counter_add, sum.adds);
     }
     if (pair[0] != sum.adds || pair[1] != 2 * sum.adds) {
@@ -467,8 +471,10 @@ int main(int argc, char **argv)
     if (atomic_load(&failed)) {
         return 1;
     }
-    printf("smp-stress: OK: %u threads, %u s, %lu rounds, %lu atomics, %lu locks, %lu faults, %lu codes, %lu signals\n",
-           nthreads, tenths / 10, (unsigned long)sum.rounds, (unsigned long)sum.adds * 6, (unsigned long)sum.locked,
-           (unsigned long)sum.faults, (unsigned long)sum.codes, (unsigned long)sum.signals);
+    printf("smp-stress: OK: %u threads, %u s, %lu rounds, %lu atomics, %lu locks, %lu faults, %lu "
+           "codes, %lu signals\n",
+           nthreads, tenths / 10, (unsigned long)sum.rounds, (unsigned long)sum.adds * 6,
+           (unsigned long)sum.locked, (unsigned long)sum.faults, (unsigned long)sum.codes,
+           (unsigned long)sum.signals);
     return 0;
 }

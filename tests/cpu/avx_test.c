@@ -1,14 +1,15 @@
 /* What user mode on the host cannot show of AVX: faults by CR0, CR4, XCR0, mode and CPU model; the
- * AVX component of XSAVE; upper halves with legacy SSE (SDM volume 1, chapter 14; volume 2, 2.4). */
+ * AVX component of XSAVE; upper halves with legacy SSE (SDM volume 1, chapter 14; volume 2, 2.4).
+ */
 #include "tests/cpu/sandbox.h"
 #include "tests/unit/tap.h"
 
-#define VADDPS  0xc5, 0xf4, 0x58, 0xc2             /* vaddps ymm0, ymm1, ymm2 */
-#define VPADDB  0xc5, 0xf5, 0xfc, 0xc2             /* vpaddb ymm0, ymm1, ymm2 */
-#define VFMADD  0xc4, 0xe2, 0x75, 0x98, 0xc2       /* vfmadd132ps ymm0, ymm1, ymm2 */
-#define VPH2PS  0xc4, 0xe2, 0x79, 0x13, 0xc1       /* vcvtph2ps xmm0, xmm1 */
-#define VAESENC 0xc4, 0xe2, 0x75, 0xdc, 0xc2       /* vaesenc ymm0, ymm1, ymm2 */
-#define ANDN    0xc4, 0xe2, 0x70, 0xf2, 0xc2       /* andn eax, ecx, edx */
+#define VADDPS  0xc5, 0xf4, 0x58, 0xc2       /* vaddps ymm0, ymm1, ymm2 */
+#define VPADDB  0xc5, 0xf5, 0xfc, 0xc2       /* vpaddb ymm0, ymm1, ymm2 */
+#define VFMADD  0xc4, 0xe2, 0x75, 0x98, 0xc2 /* vfmadd132ps ymm0, ymm1, ymm2 */
+#define VPH2PS  0xc4, 0xe2, 0x79, 0x13, 0xc1 /* vcvtph2ps xmm0, xmm1 */
+#define VAESENC 0xc4, 0xe2, 0x75, 0xdc, 0xc2 /* vaesenc ymm0, ymm1, ymm2 */
+#define ANDN    0xc4, 0xe2, 0x70, 0xf2, 0xc2 /* andn eax, ecx, edx */
 
 static int run(struct sandbox *s, const uint8_t *code, size_t len)
 {
@@ -137,8 +138,10 @@ static void test_models(void)
         struct sandbox s;
         sandbox_create(&s, models[n].model, NULL);
         enable(&s, SANDBOX_LONG);
-        tap_ok((RUN(&s, VADDPS) == -1) == models[n].avx && (RUN(&s, VPADDB) == -1) == models[n].avx2 &&
-                   (RUN(&s, VFMADD) == -1) == models[n].fma && (RUN(&s, VPH2PS) == -1) == models[n].f16c &&
+        tap_ok((RUN(&s, VADDPS) == -1) == models[n].avx &&
+                   (RUN(&s, VPADDB) == -1) == models[n].avx2 &&
+                   (RUN(&s, VFMADD) == -1) == models[n].fma &&
+                   (RUN(&s, VPH2PS) == -1) == models[n].f16c &&
                    (RUN(&s, VAESENC) == -1) == models[n].vaes,
                "-cpu %s has what it promises, and no more", models[n].model);
         sandbox_destroy(&s);

@@ -285,8 +285,8 @@ static bool same_selectors(const struct native_result *a, const struct native_re
 
 /* A write across a read-only page and one that is not there: here the first page's missing
  * permission comes first, as with AMD's processors. SDM volume 3, "Prioritization of Concurrent
- * Events": 'exceptions within each class are implementation-dependent and may vary from processor to
- * processor'. */
+ * Events": 'exceptions within each class are implementation-dependent and may vary from processor
+ * to processor'. */
 static bool split_write(const struct native_result *a, const struct native_result *b)
 {
     return !host_is_amd() && a->vector == EXC_PF && b->vector == EXC_PF && a->error == 6 &&
@@ -294,8 +294,8 @@ static bool split_write(const struct native_result *a, const struct native_resul
            (b->cr2 & 0xfff) > 0xfe0 && a->rip == b->rip;
 }
 
-/* An address in the page that the child needs for itself (NATIVE_ESP_PAGE): nothing is there for the
- * emulated processor. */
+/* An address in the page that the child needs for itself (NATIVE_ESP_PAGE): nothing is there for
+ * the emulated processor. */
 static bool hits_child(const struct native_result *b)
 {
     return b->vector == EXC_PF && b->cr2 - (NATIVE_ESP_HIGH + NATIVE_ESP_PAGE) < 4096;
@@ -462,7 +462,8 @@ static void print_fx(const struct code *c, const struct native_fx *in, const str
                      const struct native_fx *b)
 {
     if (a->fip != b->fip || a->fop != b->fop || a->fdp != b->fdp) {
-        printf("#   x87 ip %#" PRIx64 " dp %#" PRIx64 " op %03x, emulated %#" PRIx64 " %#" PRIx64 " %03x\n",
+        printf("#   x87 ip %#" PRIx64 " dp %#" PRIx64 " op %03x, emulated %#" PRIx64 " %#" PRIx64
+               " %03x\n",
                a->fip, a->fdp, a->fop, b->fip, b->fdp, b->fop);
     }
     printf("#   mxcsr %04x native %04x emulated %04x; x87 in cw %04x sw %04x tags %02x, native "

@@ -184,7 +184,8 @@ static bool harmful(const uint8_t *b, const struct x86_insn *i, unsigned bits)
 /* What processors of Intel's and AMD's decode differently in 64-bit mode; ours are Intel's. */
 static bool makers_differ(const struct x86_insn *i, unsigned bits)
 {
-    bool group6 = i->map == 1 && i->opcode == 0x00, mov_cr = i->map == 1 && (i->opcode & 0xfd) == 0x20;
+    bool group6 = i->map == 1 && i->opcode == 0x00,
+         mov_cr = i->map == 1 && (i->opcode & 0xfd) == 0x20;
 
     if (bits < 64) {
         return false;
@@ -272,7 +273,8 @@ static void report(struct test *t, const struct candidate *c, const char *what, 
 }
 
 /* n: the case with the whole instruction; the next has a byte less. */
-static void judge_valid(struct test *t, const struct candidate *c, unsigned n, const struct native_result *r)
+static void judge_valid(struct test *t, const struct candidate *c, unsigned n,
+                        const struct native_result *r)
 {
     const struct x86_insn *i = &c->insn;
 

@@ -137,7 +137,8 @@ static void test_mwait(struct sandbox *s)
     sandbox_mode(s, SANDBOX_LONG);
     memory_write64(s->m->memory, SANDBOX_DATA + 56, 0);
     tap_ok(!wakes(s, false, 5) && s->c->halted, "MWAIT waits when nothing happens");
-    tap_ok(pthread_create(&other, NULL, store_soon, s) == 0 && wakes(s, false, 10000) && !s->c->halted,
+    tap_ok(pthread_create(&other, NULL, store_soon, s) == 0 && wakes(s, false, 10000) &&
+               !s->c->halted,
            "... a store of another thread to the end of the line ends it");
     pthread_join(other, NULL);
     s->c->eflags &= ~(uint32_t)FL_IF;

@@ -279,14 +279,13 @@ static void needs(struct code *c, const struct insn *f)
 static unsigned classify(const struct x86_opcode *row)
 {
     static const char *const alone[] = {
-        "popa",    "leave",    "enter",   "popf",    "int1",    "int",     "int3",     "into",
-        "bound",   "iret",     "ud0",     "ud1",     "ud2",     "fxsave",  "fxrstor",  "xsave",
-        "xsavec",  "xsaveopt", "xsaves",  "xrstor",  "xrstors", "loop",    "loope",    "loopne",
-        "jcxz",    "fldenv",   "frstor",  "ldmxcsr", "vldmxcsr", "arpl",
-        "rsm",     "clzero",   "lar",     "lsl",     "verr",    "verw",    "sldt",     "str",
-        "smsw",    "push_seg", "mov_seg", "monitor", "mwait",   "in",      "out",      "ins",
-        "outs",    "cli",      "sti",     "clac",    "stac",    "xsetbv",  "swapgs",   "invlpg",
-        "invpcid",
+        "popa",    "leave",    "enter",  "popf",    "int1",     "int",    "int3",    "into",
+        "bound",   "iret",     "ud0",    "ud1",     "ud2",      "fxsave", "fxrstor", "xsave",
+        "xsavec",  "xsaveopt", "xsaves", "xrstor",  "xrstors",  "loop",   "loope",   "loopne",
+        "jcxz",    "fldenv",   "frstor", "ldmxcsr", "vldmxcsr", "arpl",   "rsm",     "clzero",
+        "lar",     "lsl",      "verr",   "verw",    "sldt",     "str",    "smsw",    "push_seg",
+        "mov_seg", "monitor",  "mwait",  "in",      "out",      "ins",    "outs",    "cli",
+        "sti",     "clac",     "stac",   "xsetbv",  "swapgs",   "invlpg", "invpcid",
     };
 
     if ((rules_of(row) & RULE_ALONE) || (row->attr & AT_CPL0) || has_segment_operand(row) ||

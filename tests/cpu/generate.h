@@ -78,9 +78,9 @@ const char *rule_reason(const struct x86_opcode *row);
 bool host_has(unsigned feature);
 bool host_is_amd(void);
 /* -cpu for the emulated processor: `max`, and as the host has it what changes the meaning of common
- * instructions: FDP_EXCPTN_ONLY and the x87 selectors (SDM volume 1, 8.1.8), SSE4a, and MisAlignSse,
- * with which MXCSR has bit 17 (MM, APM volume 1, 4.2.2); without it the bit is reserved, and FXRSTOR,
- * XRSTOR and LDMXCSR raise #GP. */
+ * instructions: FDP_EXCPTN_ONLY and the x87 selectors (SDM volume 1, 8.1.8), SSE4a, and
+ * MisAlignSse, with which MXCSR has bit 17 (MM, APM volume 1, 4.2.2); without it the bit is
+ * reserved, and FXRSTOR, XRSTOR and LDMXCSR raise #GP. */
 const char *host_model(void);
 /* Why the row is not tested in this mode; NULL: it is. */
 const char *row_excluded(const struct x86_opcode *row, unsigned bits);

@@ -222,7 +222,8 @@ static void cpuid(void)
     c->smp_threads = 2;
     c->apic_id = 5;
     x86_cpuid(c, 1, 0, r);
-    tap_ok((r[1] >> 16 & 0xff) == 8 && r[1] >> 24 == 5 && (r[3] >> 28 & 1), "... eight APIC ids for six");
+    tap_ok((r[1] >> 16 & 0xff) == 8 && r[1] >> 24 == 5 && (r[3] >> 28 & 1),
+           "... eight APIC ids for six");
     x86_cpuid(c, 0xb, 0, r);
     tap_ok(r[0] == 1 && r[1] == 2 && r[2] == 0x100 && r[3] == 5, "CPUID B.0: threads");
     x86_cpuid(c, 0xb, 1, r);

@@ -493,4 +493,3 @@ int main(int argc, char **argv)
     }
     return out ? record(out, cases) : replay(file, reports);
 }
-

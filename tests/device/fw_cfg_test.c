@@ -53,7 +53,8 @@ int main(void)
     d->type->reset(d);
 
     select_item(&b, FW_CFG_SIGNATURE);
-    tap_ok(in8(&b, 0x511) == 'Q' && in8(&b, 0x511) == 'E' && in8(&b, 0x511) == 'M' && in8(&b, 0x511) == 'U',
+    tap_ok(in8(&b, 0x511) == 'Q' && in8(&b, 0x511) == 'E' && in8(&b, 0x511) == 'M' &&
+               in8(&b, 0x511) == 'U',
            "the signature");
     tap_ok(in8(&b, 0x511) == 0, "zero behind the end");
     select_item(&b, FW_CFG_ID);
@@ -66,14 +67,16 @@ int main(void)
     for (unsigned i = 0; i < 4 + 2 * 64; i++) {
         buf[i] = (uint8_t)in8(&b, 0x511);
     }
-    tap_ok(be(buf, 4) == 2 && be(buf + 4 + 64, 4) == 7 && !strcmp((char *)buf + 4 + 64 + 8, "etc/two"),
+    tap_ok(be(buf, 4) == 2 && be(buf + 4 + 64, 4) == 7 &&
+               !strcmp((char *)buf + 4 + 64 + 8, "etc/two"),
            "the directory lists both files");
     unsigned key = (unsigned)be(buf + 4 + 64 + 4, 2);
     memset(buf, 0xee, sizeof(buf));
     memory_write(b.m->memory, 0x2000, buf, 16);
     tap_ok(dma(&b, key << 16 | 8 | 2, 10, 0x2000) == 0, "select and read by DMA");
     memory_read(b.m->memory, 0x2000, buf, 11);
-    tap_ok(!memcmp(buf, "worlds!\0\0\0\xee", 11), "the data, zeros behind its end, and nothing more");
+    tap_ok(!memcmp(buf, "worlds!\0\0\0\xee", 11),
+           "the data, zeros behind its end, and nothing more");
     dma(&b, key << 16 | 8 | 4, 3, 0);
     tap_ok(in8(&b, 0x511) == 'l', "skip");
     tap_ok(dma(&b, key << 16 | 8 | 16, 4, 0x2000) == 1, "writing is refused");

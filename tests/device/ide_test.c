@@ -1,4 +1,5 @@
-/* IDE disk and CD-ROM through their registers: identify, PIO, multiple, DMA, LBA48, errors, packets. */
+/* IDE disk and CD-ROM through their registers: identify, PIO, multiple, DMA, LBA48, errors,
+ * packets. */
 #include "host/block.h"
 #include "host/mainloop.h"
 #include "hw/ide/ide.h"
@@ -83,7 +84,8 @@ static void test_disk(struct bench *b)
     tap_ok(command(b, 0, 0, 0xec) == (ATA_DRDY | ATA_DSC | ATA_DRQ), "IDENTIFY DEVICE");
     tap_ok(b->edges[14] > 0, "interrupts");
     read_words(b, PRI, buf, 512);
-    tap_ok((buf[120] | buf[121] << 8) == SECTORS && (buf[200] | buf[201] << 8) == SECTORS, "sector counts");
+    tap_ok((buf[120] | buf[121] << 8) == SECTORS && (buf[200] | buf[201] << 8) == SECTORS,
+           "sector counts");
     tap_ok(!(in8(b, PRI + 7) & ATA_DRQ), "no data left");
 
     command(b, 300, 3, 0x20);
@@ -119,7 +121,8 @@ static void test_disk(struct bench *b)
 
     tap_ok(command(b, SECTORS - 1, 2, 0x20) & ATA_ERR, "a range beyond the end is an error");
     tap_ok(in8(b, PRI + 1) & ATA_IDNF, "ID not found");
-    tap_ok(command(b, 0, 0, 0xde) & ATA_ERR && in8(b, PRI + 1) == ATA_ABRT, "an unknown command is aborted");
+    tap_ok(command(b, 0, 0, 0xde) & ATA_ERR && in8(b, PRI + 1) == ATA_ABRT,
+           "an unknown command is aborted");
 
     /* LBA48: high bytes first */
     for (unsigned pass = 0; pass < 2; pass++) {
@@ -138,7 +141,8 @@ static void test_disk(struct bench *b)
     tap_ok(in8(b, PRI + 0x206) & ATA_BSY, "software reset makes it busy");
     out8(b, PRI + 0x206, 0);
     out8(b, PRI + 6, 0xa0);
-    tap_ok(in8(b, PRI + 2) == 1 && in8(b, PRI + 3) == 1 && in8(b, PRI + 4) == 0 && in8(b, PRI + 5) == 0,
+    tap_ok(in8(b, PRI + 2) == 1 && in8(b, PRI + 3) == 1 && in8(b, PRI + 4) == 0 &&
+               in8(b, PRI + 5) == 0,
            "and leaves the signature of a disk");
     out8(b, PRI + 6, 0xb0);
     tap_ok(in8(b, PRI + 7) == 0, "there is no second drive");
@@ -160,7 +164,8 @@ static void test_dma(struct bench *b)
     settle(b, PRI);
     memory_read(b->m->memory, 0x2000, buf, 512);
     memory_read(b->m->memory, 0x3000, buf + 512, 1024);
-    tap_ok(is_sector(buf, 500) && is_sector(buf + 512, 501) && is_sector(buf + 1024, 502), "READ DMA scatters");
+    tap_ok(is_sector(buf, 500) && is_sector(buf + 512, 501) && is_sector(buf + 1024, 502),
+           "READ DMA scatters");
     tap_ok((in8(b, BM + 2) & 7) == 4, "interrupt, not active, no error");
     out8(b, BM, 0);
     out8(b, BM + 2, 6);
@@ -175,7 +180,8 @@ static void test_dma(struct bench *b)
     command(b, 0, 4, 0xc8);
     out8(b, BM, 9);
     settle(b, PRI);
-    tap_ok((in8(b, BM + 2) & 2) && (in8(b, PRI + 7) & ATA_ERR), "a table that is too short is an error");
+    tap_ok((in8(b, BM + 2) & 2) && (in8(b, PRI + 7) & ATA_ERR),
+           "a table that is too short is an error");
     out8(b, BM, 0);
 }
 
@@ -194,7 +200,8 @@ static unsigned packet(struct bench *b, const uint8_t *cdb, unsigned limit)
 static void test_cd(struct bench *b)
 {
     static const uint8_t ready[12] = {0}, sense[12] = {3, 0, 0, 0, 18}, capacity[12] = {0x25};
-    static const uint8_t read2[12] = {0x28, 0, 0, 0, 0, 5, 0, 0, 2}, beyond[12] = {0x28, 0, 0, 1, 0, 0, 0, 0, 1};
+    static const uint8_t read2[12] = {0x28, 0, 0, 0, 0, 5, 0, 0, 2},
+                         beyond[12] = {0x28, 0, 0, 1, 0, 0, 0, 0, 1};
     uint8_t buf[4096];
 
     out8(b, SEC + 6, 0xa0);
@@ -211,9 +218,12 @@ static void test_cd(struct bench *b)
     tap_ok(!(packet(b, ready, 0) & ATA_ERR), "the second is good");
     packet(b, capacity, 0xfffe);
     read_words(b, SEC, buf, 8);
-    tap_ok(buf[2] == ((SECTORS / 4 - 1) >> 8) && buf[3] == ((SECTORS / 4 - 1) & 0xff) && buf[6] == 8, "READ CAPACITY");
+    tap_ok(buf[2] == ((SECTORS / 4 - 1) >> 8) && buf[3] == ((SECTORS / 4 - 1) & 0xff) &&
+               buf[6] == 8,
+           "READ CAPACITY");
     packet(b, read2, 2048);
-    tap_ok((in8(b, SEC + 2) & 3) == 2 && in8(b, SEC + 5) == 8, "READ(10) in pieces of the byte count limit");
+    tap_ok((in8(b, SEC + 2) & 3) == 2 && in8(b, SEC + 5) == 8,
+           "READ(10) in pieces of the byte count limit");
     read_words(b, SEC, buf, 2048);
     settle(b, SEC);
     read_words(b, SEC, buf + 2048, 2048);

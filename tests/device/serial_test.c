@@ -98,11 +98,13 @@ int main(void)
     test_loop(&b);
     test_interrupts(&b);
     tap_ok(state_round_trip(d), "state saves and loads");
-    tap_ok(read(fd, text, sizeof(text)) == 1 && text[0] == 'x', "the character arrived in the file");
+    tap_ok(read(fd, text, sizeof(text)) == 1 && text[0] == 'x',
+           "the character arrived in the file");
     struct error clash = {{0}};
     struct device *second = device_create(b.m, &serial16550_type, NULL);
     device_set_ptr(second, "chardev", c);
-    tap_ok(!device_realize(second, &clash) && clash.msg[0], "a second port on one chardev is refused");
+    tap_ok(!device_realize(second, &clash) && clash.msg[0],
+           "a second port on one chardev is refused");
     bench_close(&b);
     chardev_destroy(c);
     mainloop_destroy(loop);

@@ -846,13 +846,16 @@ static void test_net_pairs(void)
     segment(frame, 1, 10, 0x10);
     netdev_deliver(nd, frame, 64);
     tap_ok((uint16_t)(used_index(&d, 0) - before[0]) == 1, "pairs: only one is used at first");
-    tap_ok(!set_pairs(&d, 0) && !set_pairs(&d, 3) && set_pairs(&d, 2), "pairs: the driver chooses how many");
+    tap_ok(!set_pairs(&d, 0) && !set_pairs(&d, 3) && set_pairs(&d, 2),
+           "pairs: the driver chooses how many");
     for (unsigned i = 0; i < 12; i++) {
         frame[35] = (uint8_t)(i * 37); /* a port: another flow */
         netdev_deliver(nd, frame, 64);
     }
-    unsigned one = (uint16_t)(used_index(&d, 0) - before[0]), two = (uint16_t)(used_index(&d, 2) - before[1]);
-    tap_ok(one + two == 13 && one > 2 && two > 2, "pairs: flows are spread over them (%u, %u)", one, two);
+    unsigned one = (uint16_t)(used_index(&d, 0) - before[0]),
+             two = (uint16_t)(used_index(&d, 2) - before[1]);
+    tap_ok(one + two == 13 && one > 2 && two > 2, "pairs: flows are spread over them (%u, %u)", one,
+           two);
     nsent = 0;
     put_desc(&d, 3, 0, DRIVER_BUFFERS + 0x8000, 112, 0, 0);
     make_available(&d, 3, 0);
@@ -869,8 +872,8 @@ static void test_net_pairs(void)
 
 /* ---- balloon and console ---- */
 
-/* QEMU's user-mode emulation, under which the cross build is tested, may take MADV_DONTNEED and do nothing: the
- * pages stay, and only that the neighbours stay too can be checked there. */
+/* QEMU's user-mode emulation, under which the cross build is tested, may take MADV_DONTNEED and do
+ * nothing: the pages stay, and only that the neighbours stay too can be checked there. */
 static bool host_removes_pages(void)
 {
     char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,9 +1,10 @@
-/* Fuzz target: bytes as guest code, in any mode. The first byte picks mode and processor state, the rest is
- * run from SANDBOX_CODE with registers made from it, exceptions going through whatever tables there are. The
- * emulator must neither crash nor hang: a run ends by HLT, triple fault or after some thousand polls.
+/* Fuzz target: bytes as guest code, in any mode. The first byte picks mode and processor state, the
+ * rest is run from SANDBOX_CODE with registers made from it, exceptions going through whatever
+ * tables there are. The emulator must neither crash nor hang: a run ends by HLT, triple fault or
+ * after some thousand polls.
  *
- * Under libFuzzer this is LLVMFuzzerTestOneInput. Built with -DSTANDALONE: `code_fuzz SECONDS [SEED]` makes
- * random inputs itself. */
+ * Under libFuzzer this is LLVMFuzzerTestOneInput. Built with -DSTANDALONE: `code_fuzz SECONDS
+ * [SEED]` makes random inputs itself. */
 #include "tests/cpu/sandbox.h"
 
 #include <pthread.h>
@@ -58,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sandbox_mode(&sandbox, (enum sandbox_mode)(data[0] % SANDBOX_NMODES));
     if (data[0] & 0x40) { /* a GDT of random descriptors, an IDT that leads back into the code */
         for (unsigned n = 0; n < 512; n++) {
-            memory_write64(sandbox.m->memory, SANDBOX_GDT + 8 * n, n * UINT64_C(0x00cf9b000000ffff) ^ data[n % size]);
+            memory_write64(sandbox.m->memory, SANDBOX_GDT + 8 * n,
+                           n * UINT64_C(0x00cf9b000000ffff) ^ data[n % size]);
         }
         c->idtr = (struct x86_dtr){.base = SANDBOX_CODE, .limit = 0xfff};
     }

@@ -1,6 +1,7 @@
-/* glibc's functions over random inputs, a checksum each: maths in three precisions, strings and memory at all
- * alignments, conversions. Equal sums in a guest and on its host mean that the same instructions (it picks AVX2
- * and FMA variants by CPUID) did the same. The host's may be of AVX-512, with the same results. */
+/* glibc's functions over random inputs, a checksum each: maths in three precisions, strings and
+ * memory at all alignments, conversions. Equal sums in a guest and on its host mean that the same
+ * instructions (it picks AVX2 and FMA variants by CPUID) did the same. The host's may be of
+ * AVX-512, with the same results. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -52,14 +53,14 @@ static double number(void)
     sum = 0
 #define D1(fn)                                                                                     \
     for (int i = 0; i < 20000; i++) {                                                              \
-        double x = number(), r = fn(x);                                                             \
-        float rf = fn##f((float)x);                                                                 \
+        double x = number(), r = fn(x);                                                            \
+        float rf = fn##f((float)x);                                                                \
         r = r != r ? 0 : r;                                                                        \
         rf = rf != rf ? 0 : rf;                                                                    \
         add(&r, 8);                                                                                \
         add(&rf, 4);                                                                               \
         if (i % 4 == 0) {                                                                          \
-            long double rl = fn##l((long double)x);                                                 \
+            long double rl = fn##l((long double)x);                                                \
             rl = rl != rl ? 0 : rl;                                                                \
             add(&rl, 10);                                                                          \
         }                                                                                          \
@@ -67,14 +68,14 @@ static double number(void)
     END(#fn);
 #define D2(fn)                                                                                     \
     for (int i = 0; i < 20000; i++) {                                                              \
-        double x = number(), y = number(), r = fn(x, y);                                            \
-        float rf = fn##f((float)x, (float)y);                                                       \
+        double x = number(), y = number(), r = fn(x, y);                                           \
+        float rf = fn##f((float)x, (float)y);                                                      \
         r = r != r ? 0 : r;                                                                        \
         rf = rf != rf ? 0 : rf;                                                                    \
         add(&r, 8);                                                                                \
         add(&rf, 4);                                                                               \
         if (i % 4 == 0) {                                                                          \
-            long double rl = fn##l((long double)x, (long double)y);                                 \
+            long double rl = fn##l((long double)x, (long double)y);                                \
             rl = rl != rl ? 0 : rl;                                                                \
             add(&rl, 10);                                                                          \
         }                                                                                          \
@@ -83,10 +84,11 @@ static double number(void)
 
 static void maths(void)
 {
-    D1(sin) D1(cos) D1(tan) D1(asin) D1(acos) D1(atan) D1(sinh) D1(cosh) D1(tanh) D1(asinh) D1(acosh)
-    D1(atanh) D1(exp) D1(exp2) D1(expm1) D1(log) D1(log2) D1(log10) D1(log1p) D1(sqrt) D1(cbrt)
-    D1(erf) D1(erfc) D1(floor) D1(ceil) D1(rint) D1(trunc) D1(round)
-    D2(pow) D2(atan2) D2(fmod) D2(hypot) D2(remainder) D2(fdim) D2(nextafter)
+    D1(sin)
+    D1(cos) D1(tan) D1(asin) D1(acos) D1(atan) D1(sinh) D1(cosh) D1(tanh) D1(asinh) D1(acosh)
+        D1(atanh) D1(exp) D1(exp2) D1(expm1) D1(log) D1(log2) D1(log10) D1(log1p) D1(sqrt) D1(cbrt)
+            D1(erf) D1(erfc) D1(floor) D1(ceil) D1(rint) D1(trunc) D1(round) D2(pow) D2(atan2)
+                D2(fmod) D2(hypot) D2(remainder) D2(fdim) D2(nextafter)
 }
 
 static char text[8192], other[8192];
@@ -153,7 +155,8 @@ static void conversions(void)
     for (int i = 0; i < 10000; i++) {
         char s[400];
         double x = number(), y;
-        int n = snprintf(s, sizeof s, "%.17g %.3f %a %Lg %lld", x, x * 1e-200, x, (long double)x * 3, (long long)next());
+        int n = snprintf(s, sizeof s, "%.17g %.3f %a %Lg %lld", x, x * 1e-200, x,
+                         (long double)x * 3, (long long)next());
         add(s, (size_t)n);
         y = strtod(s, NULL);
         add(&y, 8);

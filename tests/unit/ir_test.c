@@ -135,7 +135,8 @@ static void gen_memory(struct gen *g)
     }
 }
 
-/* Several accesses off one base, as in a function's frame: in one page, across two, and in the hole. */
+/* Several accesses off one base, as in a function's frame: in one page, across two, and in the
+ * hole. */
 static void gen_group(struct gen *g)
 {
     struct ir *ir = &g->ir;
@@ -203,7 +204,11 @@ static void gen_flags(struct gen *g)
     }
     for (unsigned step = 0; step < 2; step++) {
         if ((step == 0) == before) {
-            ir_cc(ir, before && w == W32 ? 103 : o == IR_ADD || before ? 102 : 101, d,
+            ir_cc(ir,
+                  before && w == W32      ? 103
+                  : o == IR_ADD || before ? 102
+                                          : 101,
+                  d,
                   o != IR_ADD && !before ? IR_NONE
                   : with_imm             ? IR_NONE
                                          : b,
@@ -507,7 +512,8 @@ static void generate(struct gen *g)
 /* ---- the two runs ---- */
 
 static struct gen gen;
-static bool left_apart; /* the block asked to go on, from an instruction in its middle, as one keyed TB_APART */
+static bool left_apart; /* the block asked to go on, from an instruction in its middle, as one keyed
+                           TB_APART */
 
 static void translate(struct vcpu *v, const struct translate_request *req, struct ir *ir)
 {
@@ -675,8 +681,9 @@ int main(int argc, char **argv)
             }
         }
     }
-    tap_ok(failed == 0, "%u random blocks run as the evaluator says (%u faulted, %u without groups)", n,
-           faulted, apart);
+    tap_ok(failed == 0,
+           "%u random blocks run as the evaluator says (%u faulted, %u without groups)", n, faulted,
+           apart);
     ir_free(&gen.ir);
     fake_destroy(c);
     return tap_done();

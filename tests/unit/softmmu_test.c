@@ -56,7 +56,8 @@ static void test_map(struct ram *ram, struct ram *rom)
     tap_ok(load(0x20000, 4) == 0xffffffff, "nothing reads as ones");
     struct mapping *over = memory_map_ram(mem, IN_BOTH, 0x1000, 0x1000, rom, 0, true, 2);
     rom->host[0] = 0x77;
-    tap_ok(load(0x1000, 1) == 0x77 && load(0xfff, 2) == 0x7700, "ROM on top, and an access across the border");
+    tap_ok(load(0x1000, 1) == 0x77 && load(0xfff, 2) == 0x7700,
+           "ROM on top, and an access across the border");
     store(0x1000, 0, 1);
     tap_ok(load(0x1000, 1) == 0x77, "writing ROM does nothing");
     tap_ok(!memory_write(mem, 0x1000, "x", 1), "and a device is told");
@@ -73,12 +74,15 @@ static void test_map(struct ram *ram, struct ram *rom)
     tap_ok(load(0, 1) == 0, "RAM made read-only");
     mapping_set_readonly(low, false);
     struct mapping *smm = memory_map_ram(mem, IN_SMM, 0x8000, 0x1000, rom, 0, false, 5);
-    tap_ok(memory_view_load(mem, VIEW_SMM, 0x8000, 1) == 'x' && load(0x8000, 1) == 0, "a view of its own for SMM");
+    tap_ok(memory_view_load(mem, VIEW_SMM, 0x8000, 1) == 'x' && load(0x8000, 1) == 0,
+           "a view of its own for SMM");
     mapping_remove(smm);
     uint64_t seen;
     store(0x200, 5, 8);
-    tap_ok(memory_view_cmpxchg(mem, VIEW_NORMAL, 0x200, 5, 7, 8, &seen) && load(0x200, 8) == 7, "compare and swap");
-    tap_ok(!memory_view_cmpxchg(mem, VIEW_NORMAL, 0x200, 5, 9, 4, &seen) && seen == 7, "and when it loses");
+    tap_ok(memory_view_cmpxchg(mem, VIEW_NORMAL, 0x200, 5, 7, 8, &seen) && load(0x200, 8) == 7,
+           "compare and swap");
+    tap_ok(!memory_view_cmpxchg(mem, VIEW_NORMAL, 0x200, 5, 9, 4, &seen) && seen == 7,
+           "and when it loses");
     memset(buf, 0, sizeof(buf));
     tap_ok(!memory_read(mem, 0xfff8, buf, 16) && buf[8] == 0xff, "a range that ends in nothing");
 }
@@ -88,9 +92,11 @@ static void test_mmio(void)
     struct memory *mem = m->memory;
     struct mapping *a = memory_map_mmio(mem, IN_BOTH, 0x100010, 0x20, "any", &any_size, NULL, 3);
 
-    tap_ok(load(0x100010, 8) == 0x8877665544332211 && accesses == 1 && last_size == 8, "8 bytes at once");
+    tap_ok(load(0x100010, 8) == 0x8877665544332211 && accesses == 1 && last_size == 8,
+           "8 bytes at once");
     store(0x100018, 0x1234, 2);
-    tap_ok(last_offset == 8 && last_value == 0x1234 && last_size == 2, "offset from the mapping's start");
+    tap_ok(last_offset == 8 && last_value == 0x1234 && last_size == 2,
+           "offset from the mapping's start");
     mapping_remove(a);
     a = memory_map_mmio(mem, IN_BOTH, 0x100000, 0x20, "words", &words_only, NULL, 3);
     accesses = 0;
@@ -100,7 +106,8 @@ static void test_mmio(void)
     struct mapping *p = ioport_map(mem, 0x80, 4, "bytes", &bytes_only, NULL);
     machine_lock(m);
     accesses = 0;
-    tap_ok(ioport_read(mem, 0x80, 4) == 0x44332211 && accesses == 4, "a port of bytes read as four");
+    tap_ok(ioport_read(mem, 0x80, 4) == 0x44332211 && accesses == 4,
+           "a port of bytes read as four");
     tap_ok(ioport_read(mem, 0x83, 2) == 0xff44, "the second byte beyond the device");
     tap_ok(ioport_read(mem, 0x90, 2) == 0xffff, "no device");
     struct mapping *q = ioport_map(mem, 0x81, 1, "newer", &any_size, NULL);
@@ -159,15 +166,20 @@ static void test_clock(void)
 
 static bool dirty_ok = true;
 
-static bool identity(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool probe, struct walk *w)
+static bool identity(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx, bool probe,
+                     struct walk *w)
 {
     (void)v, (void)ctx, (void)probe;
     walks++;
     if (va >= 0x200000) {
         return false;
     }
-    *w = (struct walk){va & ~UINT64_C(4095), va >= 0x100000 ? 2 << 20 : 4096, true, acc == ACCESS_WRITE || dirty_ok,
-                       true, va < 0x8000};
+    *w = (struct walk){va & ~UINT64_C(4095),
+                       va >= 0x100000 ? 2 << 20 : 4096,
+                       true,
+                       acc == ACCESS_WRITE || dirty_ok,
+                       true,
+                       va < 0x8000};
     return true;
 }
 
@@ -186,10 +198,13 @@ static void touch(struct vcpu *v, uint64_t va)
 static void test_tlb(struct vcpu *v)
 {
     softmmu_store(v, 0x2ffe, 0x11223344, MO_32, 0);
-    tap_ok(load(0x2ffe, 4) == 0x11223344 && softmmu_load(v, 0x2ffe, MO_32, 0) == 0x11223344, "an access across pages");
-    tap_ok(softmmu_load(v, 0x2ffe, MO_16 | MO_SIGN, 0) == 0x3344, "sign extension of a positive number");
+    tap_ok(load(0x2ffe, 4) == 0x11223344 && softmmu_load(v, 0x2ffe, MO_32, 0) == 0x11223344,
+           "an access across pages");
+    tap_ok(softmmu_load(v, 0x2ffe, MO_16 | MO_SIGN, 0) == 0x3344,
+           "sign extension of a positive number");
     softmmu_store(v, 0x2000, 0x80, MO_8, 0);
-    tap_ok(softmmu_load(v, 0x2000, MO_8 | MO_SIGN, 0) == UINT64_C(0xffffffffffffff80), "and of a negative one");
+    tap_ok(softmmu_load(v, 0x2000, MO_8 | MO_SIGN, 0) == UINT64_C(0xffffffffffffff80),
+           "and of a negative one");
     walks = 0;
     touch(v, 0x9000);
     touch(v, 0x9fff);
@@ -203,7 +218,8 @@ static void test_tlb(struct vcpu *v)
     touch(v, 0x1ff000);
     touch(v, 0x9000);
     tlb_flush_page(v, 0x105000);
-    tap_ok(!hits(v, 0x101000) && !hits(v, 0x1ff000) && hits(v, 0x9000), "a large page goes as a whole");
+    tap_ok(!hits(v, 0x101000) && !hits(v, 0x1ff000) && hits(v, 0x9000),
+           "a large page goes as a whole");
     tlb_switch(v, 5, true);
     tap_ok(!hits(v, 0x9000), "another address space starts empty");
     touch(v, 0xa000);
@@ -222,7 +238,8 @@ static void test_tlb(struct vcpu *v)
     softmmu_tcg_ops.protect_code(m, 0x4040, 16);
     tap_ok(v->tlb[0][4].wtag != 0x4000, "until code lies on it");
     softmmu_store(v, 0x4200, 1, MO_8, 0);
-    tap_ok(v->tlb[0][4].wtag != 0x4000 && load(0x4200, 1) == 1, "writes beside the code take the slow path");
+    tap_ok(v->tlb[0][4].wtag != 0x4000 && load(0x4200, 1) == 1,
+           "writes beside the code take the slow path");
     softmmu_tcg_ops.unprotect_page(m, 0x4000);
     softmmu_store(v, 0x4200, 2, MO_8, 0);
     tap_ok(v->tlb[0][4].wtag == 0x4000, "the fast path comes back with the last block gone");
@@ -230,9 +247,11 @@ static void test_tlb(struct vcpu *v)
     tlb_flush_all(v);
     touch(v, 0x6000);
     tap_ok(v->tlb[0][6].wtag != 0x6000, "a read does not allow writes to a clean page");
-    tap_ok(!softmmu_atomic_ptr(v, 0x6ffe, MO_32, 0) && softmmu_atomic_ptr(v, 0x6ff0, MO_32, 0), "atomics inside a page only");
+    tap_ok(!softmmu_atomic_ptr(v, 0x6ffe, MO_32, 0) && softmmu_atomic_ptr(v, 0x6ff0, MO_32, 0),
+           "atomics inside a page only");
     uint8_t buf[4];
-    tap_ok(vcpu_read_virtual(v, 0x2ffe, buf, 4) && buf[0] == 0x44, "a debugger reads virtual memory");
+    tap_ok(vcpu_read_virtual(v, 0x2ffe, buf, 4) && buf[0] == 0x44,
+           "a debugger reads virtual memory");
     tap_ok(!vcpu_read_virtual(v, 0x1ffffe, buf, 4), "and is told what is not there");
 }
 
@@ -245,7 +264,8 @@ int main(void)
     m->tcg = tcg_create(m, &opt, &softmmu_tcg_ops, &err);
     struct ram *ram = memory_ram_create(m->memory, "ram", 0x10000, &err);
     struct ram *rom = memory_ram_create(m->memory, "rom", 0x1000, &err);
-    tap_ok(!memory_ram_create(m->memory, "too much", UINT64_C(1) << 62, &err) && err.msg[0], "impossible RAM: %s", err.msg);
+    tap_ok(!memory_ram_create(m->memory, "too much", UINT64_C(1) << 62, &err) && err.msg[0],
+           "impossible RAM: %s", err.msg);
     test_map(ram, rom);
     test_mmio();
     tap_ok(left_by_moves() < 1 << 20, "views that nobody reads any more are freed");
