@@ -294,11 +294,37 @@ static bool split_write(const struct native_result *a, const struct native_resul
            (b->cr2 & 0xfff) > 0xfe0 && a->rip == b->rip;
 }
 
-/* An address in the page that the child needs for itself (NATIVE_ESP_PAGE): nothing is there for
+/* The stack of this process, and so of its children: as far down as it may grow. */
+static bool on_stack(uint64_t address)
+{
+    enum { MAY_GROW = 8 << 20 };
+    static uint64_t start, end;
+    unsigned long long from, to;
+    char line[256];
+    FILE *f;
+
+    if (!end) {
+        end = 1; /* none was found */
+        f = fopen("/proc/self/maps", "r");
+        while (f && fgets(line, sizeof line, f)) {
+            if (strstr(line, "[stack]") && sscanf(line, "%llx-%llx", &from, &to) == 2) {
+                start = from - MAY_GROW;
+                end = to;
+            }
+        }
+        if (f) {
+            fclose(f);
+        }
+    }
+    return address >= start && address < end;
+}
+
+/* An address in what the child needs for itself (NATIVE_ESP_PAGE, its stack): nothing is there for
  * the emulated processor. */
 static bool hits_child(const struct native_result *b)
 {
-    return b->vector == EXC_PF && b->cr2 - (NATIVE_ESP_HIGH + NATIVE_ESP_PAGE) < 4096;
+    return b->vector == EXC_PF &&
+           (b->cr2 - (NATIVE_ESP_HIGH + NATIVE_ESP_PAGE) < 4096 || on_stack(b->cr2));
 }
 
 /* An access over the end of the canonical addresses: #GP, but here the last page below, which no
