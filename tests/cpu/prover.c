@@ -196,7 +196,8 @@ static void report(struct prover *p, const struct found *f)
     }
     if (same && memcmp(&got.reg, &f->got.reg, sizeof got.reg) == 0 && got.rip == f->got.rip &&
         got.vector == f->got.vector && got.data_hash == f->got.data_hash &&
-        (want.vector != f->want.vector || want.rip != f->want.rip || want.fx.fdp != f->want.fx.fdp)) {
+        (want.vector != f->want.vector || want.rip != f->want.rip ||
+         want.fx.fdp != f->want.fx.fdp || want.data_hash != f->want.data_hash)) {
         /* The x87 unit's pointer to its operand: AMD's XSAVE and XRSTOR lose it, so a switch to
          * another process does. */
         printf(
