@@ -51,7 +51,12 @@ ok(info["enabled"] and len(info["clients"]) == 2 and info["auth"] == "none", "qu
 ok(g.qmp("query-vnc-servers")[0]["server"][1]["websocket"], "query-vnc-servers tells of the websocket")
 w.close()
 ok(until(10, lambda: len(g.qmp("query-vnc")["clients"]) == 1), "a viewer that goes is forgotten")
-ok("VNC_INITIALIZED" in g.events and "VNC_DISCONNECTED" in g.events, "and both were events")
+def both():  # an answer brings the events before it
+    g.qmp("query-status")
+    return "VNC_INITIALIZED" in g.events and "VNC_DISCONNECTED" in g.events
+
+
+ok(until(10, both), "and both were events")
 
 v.ext_key(0x3c, 1)
 v.ext_key(0x3c, 0)
