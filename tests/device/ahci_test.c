@@ -52,12 +52,10 @@ static void pput(unsigned port, unsigned reg, uint32_t v)
 
 static void settle(unsigned port, uint32_t mask)
 {
-    for (unsigned i = 0; i < 1000 && ((pget(port, CI) | pget(port, SACT)) & mask) &&
+    for (unsigned i = 0; i < BENCH_PATIENCE && ((pget(port, CI) | pget(port, SACT)) & mask) &&
                          !(pget(port, IS) & AHCI_IS_TASK_FILE);
          i++) {
-        machine_unlock(b->m);
-        mainloop_step(loop);
-        machine_lock(b->m);
+        bench_step(b, loop);
     }
 }
 

@@ -52,10 +52,7 @@ static void put(unsigned r, uint32_t v)
 
 static void settle(void)
 {
-    machine_unlock(b.m);
-    b.m->wake_main(b.m->wake_opaque);
-    mainloop_step(loop);
-    machine_lock(b.m);
+    bench_step(&b, loop);
 }
 
 static int routing(struct pci_device *p, int pin)

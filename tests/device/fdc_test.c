@@ -20,10 +20,8 @@ static uint8_t result[10];
 
 static void settle(void)
 {
-    for (unsigned i = 0; i < 2000 && (in8(b, FDC + 4) & 0x90) == 0x10; i++) {
-        machine_unlock(b->m);
-        mainloop_step(loop);
-        machine_lock(b->m);
+    for (unsigned i = 0; i < BENCH_PATIENCE && (in8(b, FDC + 4) & 0x90) == 0x10; i++) {
+        bench_step(b, loop);
     }
 }
 
@@ -167,11 +165,10 @@ static void test_transfers(void)
         out8(b, FDC + 5, ((uint8_t[]){0x66, 0, 5, 0, 4, 2, 18, 27, 255})[i]);
     }
     block_drain(image);
-    machine_unlock(b->m);
-    mainloop_step(loop);
-    machine_lock(b->m);
+    bench_step(b, loop);
     tap_ok((in8(b, FDC + 4) & 0xd0) == 0x10, "without DMA it waits");
     dma(0x46, BUFFER, 512);
+    settle();
     tap_ok(results() == 7 && is_sector(BUFFER, 5 * 36 + 3),
            "and goes on when the channel is ready");
 

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cpu/x86.h"
+#include "host/mainloop.h"
 #include "hw/isa/isa.h"
 #include "tests/unit/tap.h"
 
@@ -88,6 +90,20 @@ static inline struct x86_cpu *bench_cpu(struct bench *b, const struct x86_platfo
         exit(1);
     }
     return c;
+}
+
+/* Rounds of bench_step for what must happen at some time: seconds at least. */
+enum { BENCH_PATIENCE = 50000 };
+
+/* A round of the main loop and a moment for the workers. It never blocks: what it would wait for may
+ * have happened already, by a worker. */
+static inline void bench_step(struct bench *b, struct mainloop *loop)
+{
+    machine_unlock(b->m);
+    b->m->wake_main(b->m->wake_opaque);
+    mainloop_step(loop);
+    nanosleep(&(struct timespec){0, 100000}, NULL);
+    machine_lock(b->m);
 }
 
 static inline uint32_t in8(struct bench *b, uint16_t port)

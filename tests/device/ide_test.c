@@ -18,10 +18,8 @@ static struct block_graph *graph;
 /* Lets the image's worker finish: until the drive is not busy. */
 static void settle(struct bench *b, uint16_t base)
 {
-    for (unsigned i = 0; i < 1000 && (in8(b, base + 0x206) & ATA_BSY); i++) {
-        machine_unlock(b->m);
-        mainloop_step(loop);
-        machine_lock(b->m);
+    for (unsigned i = 0; i < BENCH_PATIENCE && (in8(b, base + 0x206) & ATA_BSY); i++) {
+        bench_step(b, loop);
     }
 }
 

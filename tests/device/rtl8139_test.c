@@ -43,10 +43,7 @@ static struct netdev_ops net_ops = {.send = net_send, .destroy = net_destroy};
 
 static void settle(void)
 {
-    machine_unlock(b.m);
-    b.m->wake_main(b.m->wake_opaque);
-    mainloop_step(loop);
-    machine_lock(b.m);
+    bench_step(&b, loop);
 }
 
 static int routing(struct pci_device *p, int pin)

@@ -20,13 +20,11 @@ static bool wait_used(unsigned q)
 {
     uint32_t id, len;
 
-    for (unsigned i = 0; i < 2000; i++) {
+    for (unsigned i = 0; i < BENCH_PATIENCE; i++) {
         if (take_used(&drv, q, &id, &len)) {
             return true;
         }
-        machine_unlock(b->m);
-        mainloop_step(loop);
-        machine_lock(b->m);
+        bench_step(b, loop);
     }
     return false;
 }

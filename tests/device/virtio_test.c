@@ -19,14 +19,9 @@ static struct mainloop *loop;
 
 static void settle(unsigned rounds)
 {
-    machine_unlock(b.m);
     while (rounds--) {
-        struct timespec ms = {0, 1000000};
-        b.m->wake_main(b.m->wake_opaque);
-        mainloop_step(loop);
-        nanosleep(&ms, NULL);
+        bench_step(&b, loop);
     }
-    machine_lock(b.m);
 }
 
 /* ---- a device that copies what it reads to what it may write ---- */
@@ -458,7 +453,7 @@ static unsigned disk(struct driver *d, uint32_t type, uint64_t sector, uint32_t 
     put_desc(d, 0, 2, request + 16, 1, D_WRITE, 0);
     make_available(d, 0, 0);
     driver_kick(d, 0);
-    for (unsigned i = 0; i < 100 && used_index(d, 0) == d->seen[0]; i++) {
+    for (unsigned i = 0; i < BENCH_PATIENCE && used_index(d, 0) == d->seen[0]; i++) {
         settle(1);
     }
     return take_used(d, 0, &id, &len) ? memory_read16(b.m->memory, request + 16) & 0xff : 255;

@@ -30,10 +30,7 @@ static const char *path(const char *name)
 static void settle(unsigned rounds)
 {
     while (rounds--) {
-        machine_unlock(b.m);
-        b.m->wake_main(b.m->wake_opaque);
-        mainloop_step(loop);
-        machine_lock(b.m);
+        bench_step(&b, loop);
     }
 }
 
@@ -99,9 +96,8 @@ static void submit(struct block *k, struct block_request *r, enum block_op op, u
         .op = op, .len = op == BLOCK_FLUSH ? 0 : 4096, .iov = &iov, .niov = 1, .done = done};
     done_count = 0;
     block_submit(k, r);
-    for (unsigned i = 0; i < 200 && !done_count && !b.m->requests; i++) {
+    for (unsigned i = 0; i < BENCH_PATIENCE && !done_count && !b.m->requests; i++) {
         settle(1);
-        usleep(500);
     }
 }
 
@@ -147,9 +143,8 @@ static void test_errors(void)
     b.m->requests = 0;
     fail_write = 0;
     block_graph_resume(graph);
-    for (unsigned i = 0; i < 100 && !done_count; i++) {
+    for (unsigned i = 0; i < BENCH_PATIENCE && !done_count; i++) {
         settle(1);
-        usleep(500);
     }
     tap_ok(done_count == 1 && done_result == 0 && block_iostatus_ok(k, &nospace),
            "and is done when the machine goes on");
@@ -195,16 +190,16 @@ static void test_errors(void)
             .op = BLOCK_WRITE, .len = 4096, .iov = &iov, .niov = 1, .done = done};
         block_submit(k, &many[i]);
     }
-    for (unsigned i = 0; i < 20; i++) {
+    for (unsigned i = 0; i < BENCH_PATIENCE && done_count < 2; i++) {
         settle(1);
-        usleep(500);
     }
+    settle(50);
     int first = done_count;
     clock_advance(b.m->clock, 500 * 1000000);
-    for (unsigned i = 0; i < 20; i++) {
+    for (unsigned i = 0; i < BENCH_PATIENCE && done_count < 6; i++) {
         settle(1);
-        usleep(500);
     }
+    settle(50);
     int half = done_count;
     tap_ok(first == 2 && half >= 6 && half <= 7, "iops=10: %d at once, %d after half a second",
            first, half);

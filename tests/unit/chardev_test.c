@@ -52,12 +52,9 @@ static void connect_front(struct chardev *c, struct front *f)
 
 static void settle(void)
 {
-    machine_unlock(b.m);
     for (int i = 0; i < 5; i++) {
-        b.m->wake_main(b.m->wake_opaque);
-        mainloop_step(loop);
+        bench_step(&b, loop);
     }
-    machine_lock(b.m);
 }
 
 static struct chardev *make(const char *spec, struct chardev_options *o)

@@ -78,12 +78,9 @@ static void plug(struct netdev *nd, struct side *s)
 
 static void settle(void)
 {
-    machine_unlock(b.m);
     for (int i = 0; i < 6; i++) {
-        b.m->wake_main(b.m->wake_opaque);
-        mainloop_step(loop);
+        bench_step(&b, loop);
     }
-    machine_lock(b.m);
 }
 
 static const char *path(const char *prefix, const char *name)
