@@ -27,11 +27,6 @@ static bool is_shift(unsigned opc)
     return opc == IR_SHL || opc == IR_SHR || opc == IR_SAR;
 }
 
-static int64_t narrow(unsigned w, uint64_t x)
-{
-    return (int64_t)(w == W32 ? (uint32_t)x : x);
-}
-
 /* Value of a pure op on constants; false: not worth knowing how. */
 static bool fold(const struct ir_op *op, uint64_t a, uint64_t b, int64_t *out)
 {
@@ -238,55 +233,5 @@ void pass_simplify(const struct pass *p, struct ir_op *op)
         make_mov(op, W64, op->a);
     } else if (op->opc == IR_EXT32U) {
         make_mov(op, W32, op->a);
-    }
-}
-
-static unsigned length(uint64_t x)
-{
-    return x ? 64 - (unsigned)__builtin_clzll(x) : 0;
-}
-
-unsigned pass_result_bits(const struct pass *p, const struct ir_op *op)
-{
-    unsigned size = 8u << (op->aux & MO_SIZE), a;
-
-    switch (op->opc) {
-    case IR_MOVI:
-        return length((uint64_t)op->imm);
-    case IR_EXT8U:
-        return 8;
-    case IR_EXT16U:
-        return 16;
-    case IR_EXT32U:
-        return 32;
-    case IR_SETCOND:
-        return 1;
-    case IR_CLZ:
-    case IR_CTZ:
-    case IR_POPCNT:
-        return 7;
-    case IR_EXTRACT:
-        return (unsigned)(op->imm >> 8);
-    case IR_LD:
-        return !(op->aux & MO_SIGN) ? size : op->w == W32 && size < 64 ? 32 : 64;
-    case IR_LDENV:
-        return !(op->aux & MO_SIGN) ? size : 64;
-    case IR_MOV:
-        a = p->val[op->a].bits;
-        return op->w == W32 && a > 32 ? 32 : a;
-    case IR_AND:
-        a = p->val[op->a].bits;
-        if (is_bimm(op)) {
-            unsigned b = length((uint64_t)narrow(op->w, (uint64_t)op->imm));
-            a = b < a ? b : a;
-        }
-        return op->w == W32 && a > 32 ? 32 : a;
-    case IR_CALL:
-    case IR_ATOMIC:
-    case IR_CMPXCHG:
-    case IR_VGET:
-        return 64;
-    default:
-        return (ir_opinfo[op->opc].attr & IRA_WIDTH) && op->w == W32 ? 32 : 64;
     }
 }

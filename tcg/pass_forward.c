@@ -91,6 +91,57 @@ static void replace_operands(const struct pass *p, struct ir_op *op)
     }
 }
 
+static unsigned length(uint64_t x)
+{
+    return x ? 64 - (unsigned)__builtin_clzll(x) : 0;
+}
+
+/* Number of low bits outside of which op's result is zero. */
+static unsigned result_bits(const struct pass *p, const struct ir_op *op)
+{
+    unsigned size = 8u << (op->aux & MO_SIZE), a;
+
+    switch (op->opc) {
+    case IR_MOVI:
+        return length((uint64_t)op->imm);
+    case IR_EXT8U:
+        return 8;
+    case IR_EXT16U:
+        return 16;
+    case IR_EXT32U:
+        return 32;
+    case IR_SETCOND:
+        return 1;
+    case IR_CLZ:
+    case IR_CTZ:
+    case IR_POPCNT:
+        return 7;
+    case IR_EXTRACT:
+        return (unsigned)(op->imm >> 8);
+    case IR_LD:
+        return !(op->aux & MO_SIGN) ? size : op->w == W32 && size < 64 ? 32 : 64;
+    case IR_LDENV:
+        return !(op->aux & MO_SIGN) ? size : 64;
+    case IR_MOV:
+        a = p->val[op->a].bits;
+        return op->w == W32 && a > 32 ? 32 : a;
+    case IR_AND:
+        a = p->val[op->a].bits;
+        if (is_bimm(op)) {
+            unsigned b = length((uint64_t)narrow(op->w, (uint64_t)op->imm));
+            a = b < a ? b : a;
+        }
+        return op->w == W32 && a > 32 ? 32 : a;
+    case IR_CALL:
+    case IR_ATOMIC:
+    case IR_CMPXCHG:
+    case IR_VGET:
+        return 64;
+    default:
+        return (ir_opinfo[op->opc].attr & IRA_WIDTH) && op->w == W32 ? 32 : 64;
+    }
+}
+
 /* The CC register r was set from src (which may be a CC register before it was overwritten). */
 static void knows_cc(struct pass *p, ir_reg r, ir_reg src)
 {
@@ -132,7 +183,7 @@ static void learn(struct pass *p, const struct ir_op *op, uint32_t at)
     if (!(attr & IRA_D) || op->d == IR_NONE) {
         return;
     }
-    bits = pass_result_bits(p, op);
+    bits = result_bits(p, op);
     written(p, op->d, at);
     p->val[op->d].bits = (uint8_t)bits;
     switch (op->opc) {

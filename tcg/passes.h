@@ -126,6 +126,11 @@ static inline bool is_cc_reg(ir_reg r)
     return r >= TCG_REG_CC_OP && r <= TCG_REG_CC_C;
 }
 
+static inline int64_t narrow(unsigned w, uint64_t x)
+{
+    return (int64_t)(w == W32 ? (uint32_t)x : x);
+}
+
 /* ---- knowledge ---- */
 
 static inline bool current(const struct pass *p, const struct value *v)
@@ -165,8 +170,6 @@ struct back {
 
 /* Replaces op by a simpler one for what is known of its operands (pass_fold.c). */
 void pass_simplify(const struct pass *p, struct ir_op *op);
-/* Number of low bits outside of which op's result is zero. */
-unsigned pass_result_bits(const struct pass *p, const struct ir_op *op);
 /* Is the condition true of these values? */
 bool pass_holds(enum ir_cond c, unsigned w, uint64_t a, uint64_t b);
 
