@@ -704,9 +704,6 @@ static bool coalesce(struct pass *p, uint32_t at)
         if (reads(op, t)) {
             move = false;
         }
-        if (op->opc == IR_CC) {
-            /* writes CC registers only; handled by writes() above for g, below for sources */
-        }
         ir_reg *src[3];
         unsigned n = uses(def, src);
         for (unsigned s = 0; s < n && move; s++) {
