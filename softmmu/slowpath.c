@@ -268,6 +268,20 @@ uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ct
     return tlb_host(e, va);
 }
 
+uint8_t *softmmu_probe_write(struct vcpu *v, uint64_t va, uint64_t low, unsigned len, unsigned ctx)
+{
+    struct tlb_ext *x = tlb_get(v, va, ACCESS_WRITE, ctx);
+
+    if (!x->ram || x->flags & (EXT_WATCH | EXT_ROM) || v->verify || v->machine->nvcpus > 1) {
+        return softmmu_probe(v, va, ACCESS_WRITE, ctx);
+    }
+    if (x->ram->code_map[x->ram_page] & softmmu_granules(low & 4095, len)) {
+        tcg_store_to_code(v, x->phys | (low & 4095), len);
+    }
+    page_written(x->ram, x->ram_page);
+    return tlb_host(entry_of(v, va, ctx), va);
+}
+
 /* ---- code fetches ---- */
 
 const uint8_t *vcpu_fetch_ptr(struct vcpu *v, uint64_t va, uint64_t *phys)
