@@ -8,6 +8,7 @@
 #include "cpu/x86.h"
 #include "host/block.h"
 #include "host/chardev.h"
+#include "host/id.h"
 #include "host/mainloop.h"
 #include "host/nearest.h"
 #include "host/net.h"
@@ -517,7 +518,7 @@ static bool make_device(struct program *p, const char *text, const char *option,
         }
     } else if (id && device_find(p->machine, id)) {
         error_set(err, "there is already a device with id '%s'", id);
-    } else {
+    } else if (!id || id_check("id", id, err)) {
         struct device *d = device_create(p->machine, type, id);
         struct device_text t = {p, d};
         ok = apply_globals(p, d, err) && opt_foreach(text, "driver", device_pair, &t, err) &&

@@ -3,6 +3,7 @@
 #include "control/setup.h"
 #include "host/block.h"
 #include "host/block_node.h"
+#include "host/id.h"
 #include "host/mainloop.h"
 
 #include <stdio.h>
@@ -394,6 +395,9 @@ static bool open_drive(struct program *p, struct drive *d, unsigned number, stru
     if (!i) {
         return error_set(
             err, "if=%s: only ide, scsi, floppy, virtio and none exist in this version", d->iface);
+    }
+    if (d->id && !id_check("id", d->id, err)) {
+        return false;
     }
     if (d->flags.detect == DETECT_UNMAP && !d->flags.unmap) {
         return error_set(err, "detect-zeroes=unmap needs discard=unmap");

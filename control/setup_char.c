@@ -1,6 +1,7 @@
 /* Character devices of the command line: -chardev, -serial, -parallel, -monitor, -debugcon. */
 #include "control/setup.h"
 #include "host/chardev.h"
+#include "host/id.h"
 #include "host/mainloop.h"
 #include "host/nearest.h"
 
@@ -231,8 +232,8 @@ static bool make_kind(struct program *p, const struct chardev_text *t, struct er
     char spec[4200];
     bool unused;
 
-    if (!v[ID] || !*v[ID]) {
-        return error_set(err, "id= is missing");
+    if (!id_check("id", v[ID], err)) {
+        return false;
     }
     if (setup_find_chardev(p, v[ID])) {
         return error_set(err, "there is already a character device '%s'", v[ID]);

@@ -2,6 +2,7 @@
 #include "control/monitor.h"
 #include "control/qmp.h"
 #include "control/setup.h"
+#include "host/id.h"
 #include "host/socket.h"
 
 #include <stdio.h>
@@ -30,15 +31,17 @@ static bool add_qmp(struct program *p, unsigned n, const char *spec, struct erro
 static bool add_mon(struct program *p, const char *text, struct error *err)
 {
     static const char *const known[] = {"chardev", "mode", "id", "pretty", NULL};
-    char *unknown = opt_unknown(text, "chardev", known), *id = opt_get(text, "chardev", "chardev");
-    char *mode = opt_get(text, "chardev", "mode");
-    struct chardev *c = id ? setup_find_chardev(p, id) : NULL;
+    char *unknown = opt_unknown(text, "chardev", known), *id = opt_get(text, "chardev", "id");
+    char *mode = opt_get(text, "chardev", "mode"), *name = opt_get(text, "chardev", "chardev");
+    struct chardev *c = name ? setup_find_chardev(p, name) : NULL;
     bool ok = false;
 
     if (unknown) {
         opt_unknown_error(unknown, known, 4, sizeof(known[0]), err);
+    } else if (id && !id_check("id", id, err)) {
+        ok = false;
     } else if (!c) {
-        error_set(err, "there is no -chardev '%s'", id ? id : "");
+        error_set(err, "there is no -chardev '%s'", name ? name : "");
     } else if (mode && !strcmp(mode, "control")) {
         ok = qmp_serve_chardev(p->qmp, c, err);
     } else if (mode && strcmp(mode, "readline")) {
@@ -53,6 +56,7 @@ static bool add_mon(struct program *p, const char *text, struct error *err)
     free(unknown);
     free(id);
     free(mode);
+    free(name);
     return ok || error_prefix(err, "-mon %s", text);
 }
 

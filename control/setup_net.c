@@ -1,6 +1,7 @@
 /* Networks of the command line: -netdev, and -nic, which is a -netdev and a -device in one. */
 #include "control/setup.h"
 #include "host/chardev.h"
+#include "host/id.h"
 #include "host/nearest.h"
 #include "host/net.h"
 
@@ -289,8 +290,8 @@ static bool make_network(struct program *p, struct network *n, const char *text,
     if (!b || !check_keys(n, b, err)) {
         return false;
     }
-    if (!n->nic && (!n->id || !*n->id)) {
-        return error_set(err, "id= is missing");
+    if ((!n->nic || n->id) && !id_check("id", n->id, err)) {
+        return false;
     }
     if (n->id && setup_find_netdev(p, n->id)) {
         return error_set(err, "there is already a network '%s'", n->id);

@@ -1,6 +1,7 @@
 /* -object: things that are neither devices nor back ends of them. A kind is a row. */
 #include "control/setup.h"
 #include "control/absent.h"
+#include "host/id.h"
 #include "host/nearest.h"
 #include "host/net.h"
 
@@ -144,10 +145,8 @@ static bool make_object(struct program *p, const char *text, struct error *err)
                       near ? " (did you mean '" : "", near ? near : "",
                       near ? "'?)" : " (-object help lists them)");
         }
-    } else if (opt_foreach(text, "qom-type", object_pair, &t, err)) {
-        if (!t.id || !*t.id) {
-            error_set(err, "id= is missing");
-        } else if (setup_find_object(p, "", t.id)) {
+    } else if (opt_foreach(text, "qom-type", object_pair, &t, err) && id_check("id", t.id, err)) {
+        if (setup_find_object(p, "", t.id)) {
             error_set(err, "there is already an object '%s'", t.id);
         } else if (p->nobjects == SETUP_OBJECTS) {
             error_set(err, "more than %d objects", SETUP_OBJECTS);

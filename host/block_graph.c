@@ -1,6 +1,7 @@
 /* The graph of nodes: opening them by options, the backing chain, names and references. */
 #include "host/block_graph.h"
 #include "host/block_internal.h"
+#include "host/id.h"
 #include "host/nearest.h"
 #include "host/qcow2.h"
 
@@ -214,16 +215,6 @@ static bool take_general(struct block_node *n, json_t *o, struct error *err)
         return error_set(err, "detect-zeroes=unmap needs discard=unmap");
     }
     return true;
-}
-
-static bool good_name(const char *name)
-{
-    if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z'))) {
-        return false;
-    }
-    return strlen(name) <= NODE_NAME_MAX &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") ==
-               strlen(name);
 }
 
 /* ---- opening ---- */
@@ -504,7 +495,7 @@ static struct block_node *open_node(struct block_graph *g, json_t *given,
     if (driver && !n->driver) {
         error_set(err, "block driver '%s' is not known (known: file, host_device, raw, qcow2)",
                   driver);
-    } else if (name && (!good_name(name) || node_find(g, name))) {
+    } else if (name && (!id_valid(name) || strlen(name) > NODE_NAME_MAX || node_find(g, name))) {
         error_set(err,
                   node_find(g, name) ? "there is already a node '%s'"
                                      : "'%s' is not a name for a node",

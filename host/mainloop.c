@@ -1,6 +1,7 @@
 /* The main loop on GLib: watches, signals, deferred calls, and the machine's timers by a timerfd.
  */
 #include "host/mainloop.h"
+#include "host/host_clock.h"
 #include "softmmu/machine.h"
 
 #include <errno.h>
@@ -115,20 +116,12 @@ static gboolean wake_dispatch(GSource *source, GSourceFunc callback, gpointer da
 
 static GSourceFuncs wake_funcs = {wake_prepare, wake_check, wake_dispatch, NULL, NULL, NULL};
 
-static int64_t host_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 /* Arms the timerfd for the machine's first timer. If it goes off earlier already, it stays: looking
  * once too often costs less than setting it at each step. Locked; any thread. */
 static void arm(void *opaque)
 {
     struct mainloop *loop = opaque;
-    int64_t wait = clock_alarm(loop->machine->clock), now = host_now();
+    int64_t wait = clock_alarm(loop->machine->clock), now = host_clock_ns();
     struct itimerspec its = {0};
 
     if (wait <= 0 || (loop->armed > now && loop->armed <= now + wait)) {

@@ -9,6 +9,7 @@
  * Readers take no lock: the line from host time to virtual time is published under a sequence
  * count. */
 #include "softmmu/clock.h"
+#include "host/host_clock.h"
 #include "softmmu/machine.h"
 
 #include <stdatomic.h>
@@ -35,14 +36,6 @@ struct clock {
     struct timer **heap;
     unsigned n, cap;
 };
-
-static int64_t host_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 struct clock *clock_create(struct machine *m)
 {
@@ -116,14 +109,14 @@ int64_t clock_now(struct clock *c)
     if (!l.running) {
         return l.base;
     }
-    int64_t t = free_time(&l, host_now());
+    int64_t t = free_time(&l, host_clock_ns());
     return t < l.limit ? t : l.limit;
 }
 
 /* Makes now the start of the line, and what is beyond the limit a debt. Locked. */
 static void rebase(struct line *l)
 {
-    int64_t now = host_now(), t = free_time(l, now);
+    int64_t now = host_clock_ns(), t = free_time(l, now);
 
     if (l->running) {
         l->debt -= caught_up(l, now > l->host ? now - l->host : 0);

@@ -86,20 +86,27 @@ static bool any_inside(const struct machine *m, const struct vcpu *but)
     return false;
 }
 
+/* When a wait of so many nanoseconds that begins now ends, as pthread_cond_timedwait wants it. */
+static struct timespec deadline(uint64_t ns)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    ns += (uint64_t)t.tv_nsec;
+    t.tv_sec += (time_t)(ns / 1000000000);
+    t.tv_nsec = (long)(ns % 1000000000);
+    return t;
+}
+
 static void wait_for_work(struct vcpu *v, struct vcpu_threads *t)
 {
-    struct timespec until;
-
     if (!v->wait_ns) {
         pthread_cond_wait(&v->mmu->cond, &t->mutex);
         return;
     }
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += v->wait_ns;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+
+    struct timespec until = deadline(v->wait_ns);
+
     pthread_cond_timedwait(&v->mmu->cond, &t->mutex, &until);
 }
 
@@ -273,13 +280,9 @@ bool vcpu_is_held(const struct vcpu *v)
 bool vcpu_wait_held(struct vcpu *v, unsigned ms)
 {
     struct vcpu_threads *t = v->machine->threads;
-    struct timespec end;
+    struct timespec end = deadline((uint64_t)ms * 1000000);
     int timeout = 0;
 
-    clock_gettime(CLOCK_REALTIME, &end);
-    uint64_t ns = (uint64_t)end.tv_nsec + (uint64_t)ms * 1000000;
-    end.tv_sec += (time_t)(ns / 1000000000);
-    end.tv_nsec = (long)(ns % 1000000000);
     pthread_mutex_lock(&t->mutex);
     while (!timeout && (v->mmu->inside || !atomic_load(&v->mmu->held))) {
         timeout = pthread_cond_timedwait(&t->idle, &t->mutex, &end);

@@ -8,11 +8,11 @@
 #include "tcg/tb.h"
 #include "tcg/perf.h"
 #include "tcg/verify.h"
+#include "host/host_clock.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- epochs ---- */
 
@@ -124,14 +124,6 @@ static void quiesce(struct tcg_cpu *tc, struct tcg *t)
 }
 
 /* ---- translation ---- */
-
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* Exits that an executor may make: each EXIT_TB, and the way back of a call at the block's end. */
 static unsigned count_exits(const struct ir *ir)
@@ -296,7 +288,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
     struct tcg *t = v->tcg;
     struct ir *ir = &tc->ir;
     unsigned max_insns = t->max_insns;
-    uint64_t start = now_ns();
+    int64_t start = host_clock_ns();
     struct tb *tb = NULL;
     bool long_blocks = t->exec->generates;
 
@@ -369,7 +361,7 @@ static struct tb *translate(struct vcpu *v, struct where *w)
             stat_add(&t->stat.guest_bytes, tb->size);
             stat_add(&t->stat.insns, tb->ninsns);
             stat_add(&t->stat.host_bytes, head + used);
-            stat_add(&t->stat.translate_ns, now_ns() - start);
+            stat_add(&t->stat.translate_ns, (uint64_t)(host_clock_ns() - start));
         }
         bool again = atomic_load(&t->invalidations) != seen;
         pthread_mutex_unlock(&t->lock);

@@ -15,10 +15,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "host/error.h"
+#include "host/host_clock.h"
 #include "host/symbols.h"
 #include "tcg/tb.h"
 
@@ -54,18 +54,10 @@ struct jit_load {
 #define ELF_MACHINE 243 /* RISC-V */
 #endif
 
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static bool open_dump(struct perf *p, struct error *err)
 {
-    struct jit_header h = {JITDUMP_MAGIC,      JITDUMP_VERSION, sizeof(h), ELF_MACHINE, 0,
-                           (uint32_t)getpid(), now_ns(),        0};
+    struct jit_header h = {JITDUMP_MAGIC,      JITDUMP_VERSION,           sizeof(h), ELF_MACHINE, 0,
+                           (uint32_t)getpid(), (uint64_t)host_clock_ns(), 0};
     char path[64];
 
     snprintf(path, sizeof(path), "jit-%d.dump", (int)getpid());
@@ -109,7 +101,7 @@ struct perf *perf_open(bool map, bool dump, const struct symbols *symbols, struc
 
 void perf_close(struct perf *p)
 {
-    struct jit_record r = {JIT_CODE_CLOSE, sizeof(r), now_ns()};
+    struct jit_record r = {JIT_CODE_CLOSE, sizeof(r), (uint64_t)host_clock_ns()};
 
     if (!p) {
         return;
@@ -136,13 +128,14 @@ void perf_code(struct perf *p, const char *name, const void *run, const void *by
         fflush(p->map); /* whole even when we are killed */
     }
     if (p->dump) {
-        struct jit_load load = {{JIT_CODE_LOAD, (uint32_t)(sizeof(load) + len + size), now_ns()},
-                                (uint32_t)getpid(),
-                                (uint32_t)syscall(SYS_gettid),
-                                (uintptr_t)run,
-                                (uintptr_t)run,
-                                size,
-                                p->index++};
+        struct jit_load load = {
+            {JIT_CODE_LOAD, (uint32_t)(sizeof(load) + len + size), (uint64_t)host_clock_ns()},
+            (uint32_t)getpid(),
+            (uint32_t)syscall(SYS_gettid),
+            (uintptr_t)run,
+            (uintptr_t)run,
+            size,
+            p->index++};
         fwrite(&load, sizeof(load), 1, p->dump);
         fwrite(name, len, 1, p->dump);
         fwrite(bytes, size, 1, p->dump);

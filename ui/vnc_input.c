@@ -6,22 +6,19 @@
 #ifdef HAVE_VNC
 #include "ui/vnc_internal.h"
 
+#include "host/host_clock.h"
 #include "hw/input/input.h"
 #include "ui/keymap.h"
 
 #include <arpa/inet.h>
 #include <string.h>
-#include <time.h>
 
 enum { ENC_EXT_KEY = -258, MSG_QEMU = 255, QEMU_KEY = 0, SHIFT = 0x2a, SHIFT_R = 0x36 };
 enum { EXT_KEY_BYTES = 11, UPDATE_BYTES = 16 };
 
 int64_t vnc_now_ms(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return host_clock_ns() / 1000000;
 }
 
 /* ---- keys ---- */

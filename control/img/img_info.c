@@ -201,22 +201,37 @@ static int parse(int argc, char **argv, const char *letters, struct common *o)
     return 0;
 }
 
+/* For info and map: also opens the image, to read it. backing: with what is under it, whether that
+ * is asked for or not. */
+static int parse_and_open(int argc, char **argv, bool backing, struct common *o,
+                          struct block_graph **g, struct block_node **n)
+{
+    int status = parse(argc, argv, "f:U", o);
+
+    if (status) {
+        return status;
+    }
+    *g = block_graph_create(NULL);
+    struct node_flags f = {
+        .readonly = true, .share = o->share, .no_backing = !backing && !o->chain};
+    *n = img_open(*g, o->file, o->format, f, NULL);
+    if (!*n) {
+        block_graph_destroy(*g);
+    }
+    return *n ? 0 : 1;
+}
+
 int img_info(int argc, char **argv)
 {
     struct common o = {0};
-    int status = parse(argc, argv, "f:U", &o);
     struct block_graph *g;
     struct block_node *n;
-    json_t *list = json_array();
+    int status = parse_and_open(argc, argv, false, &o, &g, &n);
 
     if (status) {
-        json_decref(list);
         return status;
     }
-    g = block_graph_create(NULL);
-    n = img_open(g, o.file, o.format,
-                 (struct node_flags){.readonly = true, .share = o.share, .no_backing = !o.chain},
-                 NULL);
+    json_t *list = json_array();
     for (struct block_node *at = n; at; at = o.chain ? at->backing : NULL) {
         if (o.json) {
             json_array_append_new(list, node_json(at));
@@ -227,13 +242,13 @@ int img_info(int argc, char **argv)
             print_human(at);
         }
     }
-    if (n && o.json) {
+    if (o.json) {
         img_print_json(o.chain ? json_incref(list) : json_incref(json_array_get(list, 0)));
     }
     json_decref(list);
     node_unref(n);
     block_graph_destroy(g);
-    return n ? 0 : 1;
+    return 0;
 }
 
 static void print_line(void *opaque, const char *line)
@@ -351,22 +366,18 @@ int img_check(int argc, char **argv)
 int img_map(int argc, char **argv)
 {
     struct common o = {0};
-    int status = parse(argc, argv, "f:U", &o);
     struct block_graph *g;
     struct block_node *n;
-    json_t *list = json_array();
+    int status = parse_and_open(argc, argv, true, &o, &g, &n);
 
     if (status) {
-        json_decref(list);
         return status;
     }
-    g = block_graph_create(NULL);
-    n = img_open(g, o.file, o.format, (struct node_flags){.readonly = true, .share = o.share},
-                 NULL);
-    if (n && !o.json) {
+    json_t *list = json_array();
+    if (!o.json) {
         puts("Offset          Length          File");
     }
-    for (uint64_t at = 0, size = n ? atomic_load(&n->size) : 0, len; at < size; at += len) {
+    for (uint64_t at = 0, size = atomic_load(&n->size), len; at < size; at += len) {
         unsigned depth = 0;
         int r = 0;
         len = size - at;
@@ -390,11 +401,11 @@ int img_map(int argc, char **argv)
                                               "present", (r & NODE_ALLOCATED) != 0, "zero",
                                               !(r & NODE_DATA), "data", (r & NODE_DATA) != 0));
     }
-    if (n && !status && o.json) {
+    if (!status && o.json) {
         img_print_json(json_incref(list));
     }
     json_decref(list);
     node_unref(n);
     block_graph_destroy(g);
-    return n ? status : 1;
+    return status;
 }

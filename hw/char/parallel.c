@@ -5,18 +5,14 @@
  * chardev. An EPP write is taken the same way; nobody answers an EPP read, which ends in a
  * time-out. Left out: ECP, and input by the status lines. */
 #include "host/chardev.h"
-#include "hw/isa/isa.h"
+#include "hw/char/isa_port.h"
 
 enum { R_DATA, R_STATUS, R_CONTROL, R_EPP_ADDRESS, R_EPP_DATA, REGS = 8 };
 enum { S_TIMEOUT = 1, S_ERROR = 8, S_SELECT = 0x10, S_PAPER = 0x20, S_ACK = 0x40, S_BUSY = 0x80 };
 enum { C_STROBE = 1, C_AUTOFEED = 2, C_INIT = 4, C_SELECT = 8, C_IRQ = 0x10, C_INPUT = 0x20 };
-enum { PORTS = 3, INDEX_AUTO = 0xffffffff };
 
 struct parallel {
-    struct device dev; /* must be first */
-    uint16_t iobase;
-    uint8_t irq;
-    uint32_t index;
+    struct isa_port port; /* must be first */
     struct chardev *chardev;
 
     uint8_t data, control;
@@ -72,7 +68,7 @@ static void write_control(struct parallel *p, uint8_t v)
     if (strobe && (v & C_INIT)) {
         print(p, p->data);
         if (v & C_IRQ) {
-            irq_pulse(isa_irq(p->dev.machine, p->irq)); /* nAck */
+            irq_pulse(isa_irq(p->port.dev.machine, p->port.irq)); /* nAck */
         }
     }
 }
@@ -83,7 +79,7 @@ static void parallel_write(void *opaque, uint64_t offset, uint64_t value, unsign
     uint8_t v = (uint8_t)value;
 
     (void)size;
-    log_trace(p->dev.machine->log, parallel_write, "register %u <- %02x", (unsigned)offset, v);
+    log_trace(p->port.dev.machine->log, parallel_write, "register %u <- %02x", (unsigned)offset, v);
     switch (offset) {
     case R_DATA:
         p->data = v;
@@ -131,47 +127,23 @@ static void drop_input(void *opaque, const uint8_t *buf, size_t len)
     (void)len;
 }
 
-static void mark_taken(struct device *d, void *opaque)
-{
-    struct parallel *probe = opaque;
-
-    if (d->type->realize == probe->dev.type->realize && d->realized) {
-        probe->index |= 1u << ((struct parallel *)d)->index;
-    }
-}
-
 static bool parallel_realize(struct device *d, struct error *err)
 {
-    static const uint16_t bases[PORTS] = {0x378, 0x278, 0x3bc};
-    static const uint8_t irqs[PORTS] = {7, 5, 7};
-    struct parallel *p = (struct parallel *)d, probe = {.dev = *d};
+    static const struct isa_port_kind lpt = {3, {0x378, 0x278, 0x3bc}, {7, 5, 7}, ""};
+    struct parallel *p = (struct parallel *)d;
     const struct chardev_frontend fe = {p, no_input, drop_input, NULL};
 
-    if (p->index == INDEX_AUTO) {
-        device_foreach(d->machine, mark_taken, &probe);
-        for (p->index = 0; p->index < PORTS && (probe.index >> p->index & 1);) {
-            p->index++;
-        }
-    }
-    if (p->index >= PORTS) {
-        return error_set(err, "isa-parallel: there are three ports at most, with index 0 to 2");
-    }
-    p->iobase = p->iobase ? p->iobase : bases[p->index];
-    p->irq = p->irq ? p->irq : irqs[p->index];
-    if (p->irq > 15) {
-        return error_set(err, "isa-parallel: irq %u is not 0 to 15", p->irq);
+    if (!isa_port_place(&p->port, &lpt, err)) {
+        return false;
     }
     /* 3bc leaves no room for the EPP registers: the display adapter's begin at 3c0. */
-    unsigned count = p->iobase & 7 ? R_EPP_ADDRESS : REGS;
+    unsigned count = p->port.iobase & 7 ? R_EPP_ADDRESS : REGS;
     return (!p->chardev || chardev_connect(p->chardev, &fe, err)) &&
-           isa_claim_ports(d, p->iobase, count, &parallel_ops, p, err);
+           isa_claim_ports(d, p->port.iobase, count, &parallel_ops, p, err);
 }
 
 static const struct property parallel_props[] = {
-    {"index", PT_U32, offsetof(struct parallel, index), INDEX_AUTO,
-     "which LPT port: 0 to 2 (default: the first that is free)"},
-    PROP_U16(struct parallel, iobase, 0, "first I/O port; 0: by index"),
-    PROP_U8(struct parallel, irq, 0, "interrupt line; 0: by index"),
+    ISA_PORT_PROPS("which LPT port: 0 to 2 (default: the first that is free)"),
     PROP_CHARDEV(struct parallel, chardev, "where what is printed goes"),
     PROP_END,
 };

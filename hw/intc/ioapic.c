@@ -2,10 +2,17 @@
  * 20h) is that of ICH chips.
  *
  * Lines carry "asserted", whatever their polarity, so the polarity bit is kept but has no effect.
- * A pin in ExtINT mode makes the processor ask the 8259. The delivery status always reads idle. */
+ * A pin in ExtINT mode makes the processor ask the 8259. The delivery status always reads idle.
+ *
+ * On hardware an EOI takes its time over the bus, and the interrupted code gets on a little even
+ * when a level stays asserted. Here the next interrupt would come before its first instruction: a
+ * driver that relies on that code to quieten its device (Linux's 8139cp, when an interrupt comes
+ * between the end of its polling and the unmasking) would never get on. So after many EOIs in a row
+ * that found the pin asserted, it waits. */
 #include "hw/intc/apic.h"
 
 enum { PINS = 24, VERSION = 0x20 };
+enum { STORM = 250, STORM_PAUSE_NS = 100000 };
 enum { IOREGSEL = 0x00, IOWIN = 0x10, EOI = 0x40 };
 enum { REG_ID = 0, REG_VERSION = 1, REG_ARBITRATION = 2, REG_TABLE = 0x10 };
 enum { RTE_LOGICAL = 0x800, RTE_REMOTE_IRR = 0x4000, RTE_LEVEL = 0x8000, RTE_MASKED = 0x10000 };
@@ -17,14 +24,16 @@ struct ioapic {
     uint8_t select, id;
     uint32_t lines; /* levels of the pins */
     uint64_t table[PINS];
+    uint16_t again[PINS]; /* EOIs in a row that found the pin asserted */
+    uint32_t held;        /* pins that send nothing until the timer */
+    struct timer release;
 };
 
 static const struct state_field ioapic_fields[] = {
-    STATE_U8(struct ioapic, select),
-    STATE_U8(struct ioapic, id),
-    STATE_U32(struct ioapic, lines),
-    STATE_U64(struct ioapic, table),
-    STATE_END,
+    STATE_U8(struct ioapic, select),     STATE_U8(struct ioapic, id),
+    STATE_U32(struct ioapic, lines),     STATE_U64(struct ioapic, table),
+    STATE_U16(struct ioapic, again),     STATE_U32(struct ioapic, held),
+    STATE_TIMER(struct ioapic, release), STATE_END,
 };
 
 /* The lines are stored, and their sources tell them again: nothing is to be derived. */
@@ -55,13 +64,41 @@ static void send(struct ioapic *s, unsigned pin)
     }
 }
 
-/* Sends a level interrupt that waits: asserted, open, and not in service. */
+/* Sends a level interrupt that waits: asserted, open, and neither in service nor held back. */
 static void service_level(struct ioapic *s, unsigned pin)
 {
     uint64_t e = s->table[pin];
 
-    if ((e & RTE_LEVEL) && !(e & (RTE_MASKED | RTE_REMOTE_IRR)) && (s->lines >> pin & 1)) {
+    if ((e & RTE_LEVEL) && !(e & (RTE_MASKED | RTE_REMOTE_IRR)) && (s->lines >> pin & 1) &&
+        !(s->held >> pin & 1)) {
         send(s, pin);
+    }
+}
+
+static void release_pins(void *opaque)
+{
+    struct ioapic *s = opaque;
+    uint32_t pins = s->held;
+
+    s->held = 0;
+    for (unsigned pin = 0; pin < PINS; pin++) {
+        if (pins >> pin & 1) {
+            service_level(s, pin);
+        }
+    }
+}
+
+static void count_storm(struct ioapic *s, unsigned pin)
+{
+    if (!(s->lines >> pin & 1)) {
+        s->again[pin] = 0;
+    } else if (s->again[pin] < STORM) {
+        s->again[pin]++;
+    } else {
+        s->held |= UINT32_C(1) << pin;
+        if (!timer_armed(&s->release)) {
+            timer_set(&s->release, clock_now(s->dev.machine->clock) + STORM_PAUSE_NS);
+        }
     }
 }
 
@@ -85,6 +122,7 @@ static void eoi_vector(struct ioapic *s, uint8_t vector)
     for (unsigned pin = 0; pin < PINS; pin++) {
         if ((uint8_t)s->table[pin] == vector && (s->table[pin] & RTE_REMOTE_IRR)) {
             s->table[pin] &= ~(uint64_t)RTE_REMOTE_IRR;
+            count_storm(s, pin);
             service_level(s, pin);
         }
     }
@@ -189,17 +227,26 @@ static void ioapic_reset(struct device *d)
     struct ioapic *s = (struct ioapic *)d;
 
     s->select = s->id = 0;
+    s->held = 0;
+    timer_cancel(&s->release);
     for (unsigned pin = 0; pin < PINS; pin++) {
         s->table[pin] = RTE_MASKED;
+        s->again[pin] = 0;
     }
 }
 
 static bool ioapic_realize(struct device *d, struct error *err)
 {
     (void)err;
+    timer_init(&((struct ioapic *)d)->release, d->machine->clock, release_pins, d);
     memory_map_mmio(d->machine->memory, IN_BOTH, 0xfec00000, 4096, "ioapic", &ioapic_ops, d,
                     MAP_PRIO_CHIPSET);
     return true;
+}
+
+static void ioapic_destroy(struct device *d)
+{
+    timer_cancel(&((struct ioapic *)d)->release);
 }
 
 const struct device_type ioapic_type = {
@@ -210,4 +257,5 @@ const struct device_type ioapic_type = {
     .state = &ioapic_state,
     .realize = ioapic_realize,
     .reset = ioapic_reset,
+    .destroy = ioapic_destroy,
 };

@@ -45,6 +45,15 @@ bad "-device|nothing|-netdev" -device virtio-net-pci,netdev=nothing
 bad "-device|pci.7" -device virtio-rng-pci,bus=pci.7
 bad "-device|addr=99" -device virtio-rng-pci,addr=99
 bad "-device|virtserialport|virtio-serial-pci" -device virtserialport
+bad "-drive|id=1a|letter" -drive "file=$work/random,format=raw,if=none,id=1a"
+bad "-device|id=a/b|letter" -device virtio-rng-pci,id=a/b
+bad "-chardev|id=|missing" -chardev null,id=
+bad "-chardev|id=#0|letter" -chardev null,id=#0
+bad "-netdev|id=-n|letter" -netdev hubport,hubid=0,id=-n
+bad "-nic|id=9|letter" -nic hubport,hubid=0,id=9
+bad "-object|id=7|letter" -object rng-random,id=7
+bad "-mon|id=7|letter" -chardev null,id=c -mon chardev=c,id=7
+bad "-blockdev|1a" -blockdev "driver=raw,node-name=1a,file.driver=file,file.filename=$work/random"
 bad "-netdev|tapp" -netdev tapp,id=n
 bad "-netdev|id=" -netdev user
 bad "-netdev|hostfwt|hostfwd" -netdev user,id=n,hostfwt=x

@@ -357,6 +357,38 @@ static void x2apic(void)
     tap_ok(!wrmsr(1, 0x1b, 0xfee00c00), "a model without x2APIC: #GP");
 }
 
+/* A handler that leaves its device's line asserted: the interrupted code gets on all the same. */
+static void storm(void)
+{
+    unsigned times = 0;
+
+    rte(10, 0x803a, 0);
+    irq_set(&isa_bus(b.m)->pci_irqs[10], 1);
+    while (times < 100000 && ack(0) == 0x3a) {
+        times++;
+        wr(0, 0xb0, 0);
+    }
+    tap_ok(times > 100 && times < 1000, "a line that stays asserted: quiet after %u interrupts",
+           times);
+    advance(&b, 50000);
+    tap_ok(ack(0) == -2, "for some time");
+    advance(&b, 60000);
+    tap_ok(ack(0) == 0x3a, "then it interrupts again");
+    wr(0, 0xb0, 0);
+    tap_ok(ack(0) == -2, "once");
+    advance(&b, 110000);
+    tap_ok(ack(0) == 0x3a, "and once more");
+    irq_set(&isa_bus(b.m)->pci_irqs[10], 0);
+    wr(0, 0xb0, 0);
+    irq_set(&isa_bus(b.m)->pci_irqs[10], 1);
+    tap_ok(ack(0) == 0x3a, "an EOI that finds it low ends that: the next edge comes at once");
+    wr(0, 0xb0, 0);
+    tap_ok(ack(0) == 0x3a, "and so does the EOI after it");
+    irq_set(&isa_bus(b.m)->pci_irqs[10], 0);
+    wr(0, 0xb0, 0);
+    rte(10, 0x10000, 0);
+}
+
 int main(void)
 {
     struct error err = {{0}};
@@ -378,6 +410,7 @@ int main(void)
     priorities();
     ipis();
     timer();
+    storm();
     io(pic);
     tap_ok(state_round_trip(lapic[0]) && state_round_trip(ioapic), "states save and load");
     x2apic();

@@ -1,11 +1,8 @@
 /* The 82540EM through its registers: EEPROM, PHY, interrupts, sending with and without offload,
  * receiving and filters. */
 #include "host/le.h"
-#include "host/mainloop.h"
-#include "host/net.h"
 #include "hw/net/e1000_regs.h"
-#include "hw/pci/pci.h"
-#include "tests/device/harness.h"
+#include "tests/device/nic.h"
 
 extern const struct device_type e1000_type;
 
@@ -19,28 +16,6 @@ enum {
     N = 16
 };
 
-static struct bench b;
-static struct mainloop *loop;
-static struct netdev net;
-static uint8_t sent[8][70000];
-static size_t sent_len[8];
-static unsigned nsent;
-
-static void net_send(struct netdev *nd, const uint8_t *frame, size_t len)
-{
-    (void)nd;
-    if (nsent < 8) {
-        memcpy(sent[nsent], frame, len);
-        sent_len[nsent] = len;
-    }
-    nsent++;
-}
-static void net_destroy(struct netdev *nd)
-{
-    (void)nd;
-}
-static struct netdev_ops net_ops = {.send = net_send, .destroy = net_destroy};
-
 static uint32_t get(unsigned r)
 {
     return (uint32_t)memory_view_load(b.m->memory, VIEW_NORMAL, BAR + r * 4, 4);
@@ -48,17 +23,6 @@ static uint32_t get(unsigned r)
 static void put(unsigned r, uint32_t v)
 {
     memory_view_store(b.m->memory, VIEW_NORMAL, BAR + r * 4, v, 4);
-}
-
-static void settle(void)
-{
-    bench_step(&b, loop);
-}
-
-static int routing(struct pci_device *p, int pin)
-{
-    (void)p;
-    return pin;
 }
 
 /* ---- EEPROM and PHY ---- */
@@ -338,21 +302,8 @@ static void test_throttle(void)
 int main(void)
 {
     struct error err = {{0}};
-    struct irq line = {bench_set_line, &b, 0};
+    struct device *d = nic_open(&e1000_type, (const uint32_t[]){BAR, PORTS}, 2);
 
-    bench_open(&b);
-    loop = mainloop_create(b.m);
-    memory_map_ram(b.m->memory, IN_BOTH, 0, 1 << 20,
-                   memory_ram_create(b.m->memory, "ram", 1 << 20, &err), 0, false, MAP_PRIO_RAM);
-    pci_bus_create(b.m, 0, routing, &line, 1);
-    netdev_init(&net, &net_ops, loop, "net");
-    struct device *d = device_create(b.m, &e1000_type, NULL);
-    device_set_ptr(d, "netdev", &net);
-    bench_must(device_realize(d, &err) ? d : NULL, &err);
-    struct pci_device *p = (struct pci_device *)d;
-    pci_config_write(p->bus, 0, p->devfn, 0x10, BAR, 4);
-    pci_config_write(p->bus, 0, p->devfn, 0x14, PORTS, 4);
-    pci_config_write(p->bus, 0, p->devfn, 4, 7, 2);
     test_eeprom();
     test_sending();
     test_receiving();
@@ -363,8 +314,6 @@ int main(void)
     struct device *bad = device_create(b.m, &e1000_type, NULL);
     device_set(bad, "mac", "53:54:00:12:34:56", &err);
     tap_ok(!device_realize(bad, &err), "%s", err.msg);
-    bench_close(&b);
-    netdev_destroy(&net);
-    mainloop_destroy(loop);
+    nic_close();
     return tap_done();
 }

@@ -1,11 +1,9 @@
 /* The RTL8139C+ through its registers: EEPROM, both ways of sending and receiving, filters,
  * offloads, timer. */
 #include "host/le.h"
-#include "host/mainloop.h"
-#include "host/net.h"
 #include "hw/net/offload.h"
 #include "hw/net/rtl8139.h"
-#include "tests/device/harness.h"
+#include "tests/device/nic.h"
 
 extern const struct device_type rtl8139_type;
 
@@ -18,39 +16,7 @@ enum {
     RXBUF = 0x40000
 };
 
-static struct bench b;
-static struct mainloop *loop;
-static struct netdev net;
-static uint8_t sent[8][70000];
-static size_t sent_len[8];
-static unsigned nsent;
 static uint8_t mac[6] = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
-
-static void net_send(struct netdev *nd, const uint8_t *frame, size_t len)
-{
-    (void)nd;
-    if (nsent < 8) {
-        memcpy(sent[nsent], frame, len);
-        sent_len[nsent] = len;
-    }
-    nsent++;
-}
-static void net_destroy(struct netdev *nd)
-{
-    (void)nd;
-}
-static struct netdev_ops net_ops = {.send = net_send, .destroy = net_destroy};
-
-static void settle(void)
-{
-    bench_step(&b, loop);
-}
-
-static int routing(struct pci_device *p, int pin)
-{
-    (void)p;
-    return pin;
-}
 
 static void ee(uint8_t v)
 {
@@ -317,21 +283,8 @@ static void test_timer(void)
 
 int main(void)
 {
-    struct error err = {{0}};
-    struct irq line = {bench_set_line, &b, 0};
+    struct device *d = nic_open(&rtl8139_type, (const uint32_t[]){PORTS}, 1);
 
-    bench_open(&b);
-    loop = mainloop_create(b.m);
-    memory_map_ram(b.m->memory, IN_BOTH, 0, 1 << 20,
-                   memory_ram_create(b.m->memory, "ram", 1 << 20, &err), 0, false, MAP_PRIO_RAM);
-    pci_bus_create(b.m, 0, routing, &line, 1);
-    netdev_init(&net, &net_ops, loop, "net");
-    struct device *d = device_create(b.m, &rtl8139_type, NULL);
-    device_set_ptr(d, "netdev", &net);
-    bench_must(device_realize(d, &err) ? d : NULL, &err);
-    struct pci_device *p = (struct pci_device *)d;
-    pci_config_write(p->bus, 0, p->devfn, 0x10, PORTS, 4);
-    pci_config_write(p->bus, 0, p->devfn, 4, 7, 2);
     test_identity();
     test_legacy_send();
     test_legacy_receive();
@@ -342,8 +295,6 @@ int main(void)
     out8(&b, PORTS + R_CR, CR_RST);
     tap_ok(in8(&b, PORTS + R_CR) == CR_EMPTY && !b.level[0] && in32(&b, PORTS) == 0x12005452,
            "reset");
-    bench_close(&b);
-    netdev_destroy(&net);
-    mainloop_destroy(loop);
+    nic_close();
     return tap_done();
 }

@@ -26,6 +26,8 @@ if [ root.img -ot "$0" ] || [ root.img -ot "$here/desktop-session" ] || [ ! -f r
     printf '%s\n' virtio_pci virtio_blk ext4 bochs virtio-gpu >tree/etc/initramfs-tools/modules
     chroot tree update-initramfs -u >/dev/null 2>&1
     cp "$here/desktop-session" tree/usr/local/sbin/
+    printf '%s\n' '#!/bin/sh' 'echo "desktop: ready" >/dev/ttyS0' 'exec sh' >tree/usr/local/sbin/desktop-shell
+    chmod +x tree/usr/local/sbin/desktop-shell
     cat >tree/etc/systemd/system/desktop.service <<'UNIT'
 [Unit]
 Description=The desktop
@@ -46,7 +48,8 @@ ExecStart=/usr/local/sbin/desktop-session
 WantedBy=multi-user.target
 UNIT
     chroot tree systemctl enable desktop.service >/dev/null 2>&1
-    chroot tree systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer >/dev/null 2>&1
+    # The test reads whole lines from ttyS0: no login prompt there.
+    chroot tree systemctl mask serial-getty@ttyS0.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer >/dev/null 2>&1
     cp tree/vmlinuz vmlinuz.new
     cp tree/initrd.img initrd.new
     rm -rf tree/var/cache/apt/archives/*.deb

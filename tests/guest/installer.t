@@ -3,9 +3,8 @@
 . "$SRC/tests/ui/lib.sh"
 [ -f "$installer/linux" ] || skip_all "package debian-installer-12-netboot-amd64 is not installed"
 dir=${INSTALLER_DIR:-$PWD/installer} port=$((20000 + $$ % 20000))
-release=$(file "$installer/linux" | sed 's/.*version \([^ ]*\) .*/\1/')
 mkdir -p "$dir"
-python3 "$SRC/tests/guest/installer_mirror.py" "$dir/mirror" $port "$release" >"$dir/log" 2>&1 &
+python3 "$SRC/tests/guest/installer_mirror.py" "$dir/mirror" $port "$installer/linux" >"$dir/log" 2>&1 &
 mirror=$!
 trap 'kill $mirror' EXIT
 n=0

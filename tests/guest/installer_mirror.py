@@ -1,5 +1,5 @@
 """What Debian's installer loads for partitioning, from a mirror of its own on this host: python3 installer_mirror.py FOLDER PORT
-KERNEL-RELEASE.
+KERNEL (the installer's bzImage, which tells whose modules are wanted).
 
 Kernel modules and partman come from Debian's mirror (MIRROR=URL). Mirrors that keep no udebs of libraries lack the rest; a
 package of our own made of Debian's ordinary packages stands in for that: libparted, libdevmapper, and three small scripts.
@@ -43,6 +43,14 @@ done
 def fetch(path):
     with urllib.request.urlopen(f"{MIRROR}/{path}", timeout=60) as r:
         return r.read()
+
+
+def release_of(kernel):
+    """The release of a bzImage: its header has the place of the version's text."""
+    with open(kernel, "rb") as f:
+        head = f.read(0x10000)
+    at = 0x200 + int.from_bytes(head[0x20e:0x210], "little")
+    return head[at:head.index(b" ", at)].decode()
 
 
 def stand_in(folder):
@@ -94,7 +102,7 @@ def make(folder, release):
 
 
 def main():
-    folder, port, release = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    folder, port, release = sys.argv[1], int(sys.argv[2]), release_of(sys.argv[3])
     files, packages = make(folder, release)
     packed = gzip.compress(packages)
     name = "main/debian-installer/binary-amd64/Packages.gz"

@@ -49,6 +49,23 @@ def free_display():
     raise OSError("no free port")
 
 
+def png(ppm):
+    (width, height), body = ppm_size(ppm), ppm.split(b"\n", 3)[3]
+    raw = b"".join(b"\0" + body[3 * width * y:3 * width * (y + 1)] for y in range(height))
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+                                         for kind, data in parts)
+
+
+def keep(what, picture):
+    """SHOTS=FOLDER keeps the pictures (PPM or PNG) that a test takes, as PNG files, for looking at them."""
+    folder = os.environ.get("SHOTS")
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, what + ".png"), "wb") as f:
+            f.write(png(picture) if picture.startswith(b"P6") else picture)
+
+
 class Guest:
     def __init__(self, *args, boot_sector=True, memory="64", env=None, stdio=None,
                  serial="null"):

@@ -15,7 +15,7 @@ import time
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from guest import Guest, done, free_display, ok, ppm_size, until
+from guest import Guest, done, free_display, keep, ok, ppm_size, until
 
 
 class DevTools:
@@ -117,6 +117,7 @@ for c in "noVNC types":
         d.call("Input.dispatchKeyEvent", type="keyUp", key="Shift", code="ShiftLeft", windowsVirtualKeyCode=16)
 ok(g.has("noVNC types", 20), "what is typed in the page arrives")
 ok(until(30, same, 0.3), "and is seen")
+keep("novnc", base64.b64decode(d.call("Page.captureScreenshot")["data"]))
 g.qmp("send-key", keys=[{"type": "qcode", "data": "f2"}])
 ok(until(30, lambda: ppm_size(g.dump()) == (640, 480) and d.js(f"{canvas}.width") == 640 and same(), 0.3),
    "the canvas follows a new size")

@@ -4,7 +4,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from guest import DRAGOMAN, Guest, done, ok, ppm_size, until
+from guest import DRAGOMAN, Guest, done, keep, ok, ppm_size, until
 from x11 import Xvfb, contains
 
 x = Xvfb()
@@ -17,9 +17,11 @@ x.run("xdotool", "windowfocus", window)
 ok(until(20, lambda: contains(x.picture(), g.dump()) is not None), "the window has the guest's pixels")
 x.type("Typed in the window, (shifted)")
 ok(g.has("Typed in the window, (shifted)", 20), "what is typed there arrives")
+keep("sdl-text", x.picture())
 x.key("F2")
 ok(until(20, lambda: ppm_size(g.dump()) == (640, 480)), "a function key switches to graphics")
 ok(until(20, lambda: contains(x.picture(), g.dump()) is not None), "the window follows")
+keep("sdl-graphics", x.picture())
 x.key("F3")
 ok(g.has("ready>", 10), "and back")
 g.qmp("stop")

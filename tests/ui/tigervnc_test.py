@@ -4,7 +4,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from guest import Guest, done, free_display, ok, until
+from guest import Guest, done, free_display, keep, ok, until
 from x11 import Xvfb, contains
 
 display = free_display()
@@ -22,6 +22,7 @@ x.type("Typed in TigerVNC!")
 ok(g.has("Typed in TigerVNC!", 20), "what is typed there arrives")
 # The text cursor blinks: the picture must agree at some time.
 ok(until(20, lambda: contains(x.picture(), g.dump(), 0) is not None), "and its window has the guest's pixels")
+keep("tigervnc", x.picture())
 before, start = g.cpu(), time.time()
 time.sleep(5)
 used = (g.cpu() - before) / (time.time() - start) * 100

@@ -3,9 +3,11 @@
  * writes. */
 #include "host/block.h"
 #include "host/block_node.h"
-#include "host/qcow2.h"
+#include "host/qcow2_internal.h"
 #include "tests/unit/tap.h"
 
+#include <fcntl.h>
+#include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -333,6 +335,129 @@ static void test_foreign(const struct kind *k)
     free(buf);
 }
 
+/* ---- checks ---- */
+
+/* Do we find in the image what qemu-img finds? */
+static bool same_check(const char *name)
+{
+    static const struct {
+        const char *key;
+        size_t offset;
+    } rows[] = {
+        {"image-end-offset", offsetof(struct node_check, end_offset)},
+        {"total-clusters", offsetof(struct node_check, total_clusters)},
+        {"allocated-clusters", offsetof(struct node_check, allocated_clusters)},
+        {"fragmented-clusters", offsetof(struct node_check, fragmented_clusters)},
+        {"compressed-clusters", offsetof(struct node_check, compressed_clusters)},
+        {"check-errors", offsetof(struct node_check, errors)},
+        {"corruptions", offsetof(struct node_check, corruptions)},
+        {"leaks", offsetof(struct node_check, leaks)},
+    };
+    struct block_graph *g = block_graph_create(NULL);
+    struct block_node *n = open_image(g, name, true, true);
+    struct node_check c = {0};
+    bool ok = n && n->driver->check(n, &c, 0) == 0;
+
+    node_unref(n);
+    block_graph_destroy(g);
+    run("(qemu-img check --output=json %s 2>/dev/null)", name);
+    json_t *want = json_load_file(path("log"), 0, NULL);
+    ok = ok && json_is_object(want);
+    for (size_t i = 0; ok && i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t ours, theirs = (uint64_t)json_integer_value(json_object_get(want, rows[i].key));
+        memcpy(&ours, (const char *)&c + rows[i].offset, sizeof(ours));
+        if (ours != theirs) {
+            printf("# %s: %llu, qemu-img says %llu\n", rows[i].key, (unsigned long long)ours,
+                   (unsigned long long)theirs);
+            ok = false;
+        }
+    }
+    json_decref(want);
+    return ok;
+}
+
+/* Data here and there: several tables, clusters that follow each other and ones that do not. */
+static bool scatter(const char *name)
+{
+    struct block_graph *g = block_graph_create(NULL);
+    struct block_node *n = open_image(g, name, false, true);
+    uint8_t buf[64 * GRAIN];
+    bool ok = n != NULL;
+
+    for (unsigned i = 0; ok && i < 60; i++) {
+        uint64_t first = rnd() % SECTORS, len = 1 + rnd() % 64;
+        len = len < SECTORS - first ? len : SECTORS - first;
+        fill(buf, len * GRAIN);
+        ok = node_pwrite(n, first * GRAIN, buf, len * GRAIN) == 0;
+    }
+    node_unref(n);
+    block_graph_destroy(g);
+    return ok;
+}
+
+static void test_check(const struct kind *k)
+{
+    const char *comma = *k->options ? "," : "";
+    bool ok = run("rm -f i.qcow2; qemu-img create -f qcow2 -o %s%ssize=%d i.qcow2", k->options,
+                  comma, SIZE) == 0 &&
+              scatter("i.qcow2") && same_check("i.qcow2");
+
+    ok = ok &&
+         run("rm -f c.qcow2; qemu-img convert -c -O qcow2 %s%s i.qcow2 c.qcow2",
+             *k->options ? "-o " : "", k->options) == 0 &&
+         same_check("c.qcow2") && scatter("c.qcow2") && same_check("c.qcow2");
+    tap_ok(ok, "%s: a check counts as qemu-img does", k->name);
+}
+
+/* Puts `entry` in the place of the n-th one of the table that is not 0; returns what was there. */
+static uint64_t patch(int fd, uint64_t table, unsigned n, uint64_t entry)
+{
+    uint8_t e[8];
+
+    for (uint64_t at = table;; at += 8) {
+        if (pread(fd, e, 8, (off_t)at) != 8) {
+            return 0;
+        }
+        if (be_get64(e) && !n--) {
+            uint64_t was = be_get64(e);
+            be_put64(e, entry);
+            return pwrite(fd, e, 8, (off_t)at) == 8 ? was : 0;
+        }
+    }
+}
+
+static uint64_t number_at(int fd, uint64_t offset)
+{
+    uint8_t e[8] = {0};
+
+    return pread(fd, e, 8, (off_t)offset) == 8 ? be_get64(e) & Q2_OFFSET_MASK : 0;
+}
+
+static void test_check_damage(void)
+{
+    static const char *const what[] = {"nothing", "a lost cluster", "a flag that is not set",
+                                       "a refcount of 0", "a file with a large hole at its end"};
+
+    for (unsigned kind = 0; kind < sizeof(what) / sizeof(what[0]); kind++) {
+        bool ok = run("rm -f i.qcow2; qemu-img create -f qcow2 i.qcow2 %d", SIZE) == 0 &&
+                  scatter("i.qcow2");
+        int fd = open(path("i.qcow2"), O_RDWR | O_CLOEXEC);
+        uint64_t l2 = number_at(fd, number_at(fd, 40)), block = number_at(fd, number_at(fd, 48));
+        if (kind == 1) {
+            ok &= patch(fd, l2, 3, 0) != 0;
+        } else if (kind == 2) {
+            uint64_t was = patch(fd, l2, 3, 1);
+            ok &= patch(fd, l2, 3, was & ~Q2_COPIED) == 1;
+        } else if (kind == 3) {
+            ok &= pwrite(fd, "\0\0", 2, (off_t)(block + 2 * (l2 >> 16))) == 2;
+        } else if (kind == 4) {
+            ok &= ftruncate(fd, (off_t)1 << 38) == 0;
+        }
+        close(fd);
+        tap_ok(ok && same_check("i.qcow2"), "a check counts as qemu-img does: %s", what[kind]);
+    }
+}
+
 /* ---- several threads ---- */
 
 struct worker {
@@ -531,7 +656,11 @@ int main(void)
             test_kind(&kinds[i], !(i & 1));
         }
         test_foreign(&kinds[i]);
+        if (scale > 1 || i % 3 == 1) {
+            test_check(&kinds[i]);
+        }
     }
+    test_check_damage();
     for (size_t i = 0; i<n; i += scale> 1 ? 1 : 3) {
         test_threads(&kinds[i]);
     }
