@@ -129,6 +129,11 @@ static uint8_t *direct(struct rep *r, const struct place *p, enum access acc, ui
     if (*n > p->room) {
         *n = p->room;
     }
+    if (acc == ACCESS_WRITE) {
+        uint64_t bytes = *n << r->memop;
+        uint64_t low = r->backward ? p->linear + r->size - bytes : p->linear;
+        return softmmu_probe_write(r->v, p->linear, low, (unsigned)bytes, r->ctx);
+    }
     return softmmu_probe(r->v, p->linear, acc, r->ctx);
 }
 

@@ -1,4 +1,4 @@
-/* Big-endian numbers in byte arrays: qcow2's tables, SCSI commands. */
+/* Big-endian numbers in byte arrays: qcow2, SCSI commands, network packets. */
 #ifndef HOST_BE_H
 #define HOST_BE_H
 

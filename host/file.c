@@ -25,13 +25,13 @@ static bool read_all(int fd, uint8_t *buf, size_t len)
     return true;
 }
 
-bool file_read(const char *path, uint8_t **data, size_t *len, struct error *err)
+bool file_open(const char *path, int *fd, size_t *len, struct error *err)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
     bool ok = false;
 
-    if (fd < 0 || fstat(fd, &st)) {
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0 || fstat(*fd, &st)) {
         error_set(err, "cannot open '%s': %s", path, strerror(errno));
     } else if (!S_ISREG(st.st_mode)) {
         error_set(err, "'%s' is not a regular file", path);
@@ -41,16 +41,29 @@ bool file_read(const char *path, uint8_t **data, size_t *len, struct error *err)
         error_set(err, "'%s' is larger than 4 GiB", path);
     } else {
         *len = (size_t)st.st_size;
-        *data = malloc(*len);
-        ok = *data && read_all(fd, *data, *len);
-        if (!ok) {
-            error_set(err, "cannot read '%s': %s", path, strerror(errno));
-            free(*data);
-            *data = NULL;
-        }
+        ok = true;
     }
-    if (fd >= 0) {
-        close(fd);
+    if (!ok && *fd >= 0) {
+        close(*fd);
+        *fd = -1;
     }
+    return ok;
+}
+
+bool file_read(const char *path, uint8_t **data, size_t *len, struct error *err)
+{
+    int fd;
+
+    if (!file_open(path, &fd, len, err)) {
+        return false;
+    }
+    *data = malloc(*len);
+    bool ok = *data && read_all(fd, *data, *len);
+    if (!ok) {
+        error_set(err, "cannot read '%s': %s", path, strerror(errno));
+        free(*data);
+        *data = NULL;
+    }
+    close(fd);
     return ok;
 }

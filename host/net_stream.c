@@ -1,6 +1,7 @@
 /* -netdev stream, and socket with listen=, connect= or fd=: Ethernet frames over a stream socket,
  * each after its length (four bytes, most significant first), as all emulators of the kind speak
  * it. A server serves one peer at a time. */
+#include "host/be.h"
 #include "host/mainloop.h"
 #include "host/net.h"
 #include "host/socket.h"
@@ -43,7 +44,7 @@ static bool take_frames(struct net_peer *p)
 
     while (p->have - at >= HEADER) {
         const uint8_t *h = p->in + at;
-        uint32_t n = (uint32_t)h[0] << 24 | (uint32_t)h[1] << 16 | (uint32_t)h[2] << 8 | h[3];
+        uint32_t n = be_get32(h);
         if (n > MAX_FRAME) {
             return false;
         }
@@ -132,10 +133,10 @@ static void connect_later(struct net_peer *p)
 static void stream_send(struct netdev *nd, const uint8_t *frame, size_t len)
 {
     struct net_peer *p = (struct net_peer *)nd;
-    const uint8_t h[HEADER] = {(uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8),
-                               (uint8_t)len};
+    uint8_t h[HEADER];
 
     if (p->stream && len <= MAX_FRAME) {
+        be_put32(h, (uint32_t)len);
         stream_write(p->stream, h, sizeof(h));
         stream_write(p->stream, frame, len);
     }

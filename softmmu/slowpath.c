@@ -132,11 +132,27 @@ static void store_page(struct vcpu *v, uint64_t va, const uint8_t *buf, unsigned
     }
 }
 
+/* Another vcpu may have translated the old bytes after prepare_store dropped what was there. */
+static void stored(struct vcpu *v, uint64_t va, unsigned size, const struct tlb_ext *x)
+{
+    if (v->machine->nvcpus == 1 || !x->ram || x->flags & EXT_ROM) {
+        return;
+    }
+    /* The store before the look; a translation protects the page before it reads. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load((_Atomic uint64_t *)&x->ram->code_map[x->ram_page]) &
+        softmmu_granules(va & 4095, size)) {
+        tcg_invalidate(v->tcg, x->phys | (va & 4095), size);
+    }
+}
+
 static void store_bytes(struct vcpu *v, uint64_t va, const uint8_t *buf, unsigned size,
                         unsigned ctx)
 {
     if (!crosses(va, size)) {
-        store_page(v, va, buf, size, ctx, prepare_store(v, va, size, ctx));
+        const struct tlb_ext *x = prepare_store(v, va, size, ctx);
+        store_page(v, va, buf, size, ctx, x);
+        stored(v, va, size, x);
         return;
     }
     unsigned first = 4096 - (va & 4095);
@@ -146,6 +162,8 @@ static void store_bytes(struct vcpu *v, uint64_t va, const uint8_t *buf, unsigne
     const struct tlb_ext *y = prepare_store(v, va + first, size - first, ctx);
     store_page(v, va, buf, first, ctx, x);
     store_page(v, va + first, buf + first, size - first, ctx, y);
+    stored(v, va, first, x);
+    stored(v, va + first, size - first, y);
 }
 
 /* One load of the access's own size. */
@@ -266,6 +284,20 @@ uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ct
         page_written(x->ram, x->ram_page);
     }
     return tlb_host(e, va);
+}
+
+uint8_t *softmmu_probe_write(struct vcpu *v, uint64_t va, uint64_t low, unsigned len, unsigned ctx)
+{
+    struct tlb_ext *x = tlb_get(v, va, ACCESS_WRITE, ctx);
+
+    if (!x->ram || x->flags & (EXT_WATCH | EXT_ROM) || v->verify || v->machine->nvcpus > 1) {
+        return softmmu_probe(v, va, ACCESS_WRITE, ctx);
+    }
+    if (x->ram->code_map[x->ram_page] & softmmu_granules(low & 4095, len)) {
+        tcg_store_to_code(v, x->phys | (low & 4095), len);
+    }
+    page_written(x->ram, x->ram_page);
+    return tlb_host(entry_of(v, va, ctx), va);
 }
 
 /* ---- code fetches ---- */

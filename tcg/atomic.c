@@ -1,21 +1,10 @@
 /* Atomic read-modify-write of guest memory in C: what the interpreter does, and generated code when
  * its fast path does not apply. The caller has noted where it is (host_pc): all of it may unwind.
  */
+#include "tcg/guest_le.h"
 #include "tcg/tb.h"
 
 #include <string.h>
-
-/* Guest memory is little endian. */
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#define LE16(x) __builtin_bswap16(x)
-#define LE32(x) __builtin_bswap32(x)
-#define LE64(x) __builtin_bswap64(x)
-#else
-#define LE16(x) (x)
-#define LE32(x) (x)
-#define LE64(x) (x)
-#endif
-#define LE8(x) (x)
 
 static uint64_t apply(enum ir_atomic op, uint64_t old, uint64_t x)
 {

@@ -144,7 +144,7 @@ enum ir_flags {
                       * that plus a base, wrapped at 32 bits; with neither, the pc itself */
     IR_PC16 = 32,    /* ... at 16 bits */
     IR_POLL = 64,    /* EXIT_TB: poll exit_request here (backward or self) */
-    IR_CC_MAP = 128, /* CC: set by passes.c: nothing but a fault can see these flags, so the
+    IR_CC_MAP = 128, /* CC: set by pass_backward.c: nothing but a fault can see these flags, so the
                       * executor emits no code and notes the op in the block's fault map instead */
 };
 

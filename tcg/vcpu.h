@@ -186,6 +186,9 @@ void softmmu_store_vec(struct vcpu *v, uint64_t va, const void *in, unsigned mem
  * access goes through softmmu_load/store. Raises the guest's page fault, for va itself. The pointer
  * is good until the next thing that may change a mapping (another access, a device). */
 uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ctx);
+/* The same for a write of the len bytes from low on, of the page of va. With one vcpu, code
+ * translated from them is dropped instead of sending them to the slow path; may unwind. */
+uint8_t *softmmu_probe_write(struct vcpu *v, uint64_t va, uint64_t low, unsigned len, unsigned ctx);
 /* Host pointer for an atomic read-modify-write of 1 << (memop & MO_SIZE) bytes at va, with write
  * permission checked, dirty/code tracking done; NULL when the access is MMIO or crosses a page:
  * then the caller does it under softmmu_exclusive_begin/end with load and store. */

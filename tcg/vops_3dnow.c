@@ -4,14 +4,7 @@
  * it is what IEEE 754 says. PFRCP and PFRSQRT, of which the manual asks 14 and 15 bits, are rounded
  * once, so that the steps that refine them have nothing to do. */
 #include "tcg/softfloat.h"
-#include "tcg/vops.h"
-
-#include <string.h>
-
-#define VOP_ARGS                                                                                   \
-    struct fpenv *fp, union vreg *d, const union vreg *a, const union vreg *b,                     \
-        const union vreg *c, uint64_t imm, unsigned lanes
-#define UNUSED (void)fp, (void)a, (void)b, (void)c, (void)imm, (void)lanes
+#include "tcg/vops_define.h"
 
 static struct fpenv plain(void)
 {
@@ -91,9 +84,8 @@ static uint32_t to_int(uint32_t x, unsigned bits)
 }
 
 /* x: the element of a, y: that of b. */
-#define EACH(name, expr)                                                                           \
-    void vop_##name(VOP_ARGS);                                                                     \
-    void vop_##name(VOP_ARGS)                                                                      \
+#define EACH_SINGLE(name, expr)                                                                    \
+    DEFINE(name)                                                                                   \
     {                                                                                              \
         uint32_t r[4] = {0};                                                                       \
         for (unsigned i = 0; i < 2; i++) {                                                         \
@@ -106,36 +98,34 @@ static uint32_t to_int(uint32_t x, unsigned bits)
     }
 /* Two results that are made of all four elements. */
 #define PAIR(name, low, high)                                                                      \
-    void vop_##name(VOP_ARGS);                                                                     \
-    void vop_##name(VOP_ARGS)                                                                      \
+    DEFINE(name)                                                                                   \
     {                                                                                              \
         uint32_t r[4] = {(uint32_t)(low), (uint32_t)(high), 0, 0};                                 \
         UNUSED;                                                                                    \
         memcpy(d, r, sizeof r);                                                                    \
     }
 
-EACH(PFADD, sum(x, y, false))
-EACH(PFSUB, sum(x, y, true))
-EACH(PFSUBR, sum(y, x, true))
-EACH(PFMUL, product(x, y))
-EACH(PFMIN, larger(x, y, true))
-EACH(PFMAX, larger(x, y, false))
-EACH(PFCMPEQ, order(x, y) == 0 ? UINT32_MAX : 0)
-EACH(PFCMPGE, order(x, y) == 0 || order(x, y) == 1 ? UINT32_MAX : 0)
-EACH(PFCMPGT, order(x, y) == 1 ? UINT32_MAX : 0)
-EACH(PI2FD, packed(sf_from_int((int32_t)x)))
-EACH(PI2FW, packed(sf_from_int((int16_t)x)))
-EACH(PF2ID, to_int(x, 32))
-EACH(PF2IW, (int32_t)(int16_t)to_int(x, 16))
-EACH(PSWAPD, a->d[1 - i] + 0 * x)
+EACH_SINGLE(PFADD, sum(x, y, false))
+EACH_SINGLE(PFSUB, sum(x, y, true))
+EACH_SINGLE(PFSUBR, sum(y, x, true))
+EACH_SINGLE(PFMUL, product(x, y))
+EACH_SINGLE(PFMIN, larger(x, y, true))
+EACH_SINGLE(PFMAX, larger(x, y, false))
+EACH_SINGLE(PFCMPEQ, order(x, y) == 0 ? UINT32_MAX : 0)
+EACH_SINGLE(PFCMPGE, order(x, y) == 0 || order(x, y) == 1 ? UINT32_MAX : 0)
+EACH_SINGLE(PFCMPGT, order(x, y) == 1 ? UINT32_MAX : 0)
+EACH_SINGLE(PI2FD, packed(sf_from_int((int32_t)x)))
+EACH_SINGLE(PI2FW, packed(sf_from_int((int16_t)x)))
+EACH_SINGLE(PF2ID, to_int(x, 32))
+EACH_SINGLE(PF2IW, (int32_t)(int16_t)to_int(x, 16))
+EACH_SINGLE(PSWAPD, a->d[1 - i] + 0 * x)
 PAIR(PFACC, sum(a->d[0], a->d[1], false), sum(b->d[0], b->d[1], false))
 PAIR(PFNACC, sum(a->d[0], a->d[1], true), sum(b->d[0], b->d[1], true))
 PAIR(PFPNACC, sum(a->d[0], a->d[1], true), sum(b->d[0], b->d[1], false))
 PAIR(PFRCP, reciprocal(a->d[0], false), reciprocal(a->d[0], false))
 PAIR(PFRSQRT, reciprocal(a->d[0], true), reciprocal(a->d[0], true))
 
-void vop_PMULHRW(VOP_ARGS);
-void vop_PMULHRW(VOP_ARGS)
+DEFINE(PMULHRW)
 {
     uint16_t r[8] = {0};
 

@@ -1,31 +1,7 @@
 /* Vector operations that AVX and AVX2 add (SDM volume 2, the instruction of each name): those that
  * cross lanes, variable shifts, the 32 compare predicates. */
 #include "tcg/softfloat.h"
-#include "tcg/vops.h"
-
-#include <string.h>
-
-#define VOP_ARGS                                                                                   \
-    struct fpenv *fp, union vreg *d, const union vreg *a, const union vreg *b,                     \
-        const union vreg *c, uint64_t imm, unsigned lanes
-#define UNUSED (void)fp, (void)d, (void)a, (void)b, (void)c, (void)imm, (void)lanes
-#define DEFINE(name)                                                                               \
-    void vop_##name(VOP_ARGS);                                                                     \
-    void vop_##name(VOP_ARGS)
-
-/* Element i of field f of the result by an expression; x = a's element, y = b's. */
-#define EACH(name, f, per_lane, T, expr)                                                           \
-    DEFINE(name)                                                                                   \
-    {                                                                                              \
-        union vreg r;                                                                              \
-        for (unsigned i = 0; i < per_lane * lanes; i++) {                                          \
-            T x = (T)a->f[i], y = b ? (T)b->f[i] : (T)0;                                           \
-            (void)x, (void)y;                                                                      \
-            r.f[i] = (__typeof__(r.f[0]))(expr);                                                   \
-        }                                                                                          \
-        UNUSED;                                                                                    \
-        memcpy(d, &r, 16 * lanes);                                                                 \
-    }
+#include "tcg/vops_define.h"
 
 EACH(VPERMILPS, d, 4, uint32_t, a->d[(i & ~3u) | (y & 3)])
 EACH(VPERMILPD, q, 2, uint64_t, a->q[(i & ~1u) | (y >> 1 & 1)])

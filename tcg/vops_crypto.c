@@ -1,16 +1,6 @@
 /* AES, carry-less multiplication, SHA and Galois field operations (SDM volume 2, the instruction of
  * each name; FIPS 197, FIPS 180-4), lane by lane of 128 bits. */
-#include "tcg/vops.h"
-
-#include <string.h>
-
-#define VOP_ARGS                                                                                   \
-    struct fpenv *fp, union vreg *d, const union vreg *a, const union vreg *b,                     \
-        const union vreg *c, uint64_t imm, unsigned lanes
-#define UNUSED (void)fp, (void)d, (void)a, (void)b, (void)c, (void)imm, (void)lanes
-#define DEFINE(name)                                                                               \
-    void vop_##name(VOP_ARGS);                                                                     \
-    void vop_##name(VOP_ARGS)
+#include "tcg/vops_define.h"
 
 /* ---- the field GF(2^8) with x^8 + x^4 + x^3 + x + 1 ---- */
 

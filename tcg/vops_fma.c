@@ -1,17 +1,7 @@
 /* Fused multiply-add and half precision (SDM volume 2: VFMADD132PD and its like, VCVTPH2PS,
  * VCVTPS2PH; volume 1, 14.5.2 for the choice between NaNs) on softfloat. */
 #include "tcg/softfloat.h"
-#include "tcg/vops.h"
-
-#include <string.h>
-
-#define VOP_ARGS                                                                                   \
-    struct fpenv *fp, union vreg *d, const union vreg *a, const union vreg *b,                     \
-        const union vreg *c, uint64_t imm, unsigned lanes
-#define UNUSED (void)fp, (void)d, (void)a, (void)b, (void)c, (void)imm, (void)lanes
-#define DEFINE(name)                                                                               \
-    void vop_##name(VOP_ARGS);                                                                     \
-    void vop_##name(VOP_ARGS)
+#include "tcg/vops_define.h"
 
 /* x * y + z of element i. */
 static uint64_t fused(struct fpenv *fp, enum sf_format f, uint64_t x, uint64_t y, uint64_t z,

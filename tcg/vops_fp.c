@@ -1,13 +1,6 @@
 /* Floating-point vector operations (SDM volume 2, the instruction of each name) on softfloat. */
 #include "tcg/softfloat.h"
-#include "tcg/vops.h"
-
-#include <string.h>
-
-#define VOP_ARGS                                                                                   \
-    struct fpenv *fp, union vreg *d, const union vreg *a, const union vreg *b,                     \
-        const union vreg *c, uint64_t imm, unsigned lanes
-#define UNUSED (void)fp, (void)d, (void)a, (void)b, (void)c, (void)imm, (void)lanes
+#include "tcg/vops_define.h"
 
 enum op { ADD, SUB, MUL, DIV, MIN, MAX, SQRT, CMP };
 
@@ -112,10 +105,6 @@ static void put_low(union vreg *d, const union vreg *a, uint64_t value, unsigned
     }
     memcpy(d, &r, 16);
 }
-
-#define DEFINE(name)                                                                               \
-    void vop_##name(VOP_ARGS);                                                                     \
-    void vop_##name(VOP_ARGS)
 
 #define ARITH(op)                                                                                  \
     DEFINE(op##PS)                                                                                 \

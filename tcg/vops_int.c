@@ -1,14 +1,7 @@
 /* Integer vector operations (SDM volume 2, the instruction of each name), lane by lane of 128 bits.
  *
  * Each function computes into a copy, so that sources may be the destination. */
-#include "tcg/vops.h"
-
-#include <string.h>
-
-#define VOP_ARGS                                                                                   \
-    struct fpenv *fp, union vreg *d, const union vreg *a, const union vreg *b,                     \
-        const union vreg *c, uint64_t imm, unsigned lanes
-#define UNUSED (void)fp, (void)d, (void)a, (void)b, (void)c, (void)imm, (void)lanes
+#include "tcg/vops_define.h"
 
 static void put(union vreg *d, const union vreg *r, unsigned lanes)
 {
@@ -19,21 +12,6 @@ static int32_t clamp(int32_t v, int32_t lo, int32_t hi)
 {
     return v < lo ? lo : v > hi ? hi : v;
 }
-
-/* Element by element: x from a, y from b, as type T; count elements of field f in 16 bytes. */
-#define EACH(name, f, per_lane, T, expr)                                                           \
-    void vop_##name(VOP_ARGS);                                                                     \
-    void vop_##name(VOP_ARGS)                                                                      \
-    {                                                                                              \
-        union vreg r;                                                                              \
-        for (unsigned i = 0; i < per_lane * lanes; i++) {                                          \
-            T x = (T)a->f[i], y = b ? (T)b->f[i] : (T)0;                                           \
-            (void)x, (void)y;                                                                      \
-            r.f[i] = (__typeof__(r.f[0]))(expr);                                                   \
-        }                                                                                          \
-        UNUSED;                                                                                    \
-        put(d, &r, lanes);                                                                         \
-    }
 
 EACH(PADDB, b, 16, uint8_t, x + y)
 EACH(PADDW, w, 8, uint16_t, x + y)
@@ -104,14 +82,12 @@ EACH(PSIGND, d, 4, int32_t, y < 0 ? 0u - (uint32_t)x : y ? (uint32_t)x : 0)
         }                                                                                          \
         put(d, &r, lanes);                                                                         \
     }                                                                                              \
-    void vop_##name(VOP_ARGS);                                                                     \
-    void vop_##name(VOP_ARGS)                                                                      \
+    DEFINE(name)                                                                                   \
     {                                                                                              \
         UNUSED;                                                                                    \
         shift_##name(d, a, b->q[0], lanes);                                                        \
     }                                                                                              \
-    void vop_##name##_I(VOP_ARGS);                                                                 \
-    void vop_##name##_I(VOP_ARGS)                                                                  \
+    DEFINE(name##_I)                                                                               \
     {                                                                                              \
         UNUSED;                                                                                    \
         shift_##name(d, a, imm & 0xff, lanes);                                                     \
@@ -140,8 +116,7 @@ struct lane {
 #define LANES(name)                                                                                \
     static void lane_##name(struct lane *r, const struct lane *a, const struct lane *b,            \
                             const struct lane *c, unsigned imm);                                   \
-    void vop_##name(VOP_ARGS);                                                                     \
-    void vop_##name(VOP_ARGS)                                                                      \
+    DEFINE(name)                                                                                   \
     {                                                                                              \
         union vreg r;                                                                              \
         for (unsigned l = 0; l < lanes; l++) {                                                     \
@@ -257,8 +232,7 @@ LANE_EACH(PHSUBSW, w, 8,
 
 /* The immediate of these has bits for the second lane too (256-bit forms). */
 #define LANE_BITS(name, f, per_lane, chosen)                                                       \
-    void vop_##name(VOP_ARGS);                                                                     \
-    void vop_##name(VOP_ARGS)                                                                      \
+    DEFINE(name)                                                                                   \
     {                                                                                              \
         union vreg r;                                                                              \
         for (unsigned i = 0; i < per_lane * lanes; i++) {                                          \
@@ -289,8 +263,7 @@ LANES(PHMINPOSUW)
 
 /* Widening moves: from the low elements of a, over all lanes. */
 #define WIDEN(name, to, n, from, T)                                                                \
-    void vop_##name(VOP_ARGS);                                                                     \
-    void vop_##name(VOP_ARGS)                                                                      \
+    DEFINE(name)                                                                                   \
     {                                                                                              \
         union vreg r;                                                                              \
         for (unsigned i = 0; i < n * lanes; i++) {                                                 \

@@ -6,6 +6,7 @@
 #ifdef HAVE_VNC
 #include "ui/vnc_internal.h"
 
+#include "host/be.h"
 #include "host/host_clock.h"
 #include "hw/input/input.h"
 #include "ui/keymap.h"
@@ -156,11 +157,6 @@ static rfbBool enable(rfbClientPtr cl, void **data, int encoding)
     return rfbWriteExact(cl, (char *)update, sizeof(update)) > 0;
 }
 
-static uint32_t be32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 static rfbBool handle(rfbClientPtr cl, void *data, const rfbClientToServerMsg *msg)
 {
     uint8_t m[EXT_KEY_BYTES];
@@ -175,11 +171,11 @@ static rfbBool handle(rfbClientPtr cl, void *data, const rfbClientToServerMsg *m
         return TRUE;
     }
     bool down = m[1] || m[2];
-    uint16_t code = keymap_from_number(be32(m + 7));
+    uint16_t code = keymap_from_number(be_get32(m + 7));
     if (code && c) {
         send_key(cl->screen->screenData, c, code, down);
     } else if (c) {
-        key_event(down, be32(m + 3), cl);
+        key_event(down, be_get32(m + 3), cl);
     }
     return TRUE;
 }

@@ -9,15 +9,19 @@
 #include "hw/firmware/fw_cfg.h"
 #include "hw/isa/isa.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { LOADER_PORT = 0x0d4a };
+enum { LOADER_PORT = 0x0d4a, FILE_STEP = 256 * 1024 };
 
 struct piece {
     uint64_t phys;
     uint8_t *data;
     size_t len;
+    int fd; /* without data: of the file */
 };
 
 struct direct_boot {
@@ -65,7 +69,41 @@ void direct_boot_add(struct direct_boot *d, uint64_t phys, const void *data, siz
     }
     memcpy(copy, data, len);
     d->pieces = p;
-    d->pieces[d->npieces++] = (struct piece){phys, copy, len};
+    d->pieces[d->npieces++] = (struct piece){phys, copy, len, -1};
+}
+
+void direct_boot_add_initrd(struct direct_boot *d, uint64_t phys, const struct initrd *initrd)
+{
+    direct_boot_add(d, phys, NULL, 0);
+    struct piece *p = &d->pieces[d->npieces - 1];
+    free(p->data);
+    *p = (struct piece){phys, NULL, initrd->len, initrd->fd};
+}
+
+/* Through a buffer that stays in the processor's cache: nothing of it stays in memory but the
+ * guest's copy. */
+static void load_file(struct memory *memory, const struct piece *p)
+{
+    uint8_t *buf = malloc(FILE_STEP);
+
+    if (!buf) {
+        abort();
+    }
+    for (size_t at = 0; at < p->len;) {
+        size_t want = p->len - at < FILE_STEP ? p->len - at : FILE_STEP;
+        ssize_t n = pread(p->fd, buf, want, (off_t)at);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            fprintf(stderr, "dragoman: -initrd: cannot read byte %zu of %zu: %s\n", at, p->len,
+                    n ? strerror(errno) : "the file has become shorter");
+            break;
+        }
+        memory_write(memory, p->phys + at, buf, (size_t)n);
+        at += (size_t)n;
+    }
+    free(buf);
 }
 
 void direct_boot_set_entry(struct direct_boot *d, uint32_t e820, uint16_t stride,
@@ -109,8 +147,12 @@ static void loader_write(void *opaque, uint64_t offset, uint64_t value, unsigned
     (void)value;
     (void)size;
     for (unsigned i = 0; i < d->npieces; i++) {
-        memory_write(d->dev.machine->memory, d->pieces[i].phys, d->pieces[i].data,
-                     d->pieces[i].len);
+        const struct piece *p = &d->pieces[i];
+        if (p->data) {
+            memory_write(d->dev.machine->memory, p->phys, p->data, p->len);
+        } else {
+            load_file(d->dev.machine->memory, p);
+        }
     }
     if (d->loaded) {
         d->loaded(d->dev.machine);
@@ -144,6 +186,9 @@ static void direct_boot_destroy(struct device *dev)
 
     for (unsigned i = 0; i < d->npieces; i++) {
         free(d->pieces[i].data);
+        if (d->pieces[i].fd >= 0) {
+            close(d->pieces[i].fd);
+        }
     }
     free(d->pieces);
 }
@@ -180,14 +225,15 @@ static void add_rom(struct fw_cfg *fw)
 bool direct_boot_setup(struct machine *m, const char *kernel, const char *initrd,
                        const char *append, struct error *err)
 {
-    struct blob k = {0}, i = {0};
+    struct blob k = {0};
+    struct initrd i = {-1, 0};
     struct device *dev = device_make(m, &direct_boot_type, err, NULL);
     bool ok = dev != NULL;
 
     if (!file_read(kernel, &k.data, &k.len, err)) {
         return error_prefix(err, "-kernel");
     }
-    if (initrd && !file_read(initrd, &i.data, &i.len, err)) {
+    if (initrd && !file_open(initrd, &i.fd, &i.len, err)) {
         free(k.data);
         return error_prefix(err, "-initrd");
     }
@@ -205,6 +251,5 @@ bool direct_boot_setup(struct machine *m, const char *kernel, const char *initrd
         error_prefix(err, "-kernel %s", kernel);
     }
     free(k.data);
-    free(i.data);
     return ok;
 }

@@ -24,10 +24,21 @@ enum { /* low memory that the loaders use; free while a BIOS hands over to a boo
        DIRECT_PAGE_TABLES = 0x70000,
 };
 
-/* Adds a piece to be copied to guest memory when the option ROM asks; data is copied. */
+struct blob { /* a file in memory */
+    uint8_t *data;
+    size_t len;
+};
+struct initrd { /* an open file, which may be large; fd -1: none */
+    int fd;
+    size_t len;
+};
+
 /* Called when everything has been copied into memory. */
 void direct_boot_when_loaded(struct direct_boot *d, void (*fn)(struct machine *m));
+/* Adds a piece to be copied to guest memory when the option ROM asks; data is copied. */
 void direct_boot_add(struct direct_boot *d, uint64_t phys, const void *data, size_t len);
+/* The same for the initrd, which is read then; its file passes to d. */
+void direct_boot_add_initrd(struct direct_boot *d, uint64_t phys, const struct initrd *initrd);
 /* Where the option ROM stores the BIOS's E820 entries: a real-mode far address and their distance;
  * then the code that runs in 32-bit protected mode with CS = 08; data segments are at 18, and 10 is
  * a code segment of 32 or 64 bits. */
@@ -36,15 +47,11 @@ void direct_boot_set_entry(struct direct_boot *d, uint32_t e820, uint16_t stride
 /* Highest address (exclusive) for an initrd: below what the BIOS keeps at the top of low RAM. */
 uint64_t direct_boot_top(struct machine *m);
 
-struct blob { /* a file in memory */
-    uint8_t *data;
-    size_t len;
-};
 bool linux_boot_detect(const struct blob *kernel);
 bool linux_boot_load(struct machine *m, struct direct_boot *d, const struct blob *kernel,
-                     const struct blob *initrd, const char *append, struct error *err);
+                     const struct initrd *initrd, const char *append, struct error *err);
 bool multiboot_detect(const struct blob *kernel);
 bool multiboot_load(struct machine *m, struct direct_boot *d, const struct blob *kernel,
-                    const struct blob *initrd, const char *append, struct error *err);
+                    const struct initrd *initrd, const char *append, struct error *err);
 
 #endif

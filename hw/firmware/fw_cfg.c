@@ -6,6 +6,7 @@
  * only for the guest: writes through DMA are refused with the error bit. */
 #include "hw/firmware/fw_cfg.h"
 #include "hw/isa/isa.h"
+#include "host/be.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,24 +38,6 @@ static const struct state_field fw_cfg_fields[] = {
     STATE_END,
 };
 static const struct state_table fw_cfg_state = {1, fw_cfg_fields, NULL};
-
-static void put_be(uint8_t *p, uint64_t v, unsigned bytes)
-{
-    while (bytes--) {
-        p[bytes] = (uint8_t)v;
-        v >>= 8;
-    }
-}
-
-static uint64_t get_be(const uint8_t *p, unsigned bytes)
-{
-    uint64_t v = 0;
-
-    for (unsigned i = 0; i < bytes; i++) {
-        v = v << 8 | p[i];
-    }
-    return v;
-}
 
 static struct item *find_item(struct fw_cfg *f, uint16_t key)
 {
@@ -107,11 +90,11 @@ void fw_cfg_add_file(struct fw_cfg *f, const char *name, const void *data, size_
         abort();
     }
     uint8_t *entry = f->dir + 4 + 64 * f->nfiles;
-    put_be(entry, len, 4);
-    put_be(entry + 4, key, 2);
+    be_put32(entry, len);
+    be_put16(entry + 4, key);
     memcpy(entry + 8, name, strlen(name) + 1);
     f->nfiles++;
-    put_be(f->dir, f->nfiles, 4);
+    be_put32(f->dir, f->nfiles);
     fw_cfg_add(f, key, data, len);
     fw_cfg_add(f, FW_CFG_FILE_DIR, f->dir, 4 + 64 * (size_t)f->nfiles);
 }
@@ -178,8 +161,8 @@ static void dma_run(struct fw_cfg *f, uint64_t desc)
                (unsigned long long)desc);
         return;
     }
-    uint32_t control = (uint32_t)get_be(raw, 4), len = (uint32_t)get_be(raw + 4, 4);
-    uint64_t addr = get_be(raw + 8, 8);
+    uint32_t control = be_get32(raw), len = be_get32(raw + 4);
+    uint64_t addr = be_get64(raw + 8);
 
     if (control & DMA_SELECT) {
         select_item(f, (uint16_t)(control >> 16));
@@ -191,7 +174,7 @@ static void dma_run(struct fw_cfg *f, uint64_t desc)
     } else if (control & DMA_SKIP) {
         f->offset += len;
     }
-    put_be(status, result, 4);
+    be_put32(status, result);
     memory_write(f->dev.machine->memory, desc, status, 4);
 }
 

@@ -106,7 +106,7 @@ static void add_entry(struct direct_boot *d, bool code64)
     direct_boot_set_entry(d, DIRECT_ZERO_PAGE + ZP_E820, 20, code, n, code64);
 }
 
-static bool place_initrd(struct machine *m, struct direct_boot *d, const struct blob *initrd,
+static bool place_initrd(struct machine *m, struct direct_boot *d, const struct initrd *initrd,
                          uint8_t *zp, uint64_t kernel_end, struct error *err)
 {
     uint64_t top = direct_boot_top(m);
@@ -120,7 +120,7 @@ static bool place_initrd(struct machine *m, struct direct_boot *d, const struct 
                          initrd->len / 1024, (unsigned long long)(m->ram_size >> 20));
     }
     uint64_t base = (top - initrd->len) & ~UINT64_C(4095);
-    direct_boot_add(d, base, initrd->data, initrd->len);
+    direct_boot_add_initrd(d, base, initrd);
     le_put32(zp + HDR_INITRD, (uint32_t)base);
     le_put32(zp + HDR_INITRD_SIZE, (uint32_t)initrd->len);
     return true;
@@ -151,7 +151,7 @@ static void describe_screen(struct machine *m)
 }
 
 bool linux_boot_load(struct machine *m, struct direct_boot *d, const struct blob *k,
-                     const struct blob *initrd, const char *append, struct error *err)
+                     const struct initrd *initrd, const char *append, struct error *err)
 {
     uint8_t zp[4096] = {0};
     uint16_t version = le_get16(k->data + HDR_VERSION);

@@ -184,7 +184,7 @@ static void add_entry(struct direct_boot *d, uint32_t entry)
     direct_boot_set_entry(d, MBI_MAP + 4, 24, code, sizeof(code), false);
 }
 
-static bool add_module(struct machine *m, struct direct_boot *d, const struct blob *initrd,
+static bool add_module(struct machine *m, struct direct_boot *d, const struct initrd *initrd,
                        uint64_t base, uint8_t *info, struct error *err)
 {
     uint8_t mod[16] = {0};
@@ -196,7 +196,7 @@ static bool add_module(struct machine *m, struct direct_boot *d, const struct bl
     le_put32(mod, (uint32_t)base);
     le_put32(mod + 4, (uint32_t)(base + initrd->len));
     le_put32(mod + 8, DIRECT_CMDLINE);
-    direct_boot_add(d, base, initrd->data, initrd->len);
+    direct_boot_add_initrd(d, base, initrd);
     direct_boot_add(d, MBI_MODULE, mod, sizeof(mod));
     le_put32(info + 20, 1);
     le_put32(info + 24, MBI_MODULE);
@@ -204,7 +204,7 @@ static bool add_module(struct machine *m, struct direct_boot *d, const struct bl
 }
 
 bool multiboot_load(struct machine *m, struct direct_boot *d, const struct blob *k,
-                    const struct blob *initrd, const char *append, struct error *err)
+                    const struct initrd *initrd, const char *append, struct error *err)
 {
     size_t header = find_header(k);
     uint32_t flags = le_get32(k->data + header + 4);

@@ -2,6 +2,7 @@
  * 2048-byte sectors. Left out: audio, writing, raw sector formats other than user data. */
 #include "hw/ide/ide.h"
 #include "hw/scsi/mmc.h"
+#include "host/be.h"
 
 #include <string.h>
 
@@ -22,24 +23,6 @@ enum {
     ASC_READ_ERROR = 0x11,
     ASC_LOCKED = 0x53
 };
-
-static uint32_t be32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static uint16_t be16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static void put_be(uint8_t *p, uint64_t v, unsigned n)
-{
-    while (n--) {
-        p[n] = (uint8_t)v;
-        v >>= 8;
-    }
-}
 
 static uint32_t disc_sectors(const struct ide_drive *d)
 {
@@ -236,7 +219,7 @@ static void cmd_sense(struct ide_drive *d, const uint8_t *p)
 static void cmd_inquiry(struct ide_drive *d, const uint8_t *p)
 {
     uint8_t *b = d->buffer;
-    uint16_t max = be16(p + 3);
+    uint16_t max = be_get16(p + 3);
 
     memset(b, 0, 36);
     b[0] = 5;
@@ -274,19 +257,19 @@ static void cmd_prevent(struct ide_drive *d, const uint8_t *p)
 static void cmd_capacity(struct ide_drive *d, const uint8_t *p)
 {
     (void)p;
-    put_be(d->buffer, disc_sectors(d) - 1, 4);
-    put_be(d->buffer + 4, CD_SECTOR, 4);
+    be_put32(d->buffer, disc_sectors(d) - 1);
+    be_put32(d->buffer + 4, CD_SECTOR);
     reply(d, 8, 8);
 }
 
 static void cmd_read10(struct ide_drive *d, const uint8_t *p)
 {
-    read_sectors(d, be32(p + 2), be16(p + 7));
+    read_sectors(d, be_get32(p + 2), be_get16(p + 7));
 }
 
 static void cmd_read12(struct ide_drive *d, const uint8_t *p)
 {
-    read_sectors(d, be32(p + 2), be32(p + 6));
+    read_sectors(d, be_get32(p + 2), be_get32(p + 6));
 }
 
 static void cmd_read_cd(struct ide_drive *d, const uint8_t *p)
@@ -298,7 +281,7 @@ static void cmd_read_cd(struct ide_drive *d, const uint8_t *p)
         packet_ok(d);
         break;
     case 0x10: /* user data */
-        read_sectors(d, be32(p + 2), n);
+        read_sectors(d, be_get32(p + 2), n);
         break;
     default:
         packet_error(d, SENSE_ILLEGAL, ASC_INVALID_FIELD);
@@ -308,7 +291,7 @@ static void cmd_read_cd(struct ide_drive *d, const uint8_t *p)
 
 static void cmd_seek(struct ide_drive *d, const uint8_t *p)
 {
-    if (be32(p + 2) >= disc_sectors(d)) {
+    if (be_get32(p + 2) >= disc_sectors(d)) {
         packet_error(d, SENSE_ILLEGAL, ASC_LBA_RANGE);
     } else {
         packet_ok(d);

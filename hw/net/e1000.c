@@ -11,6 +11,7 @@
 #include "hw/net/offload.h"
 #include "hw/pci/pci.h"
 
+#include "host/be.h"
 #include "host/le.h"
 #include "host/net.h"
 
@@ -207,17 +208,6 @@ static void write_mdic(struct e1000 *e, uint32_t v)
 
 /* ---- sending ---- */
 
-static void put_be16(uint8_t *p, unsigned v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-static unsigned be16(const uint8_t *p)
-{
-    return (unsigned)p[0] << 8 | p[1];
-}
-
 /* Puts the internet checksum of [start, end] (end 0: to the end) of the packet at `at`. */
 static void insert_checksum(uint8_t *f, size_t len, size_t start, size_t at, size_t end)
 {
@@ -233,7 +223,7 @@ static void insert_checksum(uint8_t *f, size_t len, size_t start, size_t at, siz
     while (sum >> 16) {
         sum = (sum & 0xffff) + (sum >> 16);
     }
-    put_be16(f + at, ~(unsigned)sum & 0xffff);
+    be_put16(f + at, ~(unsigned)sum & 0xffff);
 }
 
 static void emit(struct e1000 *e, const uint8_t *f, size_t len)
@@ -265,24 +255,24 @@ static void fix_headers(const struct context *c, uint8_t *f, size_t n, size_t do
     uint8_t *ip = f + c->ipcss, *tcp = f + c->tucss, *sum = f + c->tucso;
 
     if (c->command & TUCMD_IP) {
-        put_be16(ip + 2, (unsigned)(len - c->ipcss));
-        put_be16(ip + 4, (be16(ip + 4) + index) & 0xffff);
+        be_put16(ip + 2, (unsigned)(len - c->ipcss));
+        be_put16(ip + 4, (be_get16(ip + 4) + index) & 0xffff);
     } else {
-        put_be16(ip + 4, (unsigned)(len - c->ipcss - 40));
+        be_put16(ip + 4, (unsigned)(len - c->ipcss - 40));
     }
     if (c->command & TUCMD_TCP) {
-        uint32_t seq = (uint32_t)(be16(tcp + 4) << 16 | be16(tcp + 6)) + (uint32_t)done;
-        put_be16(tcp + 4, seq >> 16);
-        put_be16(tcp + 6, seq & 0xffff);
+        uint32_t seq = be_get32(tcp + 4) + (uint32_t)done;
+        be_put16(tcp + 4, seq >> 16);
+        be_put16(tcp + 6, seq & 0xffff);
         if (!last) {
             tcp[13] &= (uint8_t)~9; /* PSH and FIN belong to the last */
         }
     } else {
-        put_be16(tcp + 4, (unsigned)(len - c->tucss));
+        be_put16(tcp + 4, (unsigned)(len - c->tucss));
     }
     /* The driver has summed the pseudo header without the length. */
-    unsigned pseudo = be16(sum) + (unsigned)(len - c->tucss);
-    put_be16(sum, (pseudo & 0xffff) + (pseudo >> 16));
+    unsigned pseudo = be_get16(sum) + (unsigned)(len - c->tucss);
+    be_put16(sum, (pseudo & 0xffff) + (pseudo >> 16));
 }
 
 static bool headers_fit(const struct context *c, size_t len)
@@ -482,8 +472,8 @@ static uint32_t free_descriptors(const struct e1000 *e)
 /* Status bits that vouch for the checksums of TCP and UDP over IPv4: back ends make them right. */
 static uint8_t checksum_status(const struct e1000 *e, const uint8_t *f, size_t len)
 {
-    bool ip = len >= ETHERNET + 20 && be16(f + 12) == 0x0800 && f[14] >> 4 == 4;
-    bool whole = ip && !(be16(f + 20) & 0x3fff), known = ip && (f[23] == 6 || f[23] == 17);
+    bool ip = len >= ETHERNET + 20 && be_get16(f + 12) == 0x0800 && f[14] >> 4 == 4;
+    bool whole = ip && !(be_get16(f + 20) & 0x3fff), known = ip && (f[23] == 6 || f[23] == 17);
     uint8_t status = ip && (e->reg[R_RXCSUM] & RXCSUM_IP) ? STATUS_IPCS : 0;
 
     return status | (whole && known && (e->reg[R_RXCSUM] & RXCSUM_TU) ? STATUS_TCPCS : 0);

@@ -1,23 +1,11 @@
 /* Replies of CD-ROM and DVD drives, by MMC-3, that are the same behind ATAPI and SCSI: one data
  * disc with one track. */
 #include "hw/scsi/mmc.h"
+#include "host/be.h"
 
 #include <string.h>
 
 enum { ASC_INVALID_FIELD = 0x24 };
-
-static uint16_t be16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static void put_be(uint8_t *p, uint64_t v, unsigned n)
-{
-    while (n--) {
-        p[n] = (uint8_t)v;
-        v >>= 8;
-    }
-}
 
 static void put_position(uint8_t *p, uint32_t lba, bool msf)
 {
@@ -28,7 +16,7 @@ static void put_position(uint8_t *p, uint32_t lba, bool msf)
         p[2] = (uint8_t)(lba / 75 % 60);
         p[3] = (uint8_t)(lba % 75);
     } else {
-        put_be(p, lba, 4);
+        be_put32(p, lba);
     }
 }
 
@@ -62,7 +50,7 @@ static int toc(const struct mmc_drive *d, const uint8_t *p, uint8_t *b)
     } else {
         return -ASC_INVALID_FIELD;
     }
-    put_be(b, len - 2, 2);
+    be_put16(b, len - 2);
     return (int)len;
 }
 
@@ -89,26 +77,26 @@ static int mode_sense(const struct mmc_drive *d, const uint8_t *p, uint8_t *b)
         c[2] = 0x3b; /* reads CD-R, CD-RW, method 2, DVD-ROM, DVD-R */
         c[4] = 0x70;
         c[6] = (uint8_t)(0x29 | (d->locked ? 2 : 0));
-        put_be(c + 8, 706 * 4, 2);
-        put_be(c + 12, 512, 2);
-        put_be(c + 14, 706 * 4, 2);
+        be_put16(c + 8, 706 * 4);
+        be_put16(c + 12, 512);
+        be_put16(c + 14, 706 * 4);
         len += 20;
     }
     if (len == 8) {
         return -ASC_INVALID_FIELD;
     }
-    put_be(b, len - 2, 2);
+    be_put16(b, len - 2);
     return (int)len;
 }
 
 static int configuration(const struct mmc_drive *d, const uint8_t *p, uint8_t *b)
 {
-    uint16_t first = be16(p + 2);
+    uint16_t first = be_get16(p + 2);
     bool dvd = d->sectors > 80 * 60 * 75;
     uint32_t len = 8;
 
     memset(b, 0, 64);
-    put_be(b + 6, d->inserted ? (dvd ? 0x10 : 0x08) : 0, 2);
+    be_put16(b + 6, d->inserted ? (dvd ? 0x10 : 0x08) : 0);
     if (first == 0) { /* profile list: DVD-ROM, CD-ROM */
         static const uint8_t profiles[12] = {0, 0, 3, 8, 0, 0x10, 0, 0, 0, 8, 0, 0};
         memcpy(b + len, profiles, 12);
@@ -125,7 +113,7 @@ static int configuration(const struct mmc_drive *d, const uint8_t *p, uint8_t *b
         memcpy(b + len, removable, 8);
         len += 8;
     }
-    put_be(b, len - 4, 4);
+    be_put32(b, len - 4);
     return (int)len;
 }
 
@@ -163,7 +151,7 @@ static int disc_info(const struct mmc_drive *d, const uint8_t *p, uint8_t *b)
     (void)d;
     (void)p;
     memset(b, 0, 34);
-    put_be(b, 32, 2);
+    be_put16(b, 32);
     b[2] = 0x0e; /* complete disc, last session complete */
     b[3] = b[4] = b[5] = b[6] = 1;
     b[7] = 0x20;
@@ -182,7 +170,7 @@ int mmc_reply(const struct mmc_drive *d, const uint8_t *cdb, uint8_t *buffer, ui
 {
     for (unsigned i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
         if (replies[i].code == cdb[0]) {
-            *max = be16(cdb + replies[i].length_at);
+            *max = be_get16(cdb + replies[i].length_at);
             return replies[i].fill(d, cdb, buffer);
         }
     }

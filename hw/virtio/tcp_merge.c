@@ -6,6 +6,7 @@
  * is IPv6. The checksums of what is merged are not looked at: it comes from a back end that makes
  * them. */
 #include "hw/virtio/tcp_merge.h"
+#include "host/be.h"
 
 #include <string.h>
 
@@ -14,28 +15,12 @@ enum { FLAG_PSH = 8, FLAG_ACK = 16, MAX_IP = 65535 };
 enum { IP_LENGTH = IP + 2, IP_ID = IP + 4, IP_FRAGMENT = IP + 6, IP_SUM = IP + 10 };
 enum { TCP_SEQ = TCP + 4, TCP_OFFSET = TCP + 12, TCP_FLAGS = TCP + 13, TCP_SUM = TCP + 16 };
 
-static unsigned be16(const uint8_t *p)
-{
-    return (unsigned)p[0] << 8 | p[1];
-}
-
-static uint32_t be32(const uint8_t *p)
-{
-    return (uint32_t)be16(p) << 16 | be16(p + 2);
-}
-
-static void put_be16(uint8_t *p, unsigned v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
 /* Length of all headers of a plain segment with data, 0: it is something else. */
 static size_t headers_of(const uint8_t *f, size_t len)
 {
-    if (len < TCP + 20 || be16(f + 12) != TYPE_IPV4 || f[IP] != 0x45 || f[IP + 9] != PROTO_TCP ||
-        (be16(f + IP_FRAGMENT) & 0x3fff) || be16(f + IP_LENGTH) != len - ETHERNET ||
-        (f[TCP_FLAGS] & ~FLAG_PSH) != FLAG_ACK) {
+    if (len < TCP + 20 || be_get16(f + 12) != TYPE_IPV4 || f[IP] != 0x45 ||
+        f[IP + 9] != PROTO_TCP || (be_get16(f + IP_FRAGMENT) & 0x3fff) ||
+        be_get16(f + IP_LENGTH) != len - ETHERNET || (f[TCP_FLAGS] & ~FLAG_PSH) != FLAG_ACK) {
         return 0;
     }
     size_t headers = TCP + (f[TCP_OFFSET] >> 4) * 4u;
@@ -67,12 +52,12 @@ bool tcp_merge_add(struct tcp_merge *t, const uint8_t *frame, size_t len)
         t->segments = 1;
         t->headers = headers;
         t->segment = (uint16_t)payload;
-        t->next = be32(frame + TCP_SEQ) + (uint32_t)payload;
+        t->next = be_get32(frame + TCP_SEQ) + (uint32_t)payload;
         t->closed = frame[TCP_FLAGS] & FLAG_PSH;
         return true;
     }
     if (t->closed || headers != t->headers || payload > t->segment ||
-        be32(frame + TCP_SEQ) != t->next || t->len + payload > ETHERNET + MAX_IP ||
+        be_get32(frame + TCP_SEQ) != t->next || t->len + payload > ETHERNET + MAX_IP ||
         !same_flow(t, frame)) {
         return false;
     }
@@ -88,7 +73,7 @@ bool tcp_merge_add(struct tcp_merge *t, const uint8_t *frame, size_t len)
 static unsigned sum16(const uint8_t *p, size_t n, unsigned sum)
 {
     for (size_t i = 0; i < n; i += 2) {
-        sum += be16(p + i);
+        sum += be_get16(p + i);
     }
     while (sum >> 16) {
         sum = (sum & 0xffff) + (sum >> 16);
@@ -103,8 +88,8 @@ void tcp_merge_finish(struct tcp_merge *t)
     if (t->segments < 2) {
         return;
     }
-    put_be16(f + IP_LENGTH, (unsigned)(t->len - ETHERNET));
-    put_be16(f + IP_SUM, 0);
-    put_be16(f + IP_SUM, ~sum16(f + IP, 20, 0) & 0xffff);
-    put_be16(f + TCP_SUM, sum16(f + IP + 12, 8, PROTO_TCP + (unsigned)(t->len - TCP)));
+    be_put16(f + IP_LENGTH, (unsigned)(t->len - ETHERNET));
+    be_put16(f + IP_SUM, 0);
+    be_put16(f + IP_SUM, ~sum16(f + IP, 20, 0) & 0xffff);
+    be_put16(f + TCP_SUM, sum16(f + IP + 12, 8, PROTO_TCP + (unsigned)(t->len - TCP)));
 }

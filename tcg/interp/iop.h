@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "tcg/guest_le.h"
 #include "tcg/ir.h"
 #include "tcg/tb.h"
 #include "tcg/vcpu.h"
@@ -125,18 +126,6 @@ enum { REG_SCRATCH0 = TCG_REG_LAST_TEMP + 1, REG_SCRATCH1, REG_SCRATCH2, REG_ZER
                                           struct tlb_entry *tlb, uint64_t x)
 #define RELOAD_TLB() (tlb = v->tlb[v->tcg_cpu->ctx])
 #define AT(ip)       (v->host_pc = (uintptr_t)(ip)) /* before anything that may unwind */
-
-/* Guest memory is little endian. */
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#define LE16(x) __builtin_bswap16(x)
-#define LE32(x) __builtin_bswap32(x)
-#define LE64(x) __builtin_bswap64(x)
-#else
-#define LE16(x) (x)
-#define LE32(x) (x)
-#define LE64(x) (x)
-#endif
-#define LE8(x) (x)
 
 /* x86-TSO: every load acquires, every store releases. Free on x86 hosts. */
 #if defined(__x86_64__) || defined(__i386__)

@@ -9,6 +9,7 @@
  * else, so only the shorter length is tested there.
  *
  *   decode_native_test [-n cases] [-s seed] [-b bits] [-v] */
+#include "tests/cpu/generate.h"
 #include "tests/cpu/native.h"
 #include "tests/unit/tap.h"
 
@@ -20,10 +21,6 @@
 #include "cpu/decode.h"
 #include "cpu/x86.h"
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 enum { INSN_MAX = 15, FETCH = 16 /* error code of page faults */, MAX_SEEN = 4096 };
 
 static uint64_t state;
@@ -34,30 +31,6 @@ static unsigned below(unsigned n)
     state ^= state >> 7;
     state ^= state << 17;
     return (unsigned)((state * UINT64_C(0x2545f4914f6cdd1d)) >> 33) % n;
-}
-
-/* ---- what the host has ---- */
-
-static bool host_has(unsigned feature)
-{
-#if defined(__x86_64__)
-    static const struct {
-        uint32_t leaf, sub;
-        uint8_t reg, bit;
-    } where[] = {
-#define WHERE(id, name, leaf, sub, reg, bit) {leaf, sub, reg, bit},
-        X86_FEATURES(WHERE)
-#undef WHERE
-    };
-    uint32_t r[4];
-
-    return feature <= X86F_I486 || (__get_cpuid_count(where[feature].leaf, where[feature].sub,
-                                                      &r[0], &r[1], &r[2], &r[3]) &&
-                                    (r[where[feature].reg] >> where[feature].bit & 1));
-#else
-    (void)feature;
-    return false;
-#endif
 }
 
 /* #UD in user mode, outside SMM or on Intel's processors, though they exist. */

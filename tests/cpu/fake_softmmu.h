@@ -141,6 +141,13 @@ uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ct
     return NULL;
 }
 
+uint8_t *softmmu_probe_write(struct vcpu *v, uint64_t va, uint64_t low, unsigned len, unsigned ctx)
+{
+    (void)low;
+    (void)len;
+    return softmmu_probe(v, va, ACCESS_WRITE, ctx);
+}
+
 bool vcpu_read_virtual(struct vcpu *v, uint64_t va, void *buf, uint64_t len)
 {
     struct walk w;

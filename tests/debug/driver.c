@@ -1,17 +1,7 @@
 /* A 32-bit multiboot kernel with a driver for the first IDE disk that has a mistake, for the
  * session in docs/debugging.md: the bytes of a sector's number go to each other's registers. */
-__asm__(".text\n"
-        ".align 4\n"
-        ".long 0x1badb002, 0, -0x1badb002\n"
-        ".globl _start\n"
-        "_start:\n"
-        "    movl $stack + 16384, %esp\n"
-        "    xorl %ebp, %ebp\n"
-        "    call kernel_main\n"
-        "1:  hlt\n"
-        "    jmp 1b\n");
+#include "start.h"
 
-char stack[16384] __attribute__((aligned(16)));
 unsigned short buffer[256];
 volatile int result;
 

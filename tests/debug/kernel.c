@@ -1,17 +1,7 @@
 /* A small 32-bit multiboot kernel with debug information, for the tests with debuggers. It computes
  * for ever: work() with a recursion to look at, variables to watch, a string instruction. */
-__asm__(".text\n"
-        ".align 4\n"
-        ".long 0x1badb002, 0, -0x1badb002\n"
-        ".globl _start\n"
-        "_start:\n"
-        "    movl $stack + 16384, %esp\n"
-        "    xorl %ebp, %ebp\n"
-        "    call kernel_main\n"
-        "1:  hlt\n"
-        "    jmp 1b\n");
+#include "start.h"
 
-char stack[16384] __attribute__((aligned(16)));
 volatile unsigned counter, total, last_depth, flag = 7;
 char from[64] = "copied by a string instruction", to[64];
 

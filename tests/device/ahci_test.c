@@ -4,7 +4,7 @@
 #include "host/le.h"
 #include "host/mainloop.h"
 #include "hw/pci/i440fx.h"
-#include "tests/device/harness.h"
+#include "tests/device/disk_image.h"
 
 #include <unistd.h>
 
@@ -108,19 +108,6 @@ static void run(unsigned port, unsigned cmd, uint64_t lba, unsigned count, unsig
     issue(port, 1, false);
 }
 
-static bool is_sector(uint64_t addr, unsigned n)
-{
-    uint8_t s[512];
-
-    memory_read(b->m->memory, addr, s, 512);
-    for (unsigned i = 0; i < 512; i += 2) {
-        if (le_get16(s + i) != n) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static uint8_t area(unsigned offset)
 {
     uint8_t v;
@@ -163,7 +150,8 @@ static void test_disk(void)
     tap_ok(!b->level[11], "taken back");
 
     run(0, 0x25, 300, 3, 0, 1536);
-    tap_ok(is_sector(DATA, 300) && is_sector(DATA + 0x1000, 301) && is_sector(DATA + 0x1200, 302),
+    tap_ok(is_sector(b, DATA, 300) && is_sector(b, DATA + 0x1000, 301) &&
+               is_sector(b, DATA + 0x1200, 302),
            "READ DMA EXT scatters");
     tap_ok(pget(0, IS) == AHCI_IS_D2H && pget(0, TFD) == 0x50 && !pget(0, CI),
            "and ends by a register frame");
@@ -171,11 +159,11 @@ static void test_disk(void)
     tap_ok(le_get32(s) == 1536, "with its byte count");
     run(0, 0x35, 700, 3, WRITE, 1536);
     run(0, 0x24, 701, 2, 0, 1024);
-    tap_ok(is_sector(DATA, 301) && is_sector(DATA + 0x1000, 302),
+    tap_ok(is_sector(b, DATA, 301) && is_sector(b, DATA + 0x1000, 302),
            "WRITE DMA EXT gathers; READ SECTORS EXT in two blocks");
     run(0, 0x34, 710, 2, WRITE, 1024);
     run(0, 0x25, 710, 2, 0, 1024);
-    tap_ok(is_sector(DATA, 301) && is_sector(DATA + 0x1000, 302), "WRITE SECTORS EXT");
+    tap_ok(is_sector(b, DATA, 301) && is_sector(b, DATA + 0x1000, 302), "WRITE SECTORS EXT");
     run(0, 0xea, 0, 0, 0, 512);
     tap_ok(pget(0, TFD) == 0x50 && !pget(0, CI), "FLUSH CACHE EXT");
 
@@ -186,11 +174,12 @@ static void test_disk(void)
     memory_write(b->m->memory, DATA + 0x40000, s, 512);
     memory_write(b->m->memory, DATA + 0x41000, s, 512);
     issue(0, 0x18, true);
-    tap_ok(is_sector(DATA + 0x30000, 1000) && is_sector(DATA + 0x31200, 1002), "READ FPDMA QUEUED");
+    tap_ok(is_sector(b, DATA + 0x30000, 1000) && is_sector(b, DATA + 0x31200, 1002),
+           "READ FPDMA QUEUED");
     tap_ok(pget(0, SACT) == 0 && (pget(0, IS) & AHCI_IS_DEVICE_BITS) && area(0x58) == 0xa1,
            "Set Device Bits");
     run(0, 0x25, 2001, 1, 0, 512);
-    tap_ok(is_sector(DATA, 0x7777), "WRITE FPDMA QUEUED");
+    tap_ok(is_sector(b, DATA, 0x7777), "WRITE FPDMA QUEUED");
 
     pput(0, IS, UINT32_MAX);
     fill_slot(5, 0x60, SECTORS - 1, 2, 0, 1024);
@@ -223,7 +212,7 @@ static void test_disk(void)
            "and the drive is back");
     pput(0, CMD, 0x11);
     run(0, 0x25, 5, 1, 0, 512);
-    tap_ok(is_sector(DATA, 5), "it works again");
+    tap_ok(is_sector(b, DATA, 5), "it works again");
 }
 
 static void packet(const uint8_t *cdb, bool dma, uint32_t bytes)
@@ -255,11 +244,11 @@ static void test_cd(void)
     memory_read(b->m->memory, DATA, s, 18);
     tap_ok((s[2] & 15) == 6 && s[12] == 0x28, "REQUEST SENSE by PIO");
     packet(read2, true, 4096);
-    tap_ok(is_sector(DATA, 20) && is_sector(DATA + 0x1000 + 3072, 27), "READ(10) by DMA");
+    tap_ok(is_sector(b, DATA, 20) && is_sector(b, DATA + 0x1000 + 3072, 27), "READ(10) by DMA");
     memset(s, 0, 4);
     memory_write(b->m->memory, DATA, s, 4);
     packet(read2, false, 4096);
-    tap_ok(is_sector(DATA, 20) && is_sector(DATA + 0x1000 + 3072, 27) && !pget(1, CI),
+    tap_ok(is_sector(b, DATA, 20) && is_sector(b, DATA + 0x1000 + 3072, 27) && !pget(1, CI),
            "and by PIO");
 }
 
@@ -280,17 +269,9 @@ int main(void)
 {
     struct error err = {{0}};
     char path[] = "/tmp/ahci-test-XXXXXX", second[] = "/tmp/ahci-test-XXXXXX";
-    int fd[2] = {mkstemp(path), mkstemp(second)};
 
-    for (unsigned n = 0; n < SECTORS; n++) {
-        uint8_t s[512];
-        for (unsigned i = 0; i < 512; i += 2) {
-            le_put16(s + i, (uint16_t)n);
-        }
-        if (write(fd[0], s, 512) != 512 || write(fd[1], s, 512) != 512) {
-            return 1;
-        }
-    }
+    disk_image_make(path, SECTORS);
+    disk_image_make(second, SECTORS);
     bench_open(b);
     bench_isa_lines(b);
     loop = mainloop_create(b->m);

@@ -5,7 +5,7 @@
 #include "host/mainloop.h"
 #include "hw/block/fdc.h"
 #include "hw/dma/i8237.h"
-#include "tests/device/harness.h"
+#include "tests/device/disk_image.h"
 
 #include <unistd.h>
 
@@ -55,19 +55,6 @@ static void dma(unsigned mode, uint32_t addr, unsigned bytes)
     out8(b, 0x05, (bytes - 1) & 0xff);
     out8(b, 0x05, (bytes - 1) >> 8);
     out8(b, 0x0a, 2);
-}
-
-static bool is_sector(uint32_t addr, unsigned n)
-{
-    uint8_t s[512];
-
-    memory_read(b->m->memory, addr, s, 512);
-    for (unsigned i = 0; i < 512; i += 2) {
-        if (le_get16(s + i) != n) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static void test_controller(void)
@@ -137,8 +124,8 @@ static void test_transfers(void)
     SEND(0xe6, 0, 5, 0, 17, 2, 18, 27, 255);
     tap_ok(b->level[6] && results() == 7 && result[0] == 4 && result[1] == 0,
            "READ DATA over both heads");
-    tap_ok(is_sector(BUFFER, 5 * 36 + 16) && is_sector(BUFFER + 512, 5 * 36 + 17) &&
-               is_sector(BUFFER + 1024, 5 * 36 + 18),
+    tap_ok(is_sector(b, BUFFER, 5 * 36 + 16) && is_sector(b, BUFFER + 512, 5 * 36 + 17) &&
+               is_sector(b, BUFFER + 1024, 5 * 36 + 18),
            "the right sectors");
     tap_ok(result[3] == 5 && result[4] == 1 && result[5] == 2, "the address behind them");
     dma(0x46, BUFFER, 4 * 512);
@@ -158,7 +145,7 @@ static void test_transfers(void)
     tap_ok(results() == 7 && result[0] == 0, "WRITE DATA");
     dma(0x46, BUFFER + 0x1000, 512);
     SEND(0x66, 0, 5, 0, 3, 2, 18, 27, 255);
-    tap_ok(results() == 7 && is_sector(BUFFER + 0x1000, 0x3c3c), "and it is there");
+    tap_ok(results() == 7 && is_sector(b, BUFFER + 0x1000, 0x3c3c), "and it is there");
 
     out8(b, 0x0a, 6); /* the channel is masked */
     for (unsigned i = 0; i < 9; i++) {
@@ -169,7 +156,7 @@ static void test_transfers(void)
     tap_ok((in8(b, FDC + 4) & 0xd0) == 0x10, "without DMA it waits");
     dma(0x46, BUFFER, 512);
     settle();
-    tap_ok(results() == 7 && is_sector(BUFFER, 5 * 36 + 3),
+    tap_ok(results() == 7 && is_sector(b, BUFFER, 5 * 36 + 3),
            "and goes on when the channel is ready");
 
     for (unsigned i = 0; i < 18; i++) {
@@ -181,7 +168,7 @@ static void test_transfers(void)
     tap_ok(results() == 7 && result[0] == 0, "FORMAT TRACK");
     dma(0x46, BUFFER, 512);
     SEND(0x66, 0, 5, 0, 18, 2, 18, 27, 255);
-    tap_ok(results() == 7 && is_sector(BUFFER, 0xf6f6), "fills its sectors");
+    tap_ok(results() == 7 && is_sector(b, BUFFER, 0xf6f6), "fills its sectors");
 
     SEND(3, 0xaf, 3); /* no DMA */
     SEND(0x66, 4, 5, 1, 1, 2, 1, 27, 255);
@@ -201,18 +188,9 @@ int main(void)
 {
     struct error err = {{0}};
     char path[] = "/tmp/fdc-test-XXXXXX";
-    int fd = mkstemp(path);
     struct block_options o = {.file = path, .format = "raw"};
 
-    for (unsigned n = 0; n < SECTORS; n++) {
-        uint8_t s[512];
-        for (unsigned i = 0; i < 512; i += 2) {
-            le_put16(s + i, (uint16_t)n);
-        }
-        if (write(fd, s, 512) != 512) {
-            return 1;
-        }
-    }
+    disk_image_make(path, SECTORS);
     bench_open(b);
     bench_isa_lines(b);
     loop = mainloop_create(b->m);
@@ -234,6 +212,5 @@ int main(void)
     bench_close(b);
     mainloop_destroy(loop);
     unlink(path);
-    close(fd);
     return tap_done();
 }

@@ -5,9 +5,8 @@
 #include "hw/ide/ide.h"
 #include "hw/ide/piix3_ide.h"
 #include "hw/pci/i440fx.h"
-#include "tests/device/harness.h"
+#include "tests/device/disk_image.h"
 
-#include <endian.h>
 #include <unistd.h>
 
 enum { PRI = 0x1f0, SEC = 0x170, SECTORS = 4096, BM = 0xc000 };
@@ -51,17 +50,6 @@ static void write_words(struct bench *b, uint16_t base, const uint8_t *buf, unsi
     }
 }
 
-/* What sector n of the image holds: its number, repeated. */
-static bool is_sector(const uint8_t *buf, unsigned n)
-{
-    for (unsigned i = 0; i < 512; i += 2) {
-        if (buf[i] != (n & 0xff) || buf[i + 1] != (n >> 8)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static struct block *image(const char *path, bool readonly)
 {
     struct error err = {{0}};
@@ -90,7 +78,7 @@ static void test_disk(struct bench *b)
     bool ok = true;
     for (unsigned i = 0; i < 3; i++) {
         read_words(b, PRI, buf, 512);
-        ok &= is_sector(buf, 300 + i);
+        ok &= sector_is(buf, 300 + i);
         settle(b, PRI);
     }
     tap_ok(ok && in8(b, PRI + 7) == (ATA_DRDY | ATA_DSC), "READ SECTORS, three of them");
@@ -102,7 +90,7 @@ static void test_disk(struct bench *b)
     read_words(b, PRI, buf + 4 * 512, 4 * 512);
     ok = true;
     for (unsigned i = 0; i < 8; i++) {
-        ok &= is_sector(buf + 512 * i, 77 + i);
+        ok &= sector_is(buf + 512 * i, 77 + i);
     }
     tap_ok(ok, "READ MULTIPLE in blocks of four");
 
@@ -133,7 +121,7 @@ static void test_disk(struct bench *b)
     out8(b, PRI + 7, 0x24);
     settle(b, PRI);
     read_words(b, PRI, buf, 512);
-    tap_ok(is_sector(buf, 0x234), "READ SECTORS EXT");
+    tap_ok(sector_is(buf, 0x234), "READ SECTORS EXT");
 
     out8(b, PRI + 0x206, 4);
     tap_ok(in8(b, PRI + 0x206) & ATA_BSY, "software reset makes it busy");
@@ -162,7 +150,7 @@ static void test_dma(struct bench *b)
     settle(b, PRI);
     memory_read(b->m->memory, 0x2000, buf, 512);
     memory_read(b->m->memory, 0x3000, buf + 512, 1024);
-    tap_ok(is_sector(buf, 500) && is_sector(buf + 512, 501) && is_sector(buf + 1024, 502),
+    tap_ok(sector_is(buf, 500) && sector_is(buf + 512, 501) && sector_is(buf + 1024, 502),
            "READ DMA scatters");
     tap_ok((in8(b, BM + 2) & 7) == 4, "interrupt, not active, no error");
     out8(b, BM, 0);
@@ -173,7 +161,7 @@ static void test_dma(struct bench *b)
     out8(b, BM, 0);
     command(b, 601, 1, 0x20);
     read_words(b, PRI, buf, 512);
-    tap_ok(is_sector(buf, 501), "WRITE DMA gathers");
+    tap_ok(sector_is(buf, 501), "WRITE DMA gathers");
     out8(b, BM + 2, 6);
     command(b, 0, 4, 0xc8);
     out8(b, BM, 9);
@@ -225,7 +213,7 @@ static void test_cd(struct bench *b)
     read_words(b, SEC, buf, 2048);
     settle(b, SEC);
     read_words(b, SEC, buf + 2048, 2048);
-    tap_ok(is_sector(buf, 20) && is_sector(buf + 2048 + 1536, 27), "the right sectors");
+    tap_ok(sector_is(buf, 20) && sector_is(buf + 2048 + 1536, 27), "the right sectors");
     tap_ok(packet(b, beyond, 2048) & ATA_ERR, "beyond the end is an error");
     packet(b, sense, 0xfffe);
     read_words(b, SEC, buf, 18);
@@ -237,17 +225,8 @@ int main(void)
     struct bench b;
     struct error err = {{0}};
     char path[] = "/tmp/ide-test-XXXXXX";
-    int fd = mkstemp(path);
 
-    for (unsigned n = 0; n < SECTORS; n++) {
-        uint16_t s[256];
-        for (unsigned i = 0; i < 256; i++) {
-            s[i] = htole16((uint16_t)n);
-        }
-        if (write(fd, s, 512) != 512) {
-            return 1;
-        }
-    }
+    disk_image_make(path, SECTORS);
     bench_open(&b);
     bench_isa_lines(&b);
     loop = mainloop_create(b.m);
@@ -271,6 +250,5 @@ int main(void)
     bench_close(&b);
     mainloop_destroy(loop);
     unlink(path);
-    close(fd);
     return tap_done();
 }

@@ -2,6 +2,7 @@
  * lengths, UNMAP and WRITE SAME, mode pages, errors, task management, events, a CD-ROM drive. */
 #include "hw/scsi/scsi.h"
 #include "host/mainloop.h"
+#include "tests/device/disk_image.h"
 #include "tests/device/virtio_driver.h"
 
 #include <unistd.h>
@@ -66,19 +67,6 @@ static bool sense_is(unsigned key, unsigned asc)
     return le_get32(resp) == SCSI_SENSE && resp[12 + 2] == key && resp[12 + 12] == asc;
 }
 
-static bool is_sector(uint64_t addr, unsigned n)
-{
-    uint8_t s[512];
-
-    memory_read(b->m->memory, addr, s, 512);
-    for (unsigned i = 0; i < 512; i += 2) {
-        if (le_get16(s + i) != n) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void get(uint8_t *buf, unsigned n)
 {
     memory_read(b->m->memory, DATA, buf, n);
@@ -124,17 +112,17 @@ static void test_disk(void)
     get(s, 24);
     tap_ok(scsi_be(s, 4) == 16 && s[17] == 5, "units 0 and 5");
 
-    tap_ok(RUN(0, 0, 0, 1024, 0x28, 0, 0, 0, 1, 44, 0, 0, 2, 0) == 0 && is_sector(DATA, 300) &&
-               is_sector(DATA + 512, 301),
+    tap_ok(RUN(0, 0, 0, 1024, 0x28, 0, 0, 0, 1, 44, 0, 0, 2, 0) == 0 && is_sector(b, DATA, 300) &&
+               is_sector(b, DATA + 512, 301),
            "READ (10)");
-    tap_ok(RUN(0, 0, 0, 512, 0x08, 0, 2, 3, 1, 0) == 0 && is_sector(DATA, 515), "READ (6)");
-    tap_ok(RUN(0, 0, 0, 512, 0xa8, 0, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0) == 0 && is_sector(DATA, 7),
+    tap_ok(RUN(0, 0, 0, 512, 0x08, 0, 2, 3, 1, 0) == 0 && is_sector(b, DATA, 515), "READ (6)");
+    tap_ok(RUN(0, 0, 0, 512, 0xa8, 0, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0) == 0 && is_sector(b, DATA, 7),
            "READ (12)");
     fill(0x21, 1024);
     tap_ok(RUN(0, 0, 1024, 0, 0x8a, 8, 0, 0, 0, 0, 0, 0, 0, 50, 0, 0, 0, 2, 0, 0) == 0,
            "WRITE (16) with FUA");
     tap_ok(RUN(0, 0, 0, 1024, 0x88, 0, 0, 0, 0, 0, 0, 0, 0, 50, 0, 0, 0, 2, 0, 0) == 0 &&
-               is_sector(DATA + 512, 0x2121),
+               is_sector(b, DATA + 512, 0x2121),
            "READ (16) has it");
     tap_ok(RUN(0, 0, 0, 1024, 0x28, 0, 0, 0, 15, 255, 0, 0, 2, 0) == 2 &&
                sense_is(SENSE_ILLEGAL, 0x21),
@@ -152,14 +140,14 @@ static void test_disk(void)
     tap_ok(RUN(0, 0, 512, 0, 0x93, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 2, 88, 0, 0) == 0,
            "WRITE SAME (16), 600 blocks");
     RUN(0, 0, 0, 512, 0x28, 0, 0, 0, 6, 87, 0, 0, 1, 0);
-    tap_ok(is_sector(DATA, 0x4242), "the last of them");
+    tap_ok(is_sector(b, DATA, 0x4242), "the last of them");
     RUN(0, 0, 0, 512, 0x28, 0, 0, 0, 6, 88, 0, 0, 1, 0);
-    tap_ok(is_sector(DATA, 1624), "and not the next");
+    tap_ok(is_sector(b, DATA, 1624), "and not the next");
     fill(0, 512);
     tap_ok(RUN(0, 0, 512, 0, 0x41, 8, 0, 0, 6, 64, 0, 0, 16, 0) == 0,
            "WRITE SAME (10) of zeroes, unmapping");
     RUN(0, 0, 0, 512, 0x28, 0, 0, 0, 6, 65, 0, 0, 1, 0);
-    tap_ok(is_sector(DATA, 0), "zeroes");
+    tap_ok(is_sector(b, DATA, 0), "zeroes");
     uint8_t list[40] = {0, 38, 0, 32};
     list[14] = 8;
     list[19] = 16;
@@ -216,8 +204,8 @@ static void test_cd(struct block *cd)
     uint8_t s[32];
 
     tap_ok(RUN(3, 0, 0, 0, 0) == 2 && RUN(3, 0, 0, 0, 0) == 0, "the CD-ROM drive has a disc");
-    tap_ok(RUN(3, 0, 0, 4096, 0x28, 0, 0, 0, 0, 5, 0, 0, 2, 0) == 0 && is_sector(DATA, 20) &&
-               is_sector(DATA + 3584, 27),
+    tap_ok(RUN(3, 0, 0, 4096, 0x28, 0, 0, 0, 0, 5, 0, 0, 2, 0) == 0 && is_sector(b, DATA, 20) &&
+               is_sector(b, DATA + 3584, 27),
            "READ (10) of two sectors");
     tap_ok(RUN(3, 0, 0, 20, 0x43, 0, 0, 0, 0, 0, 0, 0, 20, 0) == 0, "READ TOC");
     get(s, 20);
@@ -266,17 +254,7 @@ int main(void)
     graph = block_graph_create(loop);
     for (unsigned i = 0; i < 3; i++) {
         strcpy(path[i], "/tmp/scsi-test-XXXXXX");
-        int fd = mkstemp(path[i]);
-        for (unsigned n = 0; n < SECTORS; n++) {
-            uint8_t s[512];
-            for (unsigned k = 0; k < 512; k += 2) {
-                le_put16(s + k, (uint16_t)n);
-            }
-            if (write(fd, s, 512) != 512) {
-                return 1;
-            }
-        }
-        close(fd);
+        disk_image_make(path[i], SECTORS);
         struct block_options o = {.file = path[i], .format = "raw", .readonly = i == 2};
         blk[i] = block_open(graph, &o, &err);
     }

@@ -114,6 +114,13 @@ uint8_t *softmmu_probe(struct vcpu *v, uint64_t va, enum access acc, unsigned ct
     return fake_access(v, va, acc, ctx, &phys);
 }
 
+uint8_t *softmmu_probe_write(struct vcpu *v, uint64_t va, uint64_t low, unsigned len, unsigned ctx)
+{
+    (void)low;
+    (void)len;
+    return softmmu_probe(v, va, ACCESS_WRITE, ctx);
+}
+
 uint64_t softmmu_load(struct vcpu *v, uint64_t va, unsigned memop, unsigned ctx)
 {
     unsigned size = 1u << (memop & MO_SIZE);

@@ -240,6 +240,10 @@ static void test_tlb(struct vcpu *v)
     softmmu_store(v, 0x4200, 1, MO_8, 0);
     tap_ok(v->tlb[0][4].wtag != 0x4000 && load(0x4200, 1) == 1,
            "writes beside the code take the slow path");
+    tap_ok(!softmmu_probe(v, 0x4200, ACCESS_WRITE, 0) &&
+               softmmu_probe_write(v, 0x4200, 0x4200, 64, 0) ==
+                   softmmu_probe(v, 0x4200, ACCESS_READ, 0),
+           "but may be made ready for many bytes");
     softmmu_tcg_ops.unprotect_page(m, 0x4000);
     softmmu_store(v, 0x4200, 2, MO_8, 0);
     tap_ok(v->tlb[0][4].wtag == 0x4000, "the fast path comes back with the last block gone");
