@@ -120,7 +120,9 @@ def main():
             if data is None and path.startswith("pool/") and path[5:] in files:
                 with open(files[path[5:]], "rb") as f:
                     data = f.read()
-            self.send_response(200 if data is not None else 404)
+            status = 200 if data is not None else 404
+            print(status, self.path, flush=True)
+            self.send_response(status)
             self.send_header("Content-Length", str(len(data or b"")))
             self.end_headers()
             self.wfile.write(data or b"")

@@ -10,7 +10,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../ui"))
 import ocr
 import rfb
-from guest import Guest, done, free_display, ok, ppm_pixel, ppm_size
+from guest import Guest, done, free_display, ok, ppm_pixel, ppm_size, until
 
 BLUE = (0, 0, 170)
 HOME, END, BACKSPACE = "\uff50", "\uff57", "\uff08"  # their keysyms
@@ -18,29 +18,31 @@ DEBUG = os.environ.get("SHOTS")
 SECONDS = int(os.environ.get("INSTALLER_SECONDS", "1800"))
 images = os.environ["installer"]
 port, vga, words = int(sys.argv[1]), sys.argv[2], " ".join(sys.argv[3:])
+MIRROR = f"10.0.2.2:{port}"
 
 # What a dialog says -> what is typed. The first that fits; each ends with the key that leaves the dialog.
 ANSWERS = [
     ("Select a language", "\n"),
     ("Select your location", "\n"),
     ("Configure the keyboard", "\n"),
-    ("Please enter the hostname", "\n"),
+    ("Please enter the hostname for this system", "\n"),
     ("Domain name:", "\n"),
     ("Debian archive mirror country", HOME + "\n"),  # "enter information manually"
-    ("Debian archive mirror hostname:", END + 20 * BACKSPACE + f"10.0.2.2:{port}\n"),
+    ("Debian archive mirror hostname:", END + 20 * BACKSPACE + MIRROR + "\n"),
     ("Debian archive mirror directory:", "\n"),
     ("HTTP proxy information", "\n"),
     ("Partitioning method", "\n"),
 ]
 # Dialogs that must have been there, in this order.
-WANTED = ["Select a language", "Select your location", "Configure the keyboard", "Please enter the hostname",
+WANTED = ["Select a language", "Select your location", "Configure the keyboard", "Please enter the hostname for this system",
           "Debian archive mirror country", "Debian archive mirror hostname:", "HTTP proxy information",
           "Partitioning method"]
 GOAL = "Select disk to partition"
 FAILED = re.compile(r"failed|not supported|No kernel modules|Bad archive|does not seem")
 
+ocr.learn_kernel(f"{images}/linux")
 display = free_display()
-seen, shots, reason = [], 0, "time is over"
+seen, shots, reason, typed = [], 0, "time is over", False
 disk = tempfile.NamedTemporaryFile(prefix="dragoman-installer.")
 disk.truncate(4 << 30)
 g = Guest("-vga", vga, "-vnc", f":{display}", "-kernel", f"{images}/linux", "-initrd", f"{images}/initrd.gz", "-append",
@@ -65,7 +67,7 @@ def shot():
 
 
 def drive():
-    global reason
+    global reason, typed
     before = ""
     while time.time() < begin + SECONDS:
         time.sleep(1)
@@ -86,6 +88,9 @@ def drive():
         seen.append(answer[0])
         print(f"# {time.time() - begin:4.0f} s: {answer[0]}", flush=True)
         for c in answer[1]:
+            if c == "\n" and MIRROR in answer[1]:
+                typed = until(30, lambda: MIRROR in text(), 0.5)
+                shot()
             v.type(c)
             time.sleep(0.1)
         # Until the dialog has gone, not only shows what was typed.
@@ -102,6 +107,7 @@ if reason:
 order = [s for n, s in enumerate(seen) if s in WANTED and s not in seen[:n]]
 for n, want in enumerate(WANTED):
     ok(n < len(order) and order[n] == want, f"-vga {vga}: dialog {want!r}")
+ok(typed, f"-vga {vga}: what is typed appears in its field")
 ok(not reason and "Virtual disk 1 (vda) - 4.3 GB" in last,
    f"-vga {vga}: the disk to partition can be chosen, {time.time() - begin:.0f} s after the start")
 dump = g.dump()

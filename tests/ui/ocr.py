@@ -1,5 +1,7 @@
 """Reads the text of a screen dump: cells of 8x16 or 9x16 pixels in the PC's own font, as the VGA's text modes and Linux's
-framebuffer console show it. The glyphs come from the VGA BIOS that the emulator uses."""
+framebuffer console show it. The glyphs come from the VGA BIOS that the emulator uses; Linux's own, in which a dozen letters
+differ, from the kernel (learn_kernel)."""
+import lzma
 import os
 
 ROMS = ("/usr/share/seabios/vgabios-stdvga.bin", "/usr/share/qemu/vgabios-stdvga.bin")
@@ -11,14 +13,28 @@ def _font():
         if os.path.exists(path):
             with open(path, "rb") as f:
                 rom = f.read()
-            at = rom.find(LETTER_A)
-            if at >= 65 * 16:
-                start = at - 65 * 16
-                return {rom[start + 16 * c:start + 16 * c + 16]: chr(c) for c in range(126, 31, -1)}
+            if rom.find(LETTER_A) >= 65 * 16:
+                return _font_in(rom)
     raise OSError("no VGA BIOS with a font: package seabios")
 
 
+def _font_in(data):
+    start = data.find(LETTER_A) - 65 * 16
+    return {data[start + 16 * c:start + 16 * c + 16]: chr(c) for c in range(126, 31, -1)}
+
+
 _glyphs = None
+
+
+def learn_kernel(path):
+    """Takes the console font of a bzImage (packed by xz) as well."""
+    global _glyphs
+    with open(path, "rb") as f:
+        data = f.read()
+    kernel = lzma.LZMADecompressor().decompress(data[data.index(b"\xfd7zXZ\0"):])
+    if kernel.find(LETTER_A) < 65 * 16:
+        raise OSError(f"{path}: a kernel without a console font")
+    _glyphs = _font_in(kernel) | _font()
 
 
 def read(ppm):
