@@ -14,6 +14,7 @@ from guest import Guest, done, free_display, ok, ppm_pixel, ppm_size, until
 folder, vga, desktop = sys.argv[1:4]
 BACK = (0x20, 0x40, 0x60)
 ESCAPE = 0xff1b
+LINES = 20000
 SECONDS = int(os.environ.get("DESKTOP_SECONDS", "900"))
 shots = os.environ.get("SHOTS")
 name = f"-vga {vga}, {desktop}"
@@ -88,7 +89,7 @@ def type_line(text):
 
 def count_seconds(mark):
     """How long the guest takes for drawing a fixed number of lines in its terminal."""
-    type_line(f"s=$(date +%s%N); seq 3000; e=$(date +%s%N); clear; echo {mark}=$(((e-s)/1000000)) >/dev/ttyS0")
+    type_line(f"s=$(date +%s%N); seq {LINES}; e=$(date +%s%N); clear; echo {mark}=$(((e-s)/1000000)) >/dev/ttyS0")
     m = said(rf"^{mark}=(\d+)", 120)
     return int(m.group(1)) / 1000 if m else None
 
@@ -189,18 +190,23 @@ for _ in range(3):
     used.append((g.cpu() - before) / (time.time() - start) * 100)
 ok(min(used) < 5, f"{name}: with a viewer, the idle desktop takes {', '.join(f'{u:.1f}' for u in used)} % of a processor")
 
-# Viewers that stall and die, in the middle of updates.
-alone = [count_seconds(f"alone{n}") for n in range(2)]
-stalled = [rfb.Vnc(5900 + display) for _ in range(2)]
-for s in stalled:
-    for _ in range(20):
-        s.ask(False)
-beside = [count_seconds(f"beside{n}") for n in range(2)]
-ok(all(alone) and all(beside) and min(beside) < 1.5 * min(alone) + 0.5,
-   f"{name}: 3000 lines take {alone} s, and {beside} s beside stalled viewers")
-for s in stalled:
-    s.sock.setsockopt(rfb.socket.SOL_SOCKET, rfb.socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    s.close()
+# Viewers that stall and die, in the middle of updates. The shortest times of each kind count, taken in turn: the host's load
+# changes, and with much of it takes some more turns.
+alone, beside = [], []
+for n in range(8):
+    alone.append(count_seconds(f"alone{n}"))
+    stalled = [rfb.Vnc(5900 + display) for _ in range(2)]
+    for s in stalled:
+        for _ in range(20):
+            s.ask(False)
+    beside.append(count_seconds(f"beside{n}"))
+    for s in stalled:
+        s.sock.setsockopt(rfb.socket.SOL_SOCKET, rfb.socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        s.close()
+    if not alone[-1] or not beside[-1] or n > 0 and min(beside) < 1.25 * min(alone):
+        break
+ok(all(alone) and all(beside) and min(beside) < 1.25 * min(alone),
+   f"{name}: {LINES} lines take {alone} s, and {beside} s beside stalled viewers")
 type_line("echo alive-$((40+2)) >/dev/ttyS0")
 ok(said(r"^alive-42", 30), f"{name}: viewers that die do no harm")
 v.screen(2)
