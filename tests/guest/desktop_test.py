@@ -132,7 +132,8 @@ for place in ((1000, 650), (w - 200, 300), (700, 720)):
         # A plane of its own, which is not in the dump; the viewer sees the guest's shape at the place.
         v.screen(1)
         box = changed(after, v.ppm(), place)
-        ok(box and box[0] <= place[0] <= box[2] and box[1] <= place[1] <= box[3], f"{name}: the guest's pointer is at {place}: {box}")
+        ok(box and box[0] <= place[0] <= box[2] and box[1] <= place[1] <= box[3] and box[2] - box[0] <= 48,
+           f"{name}: the guest's pointer is at {place}: {box}")
 
 if desktop == "x":
     # The window manager's menu opens where the guest believes the pointer to be.
