@@ -108,7 +108,7 @@ bool opt_unknown_error(const char *key, const void *names, size_t n, size_t stri
                        struct error *err)
 {
     const char *near = nearest_name(key, names, n, stride);
-    char known[160] = "";
+    char known[256] = "";
 
     if (near) {
         return error_set(err, "unknown property '%s' (did you mean '%s'?)", key, near);

@@ -145,9 +145,7 @@ static bool chardev_pair(void *opaque, const char *key, const char *value, struc
     if (!strcmp(key, "nowait") && (allowed >> WAIT & 1)) {
         return chardev_pair(t, "wait", "off", err);
     }
-    const char *near = nearest_name(key, names, n, sizeof(names[0]));
-    return error_set(err, "unknown property '%s'%s%s%s", key, near ? " (did you mean '" : "",
-                     near ? near : "", near ? "'?)" : "");
+    return opt_unknown_error(key, names, n, sizeof(names[0]), err);
 }
 
 static bool find_kind(struct chardev_text *t, const char *text, struct error *err)

@@ -238,9 +238,7 @@ static bool check_keys(const struct network *n, const struct net_backend *b, str
             names[count++] = "mac";
         }
         if (!known) {
-            const char *near = nearest_name(n->pair[i].key, names, count, sizeof(names[0]));
-            return error_set(err, "unknown property '%s'%s%s%s", n->pair[i].key,
-                             near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+            return opt_unknown_error(n->pair[i].key, names, count, sizeof(names[0]), err);
         }
     }
     return true;

@@ -113,13 +113,12 @@ static bool object_pair(void *opaque, const char *key, const char *value, struct
     if (!strcmp(key, "qom-type")) {
         return true;
     }
-    for (unsigned i = 0; i < MAX_KEYS && t->kind->keys[i]; i++) {
-        field = !strcmp(key, t->kind->keys[i]) ? &t->value[i] : field;
+    unsigned n = 0;
+    for (; n < MAX_KEYS && t->kind->keys[n]; n++) {
+        field = !strcmp(key, t->kind->keys[n]) ? &t->value[n] : field;
     }
     if (!field) {
-        const char *near = nearest_name(key, t->kind->keys, MAX_KEYS, sizeof(t->kind->keys[0]));
-        return error_set(err, "unknown property '%s'%s%s%s", key, near ? " (did you mean '" : "",
-                         near ? near : "", near ? "'?)" : "");
+        return opt_unknown_error(key, t->kind->keys, n, sizeof(t->kind->keys[0]), err);
     }
     free(*field);
     *field = strdup(value ? value : "on");

@@ -42,6 +42,7 @@ static void count_uses(struct gen *g)
     memset(g->vlast_use, 0, sizeof(g->vlast_use));
     memset(g->cc_wide_use, 0, sizeof(g->cc_wide_use));
     g->keeps_pc = g->soft_fp = g->loops = false;
+    g->kept = IR_NONE;
     g->loop_vregs = g->loop_vdirty = 0;
     uint16_t seen = 0;
     g->nregs = TCG_REG_TEMP;

@@ -682,6 +682,8 @@ void x64_gen_cold_call(struct gen *g, const struct cold *k)
     emit_call(g, k->op, &p, k->insn_off, k->insn_meta);
     if (k->d != NO_REG) {
         mov_rr(&g->c, 1, k->d, RAX);
+    } else if (k->keep) {
+        mov_mr(&g->c, 1, slot_of(TCG_REG_CC_B), RAX);
     }
     x64_reload(g, &k->places, k->d);
     uint8_t *back = jmp32(&g->c);
@@ -719,6 +721,31 @@ static void gen_branch_or_call(struct gen *g, const struct ir_op *op)
         x64_done(g, call->d, d); /* whichever way it comes: newer than memory */
     }
     gen_call_if(g, cond ^ 1, call, d);
+    flags_clobbered(g);
+}
+
+/* t = CC_B; branch to L; t = call; L: add; flags with t as part B, which nobody else wants: INC and
+ * DEC of a register, which keep the carry. Nothing looks at the flags in between, so that t need
+ * not exist. */
+static bool is_kept_part(const struct gen *g, unsigned i)
+{
+    const struct ir_op *op = &g->ir->ops[i], *add = op + 4, *cc = op + 5;
+
+    return i + 5 < g->ir->nops && op->w == W64 && op->a == TCG_REG_CC_B && is_temp(op->d) &&
+           is_call_if(g, i + 1) && op[1].a != op->d && op[2].d == op->d &&
+           (ir_op_helper(&op[2])->flags & (HELPER_PURE | HELPER_RAISES)) == HELPER_PURE &&
+           (add->opc == IR_ADD || add->opc == IR_MOVI) && is_home(add->d) && cc->opc == IR_CC &&
+           cc->b == op->d && !(cc->flags & IR_BIMM) && cc->a == add->d && cc->c == IR_NONE &&
+           g->last_use[op->d] == i + 5 && x64_cc_is_memory(g);
+}
+
+static void gen_kept_part(struct gen *g, const struct ir_op *op)
+{
+    unsigned cond = x64_compare(g, op + 1);
+
+    gen_call_if(g, cond ^ 1, op + 2, NO_REG);
+    g->cold[g->ncold - 1].keep = true;
+    g->kept = op->d;
     flags_clobbered(g);
 }
 
@@ -766,7 +793,7 @@ static bool gen_checked_exit(struct gen *g, const struct ir_op *op)
 
     exit += ret;
     if (left <= 5u + ret || exit->opc != IR_EXIT_IND || exit->a != op->a || wrap_of(exit) ||
-        g->ir->no_link || !is_temp(op->a)) {
+        g->ir->no_link || !(is_temp(op->a) || (!ret && is_home(op->a)))) {
         return false;
     }
     t = x64_use(g, op->a);
@@ -834,6 +861,12 @@ unsigned x64_gen_control(struct gen *g, const struct ir_op *op)
             }
             gen_canonical_check(g, op);
             return 5;
+        }
+        return 0;
+    case IR_MOV:
+        if (is_kept_part(g, g->i)) {
+            gen_kept_part(g, op);
+            return 4;
         }
         return 0;
     case IR_LABEL:

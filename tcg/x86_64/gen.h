@@ -125,6 +125,7 @@ struct cold {
     uint8_t value2;          /* CMPXCHG: replacement */
     uint16_t memop, tag;     /* tag: that t is xored with */
     bool write, group_write; /* GROUP: the access, one of the group */
+    bool keep;               /* CALL: the result is the flags' part B, in memory */
     uint8_t scratch;         /* ... mask of a register to keep */
     uint16_t span;           /* ... bytes from t on */
     int32_t delta;           /* ... from t to the operand */
@@ -203,6 +204,7 @@ struct gen {
     bool cmp_valid; /* ... and they are of CC_A - CC_B in width cmp_w */
     uint8_t cmp_w;
 
+    ir_reg kept;   /* a register that is to be part B of the flags, and is there already */
     bool keeps_pc; /* a helper sets pc */
     bool narrow;   /* the pc wraps at 32 bits */
     struct fp_state fp;

@@ -406,7 +406,7 @@ void x64_cc_set(struct gen *g, const struct ir_op *op)
 
     new.comp[0] = (struct comp){.kind = COMP_IMM, .imm = op->imm};
     for (unsigned n = 1; n < 4; n++) {
-        ir_reg r = src[n - 1];
+        ir_reg r = n == 2 && src[1] == g->kept && src[1] != IR_NONE ? TCG_REG_CC_B : src[n - 1];
         if (n == 2 && (op->flags & IR_BIMM)) {
             new.comp[n] = (struct comp){.kind = COMP_IMM, .imm = op->imm2};
         } else if (r == IR_NONE) {

@@ -15,18 +15,6 @@ static void put(unsigned r, uint32_t v)
     memory_view_store(fuzz.bench.m->memory, VIEW_NORMAL, BAR + r * 4, v, 4);
 }
 
-static void set_up(void)
-{
-    struct error err = {{0}};
-
-    fuzz_machine(RAM);
-    fuzz_pci();
-    card = device_create(fuzz.bench.m, &e1000_type, NULL);
-    device_set(card, "romfile", "", &err);
-    device_set_ptr(card, "netdev", fuzz_netdev());
-    fuzz_realize(card);
-}
-
 static uint64_t address(struct input *in)
 {
     uint32_t v = take(in, 2);
@@ -125,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input in = {data, data + size};
 
     if (!card) {
-        set_up();
+        card = fuzz_card(&e1000_type, RAM);
     }
     fuzz_begin();
     fuzz_bar(card, 0, BAR);

@@ -173,6 +173,18 @@ struct netdev *fuzz_netdev(void)
     return &fuzz.net;
 }
 
+struct device *fuzz_card(const struct device_type *type, uint64_t ram)
+{
+    struct error err = {{0}};
+
+    fuzz_machine(ram);
+    fuzz_pci();
+    struct device *d = device_create(fuzz.bench.m, type, NULL);
+    device_set(d, "romfile", "", &err);
+    device_set_ptr(d, "netdev", fuzz_netdev());
+    return fuzz_realize(d);
+}
+
 size_t fuzz_headers(struct input *in, uint8_t *buf, size_t len)
 {
     unsigned kind = take(in, 1);

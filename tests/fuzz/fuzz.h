@@ -79,6 +79,8 @@ struct block *fuzz_image(uint64_t bytes);
 /* ---- network ---- */
 /* fuzz.net: reads every byte that a card sends. */
 struct netdev *fuzz_netdev(void);
+/* A machine with so much RAM, a PCI bus and a card of this type on fuzz.net. */
+struct device *fuzz_card(const struct device_type *type, uint64_t ram);
 /* A frame for the guest, of this length: headers of the kind that the input chooses, then filler.
  */
 void fuzz_deliver(struct input *in);
