@@ -204,9 +204,9 @@ for n in range(8):
     for s in stalled:
         s.sock.setsockopt(rfb.socket.SOL_SOCKET, rfb.socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         s.close()
-    if not alone[-1] or not beside[-1] or n > 0 and min(beside) < 1.25 * min(alone):
+    if not alone[-1] or not beside[-1] or n > 0 and min(beside) < 1.5 * min(alone):
         break
-ok(all(alone) and all(beside) and min(beside) < 1.25 * min(alone),
+ok(all(alone) and all(beside) and min(beside) < 1.5 * min(alone),
    f"{name}: {LINES} lines take {alone} s, and {beside} s beside stalled viewers")
 type_line("echo alive-$((40+2)) >/dev/ttyS0")
 ok(said(r"^alive-42", 30), f"{name}: viewers that die do no harm")
