@@ -6,6 +6,7 @@ import re
 import sys
 import tempfile
 import time
+from statistics import median
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../ui"))
 import rfb
@@ -191,8 +192,8 @@ for _ in range(3):
     used.append((g.cpu() - before) / (time.time() - start) * 100)
 ok(min(used) < 5, f"{name}: with a viewer, the idle desktop takes {', '.join(f'{u:.1f}' for u in used)} % of a processor")
 
-# Viewers that stall and die, in the middle of updates. The shortest times of each kind count, taken in turn: the host's load
-# changes, and with much of it takes some more turns.
+# Viewers that stall and die, in the middle of updates. The medians count, of times taken in turn: the host's load changes,
+# and with much of it takes some more turns. (xterm draws far less when the X server gets no time: single times say nothing.)
 alone, beside = [], []
 for n in range(8):
     alone.append(count_seconds(f"alone{n}"))
@@ -204,9 +205,9 @@ for n in range(8):
     for s in stalled:
         s.sock.setsockopt(rfb.socket.SOL_SOCKET, rfb.socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         s.close()
-    if not alone[-1] or not beside[-1] or n > 0 and min(beside) < 1.5 * min(alone):
+    if not alone[-1] or not beside[-1] or n > 1 and median(beside) < 1.5 * median(alone):
         break
-ok(all(alone) and all(beside) and min(beside) < 1.5 * min(alone),
+ok(all(alone) and all(beside) and median(beside) < 1.5 * median(alone),
    f"{name}: {LINES} lines take {alone} s, and {beside} s beside stalled viewers")
 type_line("echo alive-$((40+2)) >/dev/ttyS0")
 ok(said(r"^alive-42", 30), f"{name}: viewers that die do no harm")
