@@ -10,13 +10,15 @@
 
 enum { MAX_SIDE = 16384 };
 
-/* Where a format has blue, green, red (bytes in memory) and whether it has alpha. */
+/* Where a format has blue, green, red and alpha (bytes in memory). The fourth byte of a format
+ * without alpha counts as that for cursors: Linux makes theirs in such a format, and they have it.
+ */
 static const struct format {
     uint32_t id;
-    uint8_t blue, green, red, alpha; /* alpha 4: none */
+    uint8_t blue, green, red, alpha;
 } formats[] = {
-    {1, 0, 1, 2, 3},  {2, 0, 1, 2, 4},  {3, 3, 2, 1, 0},   {4, 3, 2, 1, 4},
-    {67, 2, 1, 0, 3}, {68, 1, 2, 3, 4}, {121, 1, 2, 3, 0}, {134, 2, 1, 0, 4},
+    {1, 0, 1, 2, 3},  {2, 0, 1, 2, 3},  {3, 3, 2, 1, 0},   {4, 3, 2, 1, 0},
+    {67, 2, 1, 0, 3}, {68, 1, 2, 3, 0}, {121, 1, 2, 3, 0}, {134, 2, 1, 0, 3},
 };
 
 static const struct format *find_format(uint32_t id)
@@ -221,7 +223,7 @@ uint32_t gpu_transfer(struct gpu *g, uint32_t id, const struct gpu_rect *rect, u
     return GPU_OK_NODATA;
 }
 
-/* Pixels as 0xAARRGGBB; alpha 0 for formats without. */
+/* Pixels as 0xAARRGGBB, or as 0x00RRGGBB. */
 static void convert(uint32_t *to, const uint32_t *from, uint32_t n, const struct format *f,
                     bool alpha)
 {
@@ -234,7 +236,7 @@ static void convert(uint32_t *to, const uint32_t *from, uint32_t n, const struct
         return;
     }
     for (uint32_t i = 0; i < n; i++, p += 4) {
-        uint32_t a = alpha ? (f->alpha < 4 ? p[f->alpha] : 255) : 0;
+        uint32_t a = alpha ? p[f->alpha] : 0;
         to[i] = a << 24 | (uint32_t)p[f->red] << 16 | (uint32_t)p[f->green] << 8 | p[f->blue];
     }
 }

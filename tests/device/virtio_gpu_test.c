@@ -94,6 +94,8 @@ static void test_gpu(void)
     tap_ok(COMMAND(0x300, 0, 0, 0, 0, 7, 3, 4, 0) == OK && console_view_update(v, &f, NULL, NULL) &&
                f.cursor_changed && f.cursor.width == 64 && f.cursor.hot_x == 3,
            "a cursor");
+    tap_ok(f.cursor.argb[0] >> 24 == 0xff && f.cursor.argb[5 * 64 + 9] == 0x00abcdef,
+           "the fourth byte is its alpha, in a format without as well");
     tap_ok(COMMAND(0x300, 0, 0, 0, 0, 0, 0, 0, 0) == OK && console_view_update(v, &f, NULL, NULL) &&
                !f.cursor.width,
            "and none");

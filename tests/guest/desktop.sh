@@ -14,17 +14,18 @@ packages="$packages,weston,fonts-dejavu-core"
 if [ "$(cat tree/.packages 2>/dev/null)" != "$packages" ]; then
     rm -rf tree root.img
     mkdir -p cache
-    debootstrap --variant=minbase --cache-dir="$dir/cache" --include="$packages" bookworm tree http://deb.debian.org/debian >debootstrap.log 2>&1
+    debootstrap --foreign --variant=minbase --cache-dir="$dir/cache" --include="$packages" bookworm tree http://deb.debian.org/debian >debootstrap.log 2>&1
+    # All that the initial RAM disk has to have; with every driver it takes minutes, and is made twice.
+    mkdir -p tree/etc/initramfs-tools/conf.d tree/usr/share/initramfs-tools/modules.d
+    echo 'MODULES=list' >tree/etc/initramfs-tools/conf.d/desktop
+    printf '%s\n' virtio_pci virtio_blk ext4 bochs virtio-gpu >tree/usr/share/initramfs-tools/modules.d/desktop
+    chroot tree /debootstrap/debootstrap --second-stage >>debootstrap.log 2>&1
     echo "$packages" >tree/.packages
 fi
 if [ root.img -ot "$0" ] || [ root.img -ot "$here/desktop-session" ] || [ ! -f root.img ]; then
     echo desktop >tree/etc/hostname
     echo '/dev/vda / ext4 defaults 0 1' >tree/etc/fstab
     chroot tree passwd -d root >/dev/null
-    # What an early start of the root file system's driver needs is all that the initial RAM disk has.
-    echo 'MODULES=list' >tree/etc/initramfs-tools/conf.d/desktop
-    printf '%s\n' virtio_pci virtio_blk ext4 bochs virtio-gpu >tree/etc/initramfs-tools/modules
-    chroot tree update-initramfs -u >/dev/null 2>&1
     cp "$here/desktop-session" tree/usr/local/sbin/
     printf '%s\n' '#!/bin/sh' 'echo "desktop: ready" >/dev/ttyS0' 'exec sh' >tree/usr/local/sbin/desktop-shell
     chmod +x tree/usr/local/sbin/desktop-shell

@@ -6,6 +6,7 @@ import re
 import sys
 import tempfile
 import time
+from statistics import median
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../ui"))
 import rfb
@@ -14,6 +15,7 @@ from guest import Guest, done, free_display, ok, ppm_pixel, ppm_size, until
 folder, vga, desktop = sys.argv[1:4]
 BACK = (0x20, 0x40, 0x60)
 ESCAPE = 0xff1b
+LINES = 20000
 SECONDS = int(os.environ.get("DESKTOP_SECONDS", "900"))
 shots = os.environ.get("SHOTS")
 name = f"-vga {vga}, {desktop}"
@@ -88,7 +90,7 @@ def type_line(text):
 
 def count_seconds(mark):
     """How long the guest takes for drawing a fixed number of lines in its terminal."""
-    type_line(f"s=$(date +%s%N); seq 3000; e=$(date +%s%N); clear; echo {mark}=$(((e-s)/1000000)) >/dev/ttyS0")
+    type_line(f"s=$(date +%s%N); seq {LINES}; e=$(date +%s%N); clear; echo {mark}=$(((e-s)/1000000)) >/dev/ttyS0")
     m = said(rf"^{mark}=(\d+)", 120)
     return int(m.group(1)) / 1000 if m else None
 
@@ -101,6 +103,9 @@ g = Guest("-vga", vga, "-vnc", f":{display}", "-device", "virtio-tablet-pci", "-
 v = rfb.Vnc(5900 + display)
 begin = time.time()
 ok(said(r"^desktop: ready", SECONDS), f"{name}: the terminal is up after {time.time() - begin:.0f} s")
+if desktop == "x":  # the window comes when the window manager takes it
+    ok(until(120, lambda: ppm_size(g.dump()) == (1280, 800) and ppm_pixel(g.dump(), 400, 250) == (255, 255, 255), 1),
+       f"{name}: its window is on the screen")
 time.sleep(5)
 first = settled()
 keep("1-up")
@@ -121,14 +126,15 @@ for place in ((1000, 650), (w - 200, 300), (700, 720)):
     time.sleep(1.5)
     after = settled()
     box = changed(before, after, place)
-    if vga == "std":
+    if vga == "std" or desktop == "weston":  # Weston without OpenGL draws it itself, too
         good = box and box[0] <= place[0] <= box[2] and box[1] <= place[1] <= box[3] and box[2] - box[0] <= 48
         ok(good, f"{name}: the guest draws its pointer at {place}: {box}")
     else:
         # A plane of its own, which is not in the dump; the viewer sees the guest's shape at the place.
         v.screen(1)
         box = changed(after, v.ppm(), place)
-        ok(box and box[0] <= place[0] <= box[2] and box[1] <= place[1] <= box[3], f"{name}: the guest's pointer is at {place}: {box}")
+        ok(box and box[0] <= place[0] <= box[2] and box[1] <= place[1] <= box[3] and box[2] - box[0] <= 48,
+           f"{name}: the guest's pointer is at {place}: {box}")
 
 if desktop == "x":
     # The window manager's menu opens where the guest believes the pointer to be.
@@ -150,6 +156,8 @@ if desktop == "x":
     v.pointer(400, 250)
     v.pointer(400, 250, 1)
     v.pointer(400, 250)
+    time.sleep(1)
+    v.pointer(w - 10, h - 10)  # xterm hides it while one types
     time.sleep(1)
 
 # Typed text: on the screen, and in the guest's shell.
@@ -184,18 +192,23 @@ for _ in range(3):
     used.append((g.cpu() - before) / (time.time() - start) * 100)
 ok(min(used) < 5, f"{name}: with a viewer, the idle desktop takes {', '.join(f'{u:.1f}' for u in used)} % of a processor")
 
-# Viewers that stall and die, in the middle of updates.
-alone = [count_seconds(f"alone{n}") for n in range(2)]
-stalled = [rfb.Vnc(5900 + display) for _ in range(2)]
-for s in stalled:
-    for _ in range(20):
-        s.ask(False)
-beside = [count_seconds(f"beside{n}") for n in range(2)]
-ok(all(alone) and all(beside) and min(beside) < 1.5 * min(alone) + 0.5,
-   f"{name}: 3000 lines take {alone} s, and {beside} s beside stalled viewers")
-for s in stalled:
-    s.sock.setsockopt(rfb.socket.SOL_SOCKET, rfb.socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    s.close()
+# Viewers that stall and die, in the middle of updates. The medians count, of times taken in turn: the host's load changes,
+# and with much of it takes some more turns. (xterm draws far less when the X server gets no time: single times say nothing.)
+alone, beside = [], []
+for n in range(8):
+    alone.append(count_seconds(f"alone{n}"))
+    stalled = [rfb.Vnc(5900 + display) for _ in range(2)]
+    for s in stalled:
+        for _ in range(20):
+            s.ask(False)
+    beside.append(count_seconds(f"beside{n}"))
+    for s in stalled:
+        s.sock.setsockopt(rfb.socket.SOL_SOCKET, rfb.socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        s.close()
+    if not alone[-1] or not beside[-1] or n > 1 and median(beside) < 1.5 * median(alone):
+        break
+ok(all(alone) and all(beside) and median(beside) < 1.5 * median(alone),
+   f"{name}: {LINES} lines take {alone} s, and {beside} s beside stalled viewers")
 type_line("echo alive-$((40+2)) >/dev/ttyS0")
 ok(said(r"^alive-42", 30), f"{name}: viewers that die do no harm")
 v.screen(2)
