@@ -18,6 +18,10 @@ sector() { # NAME BYTES (octal escapes)
 sector panic '\260\001\272\005\005\356\364\353\375'
 # mov al, '1'; mov dx, 3f8; out; inc; mov dx, 2f8; out; inc; mov dx, 3e8; out; inc; mov dx, 2e8; out; mov dx, 501; out
 sector ports '\260\061\272\370\003\356\376\300\272\370\002\356\376\300\272\350\003\356\376\300\272\350\002\356\272\001\005\356\364'
+wait_for_panic() { # FILE
+    tries=$((300 * ${SLOW:-1}))
+    until grep -q GUEST_PANICKED "$1" || [ $((tries -= 1)) = 0 ]; do sleep 0.1; done
+}
 run() { timeout $((60 * ${SLOW:-1})) $DRAGOMAN -accel "${ACCEL:-tcg}" -m 16 -nodefaults "$@" </dev/null; }
 
 run -hda "$work/panic" -device pvpanic -action panic=exit-failure
@@ -27,7 +31,8 @@ run -hda "$work/panic" -device pvpanic
 ok $? "panic=shutdown, the default: status 0"
 for action in pause none; do
     cp "$work/panic" "$work/panic.$action"
-    { printf '{"execute":"qmp_capabilities"}'; sleep 4; printf '{"execute":"query-status"}'; sleep 1; printf '{"execute":"quit"}'; sleep 1; } |
+    : >"$work/qmp.$action"
+    { printf '{"execute":"qmp_capabilities"}'; wait_for_panic "$work/qmp.$action"; printf '{"execute":"query-status"}'; sleep 1; printf '{"execute":"quit"}'; sleep 1; } |
         timeout $((60 * ${SLOW:-1})) $DRAGOMAN -accel "${ACCEL:-tcg}" -m 16 -nodefaults -hda "$work/panic.$action" -device pvpanic -action panic=$action -qmp stdio >"$work/qmp.$action" &
 done
 wait
