@@ -197,10 +197,7 @@ static void report(struct prover *p, const struct found *f)
     /* What is emulated came out as before, and the processor now agrees: it was the processor's
      * result that was another. AMD's XSAVE and XRSTOR lose the x87 unit's pointers, so a switch to
      * another process does; kernels and hypervisors lose NT. */
-    if (same && memcmp(&got.fx, &f->got.fx, sizeof got.fx) == 0 &&
-        memcmp(&got.reg, &f->got.reg, sizeof got.reg) == 0 && got.rip == f->got.rip &&
-        got.rflags == f->got.rflags && got.vector == f->got.vector &&
-        got.data_hash == f->got.data_hash) {
+    if (same && !compare_results(&c, &cases[f->n], &f->got, &got)) {
         printf("# the host is unsteady: unit %llu case %u differed in %s, and not when run again\n",
                (unsigned long long)f->unit, f->n, f->what);
         p->total.differences--;
