@@ -10,6 +10,7 @@
 #include "hw/isa/isa.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,25 +60,36 @@ static const uint8_t rom_image[] = {
     0xea, 0x40, 0x80, 0x00, 0x00, 0x08, 0x00,
 };
 
-void direct_boot_add(struct direct_boot *d, uint64_t phys, const void *data, size_t len)
+static void add_piece(struct direct_boot *d, struct piece piece)
 {
     struct piece *p = realloc(d->pieces, (d->npieces + 1) * sizeof(*p));
+
+    if (!p) {
+        abort();
+    }
+    d->pieces = p;
+    d->pieces[d->npieces++] = piece;
+}
+
+void direct_boot_add(struct direct_boot *d, uint64_t phys, const void *data, size_t len)
+{
     uint8_t *copy = malloc(len ? len : 1);
 
-    if (!p || !copy) {
+    if (!copy) {
         abort();
     }
     memcpy(copy, data, len);
-    d->pieces = p;
-    d->pieces[d->npieces++] = (struct piece){phys, copy, len, -1};
+    add_piece(d, (struct piece){phys, copy, len, -1});
 }
 
 void direct_boot_add_initrd(struct direct_boot *d, uint64_t phys, const struct initrd *initrd)
 {
-    direct_boot_add(d, phys, NULL, 0);
-    struct piece *p = &d->pieces[d->npieces - 1];
-    free(p->data);
-    *p = (struct piece){phys, NULL, initrd->len, initrd->fd};
+    int fd = fcntl(initrd->fd, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0) {
+        abort();
+    }
+    add_piece(d, (struct piece){phys, NULL, initrd->len, fd});
 }
 
 /* Through a buffer that stays in the processor's cache: nothing of it stays in memory but the
@@ -249,6 +261,9 @@ bool direct_boot_setup(struct machine *m, const char *kernel, const char *initrd
         add_rom(fw_cfg_find(m));
     } else if (strncmp(err->msg, "-", 1)) {
         error_prefix(err, "-kernel %s", kernel);
+    }
+    if (i.fd >= 0) {
+        close(i.fd);
     }
     free(k.data);
     return ok;

@@ -37,7 +37,7 @@ struct initrd { /* an open file, which may be large; fd -1: none */
 void direct_boot_when_loaded(struct direct_boot *d, void (*fn)(struct machine *m));
 /* Adds a piece to be copied to guest memory when the option ROM asks; data is copied. */
 void direct_boot_add(struct direct_boot *d, uint64_t phys, const void *data, size_t len);
-/* The same for the initrd, which is read then; its file passes to d. */
+/* The same for the initrd, which is read then; its descriptor is duplicated. */
 void direct_boot_add_initrd(struct direct_boot *d, uint64_t phys, const struct initrd *initrd);
 /* Where the option ROM stores the BIOS's E820 entries: a real-mode far address and their distance;
  * then the code that runs in 32-bit protected mode with CS = 08; data segments are at 18, and 10 is
