@@ -1,11 +1,12 @@
 /* Shifts, rotates, bit tests and bit scans (SDM volume 2): SHL SHR SAR, ROL ROR RCL RCR, SHLD SHRD,
  * BT BTS BTR BTC, BSF BSR.
  *
- * Counts are masked to 5 bits (6 with 64-bit operands). A masked count of zero changes no flag;
- * with counts in CL that is a branch around everything but the loads and the zero extension of a
- * 32-bit register. The 8 and 16-bit operands are computed in 32 or 64 bits. Undefined flags: OF of
- * counts other than 1 by the same formula as for 1, AF = 0 after shifts; the bit tests change CF
- * only; the scans set flags as a logical operation on the source. */
+ * Counts are masked to 5 bits (6 with 64-bit operands). A masked count of zero changes no flag:
+ * with counts in CL that is a branch around what records them, which goes when nobody reads them
+ * (rotates through the carry: around everything but the loads and the zero extension of a 32-bit
+ * register). The 8 and 16-bit operands are computed in 32 or 64 bits. Undefined flags: OF of counts
+ * other than 1 by the same formula as for 1, AF = 0 after shifts; the bit tests change CF only; the
+ * scans set flags as a logical operation on the source. */
 #include "cpu/emit_shift.h"
 #include "cpu/translate.h"
 
@@ -16,29 +17,33 @@ static bool is_memory(const struct x86_operand *o)
 
 /* ---- counts ---- */
 
-/* The masked count: a number, or (reg not IR_NONE) a register. */
+/* The count: a number, masked, or (reg not IR_NONE) a register whose masked bits are the count. */
 struct count {
     ir_reg reg;
-    unsigned imm;
+    unsigned imm, mask;
 };
 
+/* With RCX as the count's register, as long as the instruction does not change it itself. */
 static struct count load_count(struct translator *t, const struct x86_insn *i, unsigned n)
 {
     const struct x86_operand *o = &i->op[n];
     unsigned mask = i->op[0].size == 8 ? 63 : 31;
 
     if (o->kind == OP_ONE) {
-        return (struct count){IR_NONE, 1};
+        return (struct count){IR_NONE, 1, mask};
     }
     if (o->kind == OP_IMM) {
-        return (struct count){IR_NONE, (unsigned)i->imm & mask};
+        return (struct count){IR_NONE, (unsigned)i->imm & mask, mask};
     }
-    struct count c = {ir_temp(t->ir), 0};
-    ir_bini(t->ir, IR_AND, W32, c.reg, X86_RCX, mask);
+    struct count c = {X86_RCX, 0, mask};
+    if (!is_memory(&i->op[0])) { /* it may be RCX, or CH */
+        c.reg = ir_temp(t->ir);
+        ir_mov(t->ir, W64, c.reg, X86_RCX);
+    }
     return c;
 }
 
-/* d = a OP count. Counts of register operands are below the width. */
+/* d = a OP count, modulo the width (the IR's), which is that of the mask. */
 static void shift_by(struct translator *t, enum ir_opc op, enum ir_width w, ir_reg d, ir_reg a,
                      struct count n)
 {
@@ -55,9 +60,9 @@ static void shift_by(struct translator *t, enum ir_opc op, enum ir_width w, ir_r
 static struct count minus(struct translator *t, unsigned k, struct count n)
 {
     if (n.reg == IR_NONE) {
-        return (struct count){IR_NONE, k - n.imm};
+        return (struct count){IR_NONE, k - n.imm, n.mask};
     }
-    struct count r = {ir_temp(t->ir), 0};
+    struct count r = {ir_temp(t->ir), 0, n.mask};
     ir_reg from = ir_temp(t->ir);
     ir_movi(t->ir, from, k);
     ir_bin(t->ir, IR_SUB, W32, r.reg, from, n.reg);
@@ -68,60 +73,31 @@ static struct count minus(struct translator *t, unsigned k, struct count n)
 static struct count less_one(struct translator *t, struct count n)
 {
     if (n.reg == IR_NONE) {
-        return (struct count){IR_NONE, n.imm - 1};
+        return (struct count){IR_NONE, n.imm - 1, n.mask};
     }
-    struct count r = {ir_temp(t->ir), 0};
+    struct count r = {ir_temp(t->ir), 0, n.mask};
     ir_bini(t->ir, IR_SUB, W32, r.reg, n.reg, 1);
     return r;
 }
 
-/* What a count of zero still does: 32-bit registers are zero-extended, memory is written back. */
-static void store_unchanged(struct translator *t, const struct x86_insn *i, ir_reg value)
+/* The count in a register masked: for shifts of another width than the mask's. */
+static struct count masked(struct translator *t, struct count n)
 {
-    if (is_memory(&i->op[0]) || i->op[0].size == 4) {
-        operand_store(t, i, 0, value);
+    if (n.reg != IR_NONE) {
+        ir_reg r = ir_temp(t->ir);
+        ir_bini(t->ir, IR_AND, W32, r, n.reg, n.mask);
+        n.reg = r;
     }
+    return n;
 }
 
-/* Runs body (which stores the result and sets flags) unless the count is zero. value: operand 0. */
 struct shift {
     const struct x86_insn *i;
-    ir_reg value;
+    ir_reg value; /* of operand 0 */
     struct count n;
     unsigned size, bits;
     enum ir_width w; /* that the operand is computed in */
 };
-
-static void with_count(struct translator *t, struct shift *s,
-                       void (*body)(struct translator *t, struct shift *s))
-{
-    if (s->n.reg == IR_NONE) {
-        if (s->n.imm) {
-            body(t, s);
-        } else {
-            store_unchanged(t, s->i, s->value);
-        }
-        return;
-    }
-    struct ir *ir = t->ir;
-    unsigned zero = ir_label_new(ir), done, before = t->cc_kind;
-    bool rest = is_memory(&s->i->op[0]) || s->size == 4;
-
-    ir_brcondi(ir, IR_EQ, W32, s->n.reg, 0, zero);
-    body(t, s);
-    if (rest) {
-        done = ir_label_new(ir);
-        ir_br(ir, done);
-        ir_label(ir, zero);
-        store_unchanged(t, s->i, s->value);
-        ir_label(ir, done);
-    } else {
-        ir_label(ir, zero);
-    }
-    if (t->cc_kind != before) {
-        t->cc_kind = CC_UNKNOWN;
-    }
-}
 
 static struct shift load_shift(struct translator *t, const struct x86_insn *i, bool sign,
                                unsigned count)
@@ -134,62 +110,62 @@ static struct shift load_shift(struct translator *t, const struct x86_insn *i, b
     return s;
 }
 
-/* Stores, then records the flags; result and extra are temporaries. */
-static void finish(struct translator *t, struct shift *s, unsigned kind, ir_reg result,
-                   ir_reg extra)
+/* Stores the result, which is the operand when the count is zero, then has flags() record, of
+ * `result` and `extra`, what the flags are when it is not. */
+static void finish(struct translator *t, struct shift *s, ir_reg result, ir_reg extra,
+                   void (*flags)(struct translator *t, unsigned arg, unsigned size, ir_reg result,
+                                 ir_reg extra),
+                   unsigned arg)
 {
+    unsigned zero, before = t->cc_kind;
+
     operand_store(t, s->i, 0, result);
-    flags_set(t, kind, result, extra, IR_NONE);
+    if (s->n.reg == IR_NONE) {
+        if (s->n.imm) {
+            flags(t, arg, s->size, result, extra);
+        }
+        return;
+    }
+    zero = ir_label_new(t->ir);
+    ir_brcondi(t->ir, IR_TSTEQ, W32, s->n.reg, s->n.mask, zero);
+    flags(t, arg, s->size, result, extra);
+    ir_label(t->ir, zero);
+    if (t->cc_kind != before) {
+        t->cc_kind = CC_UNKNOWN;
+    }
 }
 
 /* ---- SHL, SHR, SAR: the operand shifted by count - 1 holds the carry ---- */
 
-static void body_shl(struct translator *t, struct shift *s)
+static void shift_flags(struct translator *t, unsigned kind, unsigned size, ir_reg result,
+                        ir_reg before)
 {
-    ir_reg before = ir_temp(t->ir), result = ir_temp(t->ir);
-
-    shift_by(t, IR_SHL, s->w, before, s->value, less_one(t, s->n));
-    ir_bini(t->ir, IR_SHL, s->w, result, before, 1);
-    finish(t, s, CC_SIZED(SHL, s->size), result, before);
+    flags_set(t, kind + memop_of(size), result, before, IR_NONE);
 }
 
-static void body_shr(struct translator *t, struct shift *s)
+static void shift(struct translator *t, const struct x86_insn *i, enum ir_opc op, unsigned kind)
 {
+    struct shift s = load_shift(t, i, op == IR_SAR, 1);
     ir_reg before = ir_temp(t->ir), result = ir_temp(t->ir);
 
-    shift_by(t, IR_SHR, s->w, before, s->value, less_one(t, s->n));
-    ir_bini(t->ir, IR_SHR, s->w, result, before, 1);
-    finish(t, s, CC_SIZED(SHR, s->size), result, before);
-}
-
-static void body_sar(struct translator *t, struct shift *s)
-{
-    ir_reg before = ir_temp(t->ir), result = ir_temp(t->ir);
-
-    shift_by(t, IR_SAR, s->w, before, s->value, less_one(t, s->n));
-    ir_bini(t->ir, IR_SAR, s->w, result, before, 1);
-    finish(t, s, CC_SIZED(SAR, s->size), result, before);
+    shift_by(t, op, s.w, before, s.value, less_one(t, s.n));
+    shift_by(t, op, s.w, result, s.value, s.n);
+    finish(t, &s, result, before, shift_flags, kind);
 }
 
 static void emit_shl(struct translator *t, const struct x86_insn *i)
 {
-    struct shift s = load_shift(t, i, false, 1);
-
-    with_count(t, &s, body_shl);
+    shift(t, i, IR_SHL, CC_SHL8);
 }
 
 static void emit_shr(struct translator *t, const struct x86_insn *i)
 {
-    struct shift s = load_shift(t, i, false, 1);
-
-    with_count(t, &s, body_shr);
+    shift(t, i, IR_SHR, CC_SHR8);
 }
 
 static void emit_sar(struct translator *t, const struct x86_insn *i)
 {
-    struct shift s = load_shift(t, i, true, 1);
-
-    with_count(t, &s, body_sar);
+    shift(t, i, IR_SAR, CC_SAR8);
 }
 
 /* ---- rotates: CF and OF change, the others stay ---- */
@@ -223,39 +199,74 @@ static ir_reg repeated(struct translator *t, struct shift *s)
     return d;
 }
 
-static void body_rol(struct translator *t, struct shift *s)
+static void rotated(struct translator *t, unsigned over, unsigned size, ir_reg result, ir_reg extra)
 {
-    ir_reg result = ir_temp(t->ir);
-
-    shift_by(t, IR_ROTL, s->w, result, repeated(t, s), s->n);
-    operand_store(t, s->i, 0, result);
-    flags_overlay(t, CC_OVER_ROL, s->size, result);
+    (void)extra;
+    flags_overlay(t, over, size, result);
 }
 
-static void body_ror(struct translator *t, struct shift *s)
+static void rotate(struct translator *t, const struct x86_insn *i, enum ir_opc op, unsigned over)
 {
+    struct shift s = load_shift(t, i, false, 1);
     ir_reg result = ir_temp(t->ir);
 
-    shift_by(t, IR_ROTR, s->w, result, repeated(t, s), s->n);
-    operand_store(t, s->i, 0, result);
-    flags_overlay(t, CC_OVER_ROR, s->size, result);
+    shift_by(t, op, s.w, result, repeated(t, &s), s.n);
+    finish(t, &s, result, IR_NONE, rotated, over);
 }
 
 static void emit_rol(struct translator *t, const struct x86_insn *i)
 {
-    struct shift s = load_shift(t, i, false, 1);
-
-    with_count(t, &s, body_rol);
+    rotate(t, i, IR_ROTL, CC_OVER_ROL);
 }
 
 static void emit_ror(struct translator *t, const struct x86_insn *i)
 {
-    struct shift s = load_shift(t, i, false, 1);
-
-    with_count(t, &s, body_ror);
+    rotate(t, i, IR_ROTR, CC_OVER_ROR);
 }
 
 /* ---- rotates through CF ---- */
+
+/* What a count of zero still does: 32-bit registers are zero-extended, memory is written back. */
+static void store_unchanged(struct translator *t, const struct x86_insn *i, ir_reg value)
+{
+    if (is_memory(&i->op[0]) || i->op[0].size == 4) {
+        operand_store(t, i, 0, value);
+    }
+}
+
+/* Runs body (which stores the result and sets flags) unless the count is zero. */
+static void with_count(struct translator *t, struct shift *s,
+                       void (*body)(struct translator *t, struct shift *s))
+{
+    struct ir *ir = t->ir;
+    unsigned zero, done, before = t->cc_kind;
+    bool rest = is_memory(&s->i->op[0]) || s->size == 4;
+
+    if (s->n.reg == IR_NONE) {
+        if (s->n.imm) {
+            body(t, s);
+        } else {
+            store_unchanged(t, s->i, s->value);
+        }
+        return;
+    }
+    zero = ir_label_new(ir);
+    s->n = masked(t, s->n);
+    ir_brcondi(ir, IR_EQ, W32, s->n.reg, 0, zero);
+    body(t, s);
+    if (rest) {
+        done = ir_label_new(ir);
+        ir_br(ir, done);
+        ir_label(ir, zero);
+        store_unchanged(t, s->i, s->value);
+        ir_label(ir, done);
+    } else {
+        ir_label(ir, zero);
+    }
+    if (t->cc_kind != before) {
+        t->cc_kind = CC_UNKNOWN;
+    }
+}
 
 /* n modulo 9 or 17 (n < 32): the carry is one more bit of the operand. */
 static struct count modulo(struct translator *t, struct count n, unsigned m)
@@ -263,9 +274,9 @@ static struct count modulo(struct translator *t, struct count n, unsigned m)
     struct ir *ir = t->ir;
 
     if (n.reg == IR_NONE) {
-        return (struct count){IR_NONE, n.imm % m};
+        return (struct count){IR_NONE, n.imm % m, n.mask};
     }
-    struct count r = {ir_temp(ir), 0};
+    struct count r = {ir_temp(ir), 0, n.mask};
     if (m == 9) { /* n * 57 >> 9 is n / 9 for all n < 32 */
         ir_bini(ir, IR_MUL, W32, r.reg, n.reg, 57);
         ir_bini(ir, IR_SHR, W32, r.reg, r.reg, 9);
@@ -277,16 +288,31 @@ static struct count modulo(struct translator *t, struct count n, unsigned m)
     return r;
 }
 
+/* The flags as a word, which mostly nobody reads after all, and CF as 0 or 1. */
+static ir_reg carry_and_rest(struct translator *t, ir_reg *carry)
+{
+    ir_reg flags = flags_all(t);
+
+    if (t->cc_kind != CC_UNKNOWN) {
+        *carry = flags_carry(t);
+    } else {
+        *carry = ir_temp(t->ir);
+        ir_bini(t->ir, IR_AND, W32, *carry, flags, FL_CF);
+    }
+    return flags;
+}
+
 /* The narrow ones: operand and carry above it are 9, 17 or 33 bits in a 64-bit register. */
 static void narrow_through_carry(struct translator *t, struct shift *s, bool left)
 {
     struct ir *ir = t->ir;
     unsigned bits = s->bits, all = bits + 1;
-    ir_reg flags = flags_all(t), whole = ir_temp(ir), high = ir_temp(ir), low = ir_temp(ir);
+    ir_reg carry, flags = carry_and_rest(t, &carry), whole = ir_temp(ir), high = ir_temp(ir);
+    ir_reg low = ir_temp(ir);
     struct count n = s->size == 4 ? s->n : modulo(t, s->n, all), other = minus(t, all, n);
 
     ir_mov(ir, s->size == 4 ? W32 : W64, whole, s->value);
-    ir_deposit(ir, whole, whole, flags, bits, 1); /* CF is bit 0 of the flags */
+    ir_deposit(ir, whole, whole, carry, bits, 1);
     shift_by(t, IR_SHL, W64, high, whole, left ? n : other);
     shift_by(t, IR_SHR, W64, low, whole, left ? other : n);
     ir_bin(ir, IR_OR, W64, high, high, low);
@@ -307,10 +333,10 @@ static void body_rcl(struct translator *t, struct shift *s)
         narrow_through_carry(t, s, true);
         return;
     }
-    ir_reg flags = flags_all(t), result = ir_temp(ir), part = ir_temp(ir), out = ir_temp(ir);
+    ir_reg carry, flags = carry_and_rest(t, &carry), result = ir_temp(ir), part = ir_temp(ir);
+    ir_reg out = ir_temp(ir);
     shift_by(t, IR_SHL, W64, result, s->value, s->n);
-    ir_extract(ir, part, flags, 0, 1);
-    shift_by(t, IR_SHL, W64, part, part, less_one(t, s->n));
+    shift_by(t, IR_SHL, W64, part, carry, less_one(t, s->n));
     ir_bin(ir, IR_OR, W64, result, result, part);
     shift_by(t, IR_SHR, W64, out, s->value, minus(t, 64, s->n)); /* bit 0 goes to CF */
     ir_bini(ir, IR_SHR, W64, part, out, 1);
@@ -327,11 +353,11 @@ static void body_rcr(struct translator *t, struct shift *s)
         narrow_through_carry(t, s, false);
         return;
     }
-    ir_reg flags = flags_all(t), result = ir_temp(ir), part = ir_temp(ir), out = ir_temp(ir);
+    ir_reg carry, flags = carry_and_rest(t, &carry), result = ir_temp(ir), part = ir_temp(ir);
+    ir_reg out = ir_temp(ir);
     struct count up = minus(t, 64, s->n);
     shift_by(t, IR_SHR, W64, result, s->value, s->n);
-    ir_extract(ir, part, flags, 0, 1);
-    shift_by(t, IR_SHL, W64, part, part, up);
+    shift_by(t, IR_SHL, W64, part, carry, up);
     ir_bin(ir, IR_OR, W64, result, result, part);
     ir_bini(ir, IR_SHL, W64, part, s->value, 1);
     shift_by(t, IR_SHR, W64, out, s->value, less_one(t, s->n)); /* bit 0 goes to CF */
@@ -359,68 +385,61 @@ static void emit_rcr(struct translator *t, const struct x86_insn *i)
 
 /* 16 bits: counts up to 31 shift the 48 bits destination, source, destination (undefined above 16;
  * this is what processors do). 32 bits: both in one 64-bit register. */
-static void body_shld(struct translator *t, struct shift *s)
-{
-    struct ir *ir = t->ir;
-    ir_reg source = operand_load(t, s->i, 1), before = ir_temp(ir), result = ir_temp(ir);
-
-    if (s->size == 8) {
-        ir_reg low = ir_temp(ir);
-        shift_by(t, IR_SHL, W64, before, s->value, less_one(t, s->n));
-        ir_bini(ir, IR_SHL, W64, result, before, 1);
-        shift_by(t, IR_SHR, W64, low, source, minus(t, 64, s->n));
-        ir_bin(ir, IR_OR, W64, result, result, low);
-    } else {
-        unsigned bits = s->bits, at = 64 - bits;
-        ir_reg all = ir_temp(ir);
-        ir_bini(ir, IR_SHL, W64, all, s->value, at);
-        ir_deposit(ir, all, all, source, at - bits, bits);
-        if (s->size == 2) {
-            ir_deposit(ir, all, all, s->value, at - 2 * bits, bits);
-        }
-        shift_by(t, IR_SHL, W64, all, all, less_one(t, s->n));
-        ir_bini(ir, IR_SHR, W64, before, all, at);
-        ir_bini(ir, IR_SHL, W64, all, all, 1);
-        ir_bini(ir, IR_SHR, W64, result, all, at);
-    }
-    finish(t, s, CC_SIZED(SHL, s->size), result, before);
-}
-
-static void body_shrd(struct translator *t, struct shift *s)
-{
-    struct ir *ir = t->ir;
-    ir_reg source = operand_load(t, s->i, 1), before = ir_temp(ir), result = ir_temp(ir);
-
-    if (s->size == 8) {
-        ir_reg high = ir_temp(ir);
-        shift_by(t, IR_SHR, W64, before, s->value, less_one(t, s->n));
-        ir_bini(ir, IR_SHR, W64, result, before, 1);
-        shift_by(t, IR_SHL, W64, high, source, minus(t, 64, s->n));
-        ir_bin(ir, IR_OR, W64, result, result, high);
-    } else {
-        ir_mov(ir, s->size == 4 ? W32 : W64, before, s->value);
-        ir_deposit(ir, before, before, source, s->bits, s->bits);
-        if (s->size == 2) {
-            ir_deposit(ir, before, before, s->value, 32, 16);
-        }
-        shift_by(t, IR_SHR, W64, before, before, less_one(t, s->n));
-        ir_bini(ir, IR_SHR, W64, result, before, 1);
-    }
-    finish(t, s, CC_SIZED(SHR, s->size), result, before);
-}
-
 static void emit_shld(struct translator *t, const struct x86_insn *i)
 {
     struct shift s = load_shift(t, i, false, 2);
+    struct ir *ir = t->ir;
+    ir_reg source = operand_load(t, i, 1), before = ir_temp(ir), result = ir_temp(ir);
 
-    with_count(t, &s, body_shld);
+    if (s.size == 8) {
+        ir_reg low = ir_temp(ir); /* two shifts: a count of zero takes nothing of the source */
+        shift_by(t, IR_SHL, W64, before, s.value, less_one(t, s.n));
+        shift_by(t, IR_SHL, W64, result, s.value, s.n);
+        ir_bini(ir, IR_SHR, W64, low, source, 1);
+        shift_by(t, IR_SHR, W64, low, low, minus(t, 63, s.n));
+        ir_bin(ir, IR_OR, W64, result, result, low);
+    } else {
+        unsigned bits = s.bits, at = 64 - bits;
+        ir_reg all = ir_temp(ir);
+        struct count n = masked(t, s.n);
+        ir_bini(ir, IR_SHL, W64, all, s.value, at);
+        ir_deposit(ir, all, all, source, at - bits, bits);
+        if (s.size == 2) {
+            ir_deposit(ir, all, all, s.value, at - 2 * bits, bits);
+        }
+        shift_by(t, IR_SHL, W64, before, all, less_one(t, n));
+        ir_bini(ir, IR_SHR, W64, before, before, at);
+        shift_by(t, IR_SHL, W64, all, all, n);
+        ir_bini(ir, IR_SHR, W64, result, all, at);
+    }
+    finish(t, &s, result, before, shift_flags, CC_SHL8);
 }
 
 static void emit_shrd(struct translator *t, const struct x86_insn *i)
 {
     struct shift s = load_shift(t, i, false, 2);
+    struct ir *ir = t->ir;
+    ir_reg source = operand_load(t, i, 1), before = ir_temp(ir), result = ir_temp(ir);
 
-    with_count(t, &s, body_shrd);
+    if (s.size == 8) {
+        ir_reg high = ir_temp(ir);
+        shift_by(t, IR_SHR, W64, before, s.value, less_one(t, s.n));
+        shift_by(t, IR_SHR, W64, result, s.value, s.n);
+        ir_bini(ir, IR_SHL, W64, high, source, 1);
+        shift_by(t, IR_SHL, W64, high, high, minus(t, 63, s.n));
+        ir_bin(ir, IR_OR, W64, result, result, high);
+    } else {
+        ir_reg all = ir_temp(ir);
+        struct count n = masked(t, s.n);
+        ir_mov(ir, s.size == 4 ? W32 : W64, all, s.value);
+        ir_deposit(ir, all, all, source, s.bits, s.bits);
+        if (s.size == 2) {
+            ir_deposit(ir, all, all, s.value, 32, 16);
+        }
+        shift_by(t, IR_SHR, W64, before, all, less_one(t, n));
+        shift_by(t, IR_SHR, W64, result, all, n);
+    }
+    finish(t, &s, result, before, shift_flags, CC_SHR8);
 }
 
 /* ---- bit tests ---- */

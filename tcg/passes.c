@@ -20,6 +20,43 @@ static void compact(struct ir *ir)
     ir->nops = n;
 }
 
+/* The label that a branch goes to; IR_LABEL's own number. */
+static unsigned label_of(const struct ir_op *op)
+{
+    return op->opc == IR_BRCOND ? op->d : (unsigned)op->imm;
+}
+
+/* Branches around what has turned out to be nothing, and labels that nobody goes to. */
+static void drop_branches(struct ir *ir, struct label_info *labels)
+{
+    for (unsigned i = 0; i < ir->nlabels; i++) {
+        labels[i].nrefs = 0;
+    }
+    for (unsigned i = 0; i < ir->nops; i++) {
+        struct ir_op *op = &ir->ops[i];
+        if (op->opc != IR_BR && op->opc != IR_BRCOND) {
+            continue;
+        }
+        for (unsigned k = i + 1; k < ir->nops; k++) {
+            const struct ir_op *next = &ir->ops[k];
+            if (next->opc == IR_LABEL && label_of(next) == label_of(op)) {
+                op->opc = NOP_OPC;
+            } else if (next->opc == IR_LABEL || next->opc == NOP_OPC) {
+                continue;
+            }
+            break;
+        }
+        if (op->opc != NOP_OPC) {
+            labels[label_of(op)].nrefs++;
+        }
+    }
+    for (unsigned i = 0; i < ir->nops; i++) {
+        if (ir->ops[i].opc == IR_LABEL && !labels[label_of(&ir->ops[i])].nrefs) {
+            ir->ops[i].opc = NOP_OPC;
+        }
+    }
+}
+
 /* Moves whose source is needed by nothing else any more, now that what only looked at it is gone:
  * t = op ...; g = t becomes g = op .... */
 static void tidy(struct ir *ir)
@@ -133,6 +170,9 @@ void ir_optimize(struct ir *ir)
     memset(&b.now, 0, sizeof(b.now));
     memset(b.next_write, 0xff, n * sizeof(b.next_write[0]));
     pass_backward(&b);
+    if (ir->nlabels) {
+        drop_branches(ir, labels);
+    }
     compact(ir);
     if (!p.loops) { /* else "needed afterwards" is not what follows */
         tidy(ir);

@@ -22,7 +22,7 @@ struct value {
 };
 
 struct label_info {
-    uint32_t first_branch, position;
+    uint32_t first_branch, position, nrefs;
     bool backward;
 };
 
