@@ -43,35 +43,15 @@ static uint64_t helper_div16(struct vcpu *v, uint64_t divisor, uint64_t lo, uint
 }
 ARITH_HELPER(div16, 3, HELPER_RAISES);
 
-static uint64_t helper_div32(struct vcpu *v, uint64_t divisor, uint64_t lo, uint64_t hi)
+static uint64_t helper_divide_error(struct vcpu *v, uint64_t divisor, uint64_t lo, uint64_t hi)
 {
-    uint64_t d = (uint32_t)divisor, n = hi << 32 | (uint32_t)lo;
-
-    if (n >> 32 >= d) {
-        divide_error(v);
-    }
-    return n / d | (n % d) << 32;
-}
-ARITH_HELPER(div32, 3, HELPER_RAISES);
-
-static uint64_t helper_div64(struct vcpu *v, uint64_t d)
-{
-    uint64_t *r = v->reg, hi = r[X86_RDX], lo = r[X86_RAX];
-
-    if (hi >= d) {
-        divide_error(v);
-    }
-    if (hi == 0) {
-        r[X86_RAX] = lo / d;
-        r[X86_RDX] = lo % d;
-    } else {
-        unsigned __int128 n = (unsigned __int128)hi << 64 | lo;
-        r[X86_RAX] = (uint64_t)(n / d);
-        r[X86_RDX] = (uint64_t)(n % d);
-    }
+    (void)divisor;
+    (void)lo;
+    (void)hi;
+    divide_error(v);
     return 0;
 }
-ARITH_HELPER(div64, 1, HELPER_READS | HELPER_WRITES | HELPER_RAISES);
+ARITH_HELPER(divide_error, 3, HELPER_RAISES);
 
 /* n / d of signed values where |n| and |d| fit: quotient | remainder << bits, checked to fit bits.
  */
@@ -104,42 +84,27 @@ static uint64_t helper_idiv16(struct vcpu *v, uint64_t divisor, uint64_t lo, uin
 }
 ARITH_HELPER(idiv16, 3, HELPER_RAISES);
 
-static uint64_t helper_idiv32(struct vcpu *v, uint64_t divisor, uint64_t lo, uint64_t hi)
+/* The wide ones are divided in IR; these raise when the quotient does not fit. */
+static uint64_t helper_idiv32_fits(struct vcpu *v, uint64_t divisor, uint64_t lo, uint64_t hi)
 {
-    return signed_divide(v, (int64_t)(hi << 32 | (uint32_t)lo), (int32_t)divisor, 32);
-}
-ARITH_HELPER(idiv32, 3, HELPER_RAISES);
-
-static uint64_t helper_idiv64(struct vcpu *v, uint64_t divisor)
-{
-    uint64_t *reg = v->reg, d = divisor, q, r;
-    unsigned __int128 n = (unsigned __int128)reg[X86_RDX] << 64 | reg[X86_RAX];
-    bool minus_n = reg[X86_RDX] >> 63, minus_d = d >> 63;
-
-    if (minus_n) {
-        n = -n;
-    }
-    if (minus_d) {
-        d = -d;
-    }
-    if (n >> 64 >= d) {
-        divide_error(v);
-    }
-    if (n >> 64 == 0) {
-        q = (uint64_t)n / d;
-        r = (uint64_t)n % d;
-    } else {
-        q = (uint64_t)(n / d);
-        r = (uint64_t)(n % d);
-    }
-    if (q > (UINT64_MAX >> 1) + (minus_n != minus_d)) {
-        divide_error(v);
-    }
-    reg[X86_RAX] = minus_n != minus_d ? -q : q;
-    reg[X86_RDX] = minus_n ? -r : r;
+    signed_divide(v, (int64_t)(hi << 32 | (uint32_t)lo), (int32_t)divisor, 32);
     return 0;
 }
-ARITH_HELPER(idiv64, 1, HELPER_READS | HELPER_WRITES | HELPER_RAISES);
+ARITH_HELPER(idiv32_fits, 3, HELPER_RAISES);
+
+static uint64_t helper_idiv64_fits(struct vcpu *v, uint64_t divisor, uint64_t lo, uint64_t hi)
+{
+    unsigned __int128 n = (unsigned __int128)hi << 64 | lo;
+    bool minus_n = hi >> 63, minus_d = divisor >> 63;
+
+    n = minus_n ? -n : n;
+    divisor = minus_d ? -divisor : divisor;
+    if (n >> 64 >= divisor || (uint64_t)(n / divisor) > (UINT64_MAX >> 1) + (minus_n != minus_d)) {
+        divide_error(v);
+    }
+    return 0;
+}
+ARITH_HELPER(idiv64_fits, 3, HELPER_RAISES);
 
 /* ---- decimal adjustment ---- */
 

@@ -7,8 +7,8 @@
 /* Division of the double-width dividend in hi:lo (8 bits: AX in lo). Raise #DE before anything is
  * changed. Arguments divisor, lo, hi; the result is quotient | remainder << bits, operands may have
  * rubbish above their size. The 64-bit ones take the divisor only and work on RDX:RAX. */
-extern const struct ir_helper x86_h_div8, x86_h_div16, x86_h_div32, x86_h_div64;
-extern const struct ir_helper x86_h_idiv8, x86_h_idiv16, x86_h_idiv32, x86_h_idiv64;
+extern const struct ir_helper x86_h_div8, x86_h_div16, x86_h_divide_error;
+extern const struct ir_helper x86_h_idiv8, x86_h_idiv16, x86_h_idiv32_fits, x86_h_idiv64_fits;
 
 /* Decimal adjustments: (AX, EFLAGS status bits) to AX | flags << 16. */
 extern const struct ir_helper x86_h_aaa, x86_h_aas, x86_h_daa, x86_h_das;

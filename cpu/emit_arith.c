@@ -418,19 +418,50 @@ static void emit_imul(struct translator *t, const struct x86_insn *i)
 
 /* ---- division ---- */
 
+/* Unless a COND b holds, the helper looks whether the quotient fits, and raises. */
+static void check_quotient(struct translator *t, enum ir_cond cond, enum ir_width w, ir_reg a,
+                           ir_reg b, const struct ir_helper *h, ir_reg divisor)
+{
+    unsigned fits = ir_label_new(t->ir);
+
+    ir_brcond(t->ir, cond, w, a, b, fits);
+    ir_call(t->ir, h, IR_NONE, divisor, X86_RAX, X86_RDX, 0);
+    ir_label(t->ir, fits);
+}
+
+/* 32 and 64 bits: in IR, behind the checks. */
+static void divide_wide(struct translator *t, const struct x86_insn *i, bool sign)
+{
+    unsigned size = i->op[0].size;
+    enum ir_width w = width_of(size);
+    struct ir *ir = t->ir;
+    ir_reg divisor = operand_load(t, i, 0), low = ir_temp(ir), high = ir_temp(ir);
+
+    if (sign) {
+        const struct ir_helper *h = size == 4 ? &x86_h_idiv32_fits : &x86_h_idiv64_fits;
+        ir_reg sar = ir_temp(ir), next = ir_temp(ir), one = ir_temp(ir);
+        ir_bini(ir, IR_SAR, w, sar, X86_RAX, 8 * size - 1);
+        check_quotient(t, IR_EQ, w, X86_RDX, sar, h, divisor); /* as after CDQ it fits ... */
+        ir_bini(ir, IR_ADD, w, next, divisor, 1);
+        ir_movi(ir, one, 1);
+        check_quotient(t, IR_GTU, w, next, one, h, divisor); /* ... but for divisors 0 and -1 */
+    } else {
+        check_quotient(t, IR_LTU, w, X86_RDX, divisor, &x86_h_divide_error, divisor);
+    }
+    ir_divide(ir, sign ? IR_DIVS : IR_DIVU, w, low, X86_RAX, divisor, X86_RDX);
+    ir_divide(ir, sign ? IR_REMS : IR_REMU, w, high, X86_RAX, divisor, X86_RDX);
+    gpr_write(t, X86_RDX, size, false, high);
+    gpr_write(t, X86_RAX, size, false, low);
+}
+
 static void divide(struct translator *t, const struct x86_insn *i,
-                   const struct ir_helper *const helper[4])
+                   const struct ir_helper *const helper[2])
 {
     unsigned size = i->op[0].size;
     struct ir *ir = t->ir;
     const struct ir_helper *h = helper[memop_of(size)];
-    ir_reg divisor = operand_load(t, i, 0), result, high;
+    ir_reg divisor = operand_load(t, i, 0), result = ir_temp(ir), high;
 
-    if (size == 8) {
-        ir_call(ir, h, IR_NONE, divisor, IR_NONE, IR_NONE, 0);
-        return;
-    }
-    result = ir_temp(ir);
     ir_call(ir, h, result, divisor, X86_RAX, X86_RDX, 0);
     if (size == 1) {
         gpr_write(t, X86_RAX, 2, false, result);
@@ -444,16 +475,24 @@ static void divide(struct translator *t, const struct x86_insn *i,
 
 static void emit_div(struct translator *t, const struct x86_insn *i)
 {
-    static const struct ir_helper *const helper[4] = {&x86_h_div8, &x86_h_div16, &x86_h_div32,
-                                                      &x86_h_div64};
-    divide(t, i, helper);
+    static const struct ir_helper *const narrow[] = {&x86_h_div8, &x86_h_div16};
+
+    if (i->op[0].size >= 4) {
+        divide_wide(t, i, false);
+    } else {
+        divide(t, i, narrow);
+    }
 }
 
 static void emit_idiv(struct translator *t, const struct x86_insn *i)
 {
-    static const struct ir_helper *const helper[4] = {&x86_h_idiv8, &x86_h_idiv16, &x86_h_idiv32,
-                                                      &x86_h_idiv64};
-    divide(t, i, helper);
+    static const struct ir_helper *const narrow[] = {&x86_h_idiv8, &x86_h_idiv16};
+
+    if (i->op[0].size >= 4) {
+        divide_wide(t, i, true);
+    } else {
+        divide(t, i, narrow);
+    }
 }
 
 /* ---- decimal adjustment ---- */

@@ -361,6 +361,8 @@ static bool same_page(uint64_t a, uint64_t b)
     return (a ^ b) < PAGE;
 }
 
+enum { MAX_CC_TEMPS = 24 };
+
 enum fetch {
     FETCH_OK,
     FETCH_UD,
@@ -699,7 +701,10 @@ void x86_translate(struct vcpu *v, const struct translate_request *req, struct i
         t.run[t.nruns].hi = t.next_off;
         ir->guest_size += insn.len;
         t.mem.valid = false;
-        ir->ntemps = ir->nvtemps = 0; /* nothing temporary outlives an instruction */
+        /* Nothing temporary outlives an instruction, but for what the flags are made of: as long
+         * as that is in its place, they need not be stored. */
+        ir->ntemps = t.cc_temps <= MAX_CC_TEMPS ? t.cc_temps : 0;
+        ir->nvtemps = 0;
         t.insn_op = ir->nops;
         ir_append(ir, IR_INSN)->imm = t.off;
         ir->ops[t.insn_op].aux = insn.len;

@@ -33,8 +33,9 @@ struct translator {
     bool
         end_block; /* end the block after this instruction with EXIT_LOOP (mode may have changed) */
     bool end_jump; /* ... with a linkable EXIT_TB (e.g. after STI shadow, code size limits) */
-    unsigned insn_op; /* index of the instruction's INSN in ir->ops */
-    unsigned cc_kind; /* statically known lazy-flag kind, CC_UNKNOWN when not */
+    unsigned insn_op;  /* index of the instruction's INSN in ir->ops */
+    unsigned cc_kind;  /* statically known lazy-flag kind, CC_UNKNOWN when not */
+    unsigned cc_temps; /* temporaries that the last lazy flags may be made of: the first so many */
     /* Conditional jumps behind which the block went on: where they lead is at its end. */
     bool goes_on; /* it may */
     const struct translate_request *req;

@@ -520,8 +520,16 @@ static struct cond condition(struct translator *t, unsigned cc)
 
 void flags_set(struct translator *t, unsigned kind, ir_reg a, ir_reg b, ir_reg c)
 {
+    const ir_reg part[] = {a, b, c};
+
     ir_cc(t->ir, kind, a, b, c);
     t->cc_kind = kind;
+    t->cc_temps = 0;
+    for (unsigned n = 0; n < 3; n++) {
+        if (part[n] != IR_NONE && part[n] >= TCG_REG_TEMP + t->cc_temps) {
+            t->cc_temps = part[n] - TCG_REG_TEMP + 1u;
+        }
+    }
 }
 
 ir_reg flags_all(struct translator *t)

@@ -146,6 +146,12 @@ void ir_addx(struct ir *ir, enum ir_opc o, enum ir_width w, ir_reg d, ir_reg a, 
     put(ir, o, w, d, a, b)->c = carry;
 }
 
+void ir_divide(struct ir *ir, enum ir_opc o, enum ir_width w, ir_reg d, ir_reg low, ir_reg divisor,
+               ir_reg high)
+{
+    put(ir, o, w, d, low, divisor)->c = high;
+}
+
 void ir_cc(struct ir *ir, unsigned kind, ir_reg a, ir_reg b, ir_reg c)
 {
     struct ir_op *op = put(ir, IR_CC, W64, IR_NONE, a, b);

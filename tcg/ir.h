@@ -72,7 +72,11 @@ static inline enum ir_cond ir_cond_not(enum ir_cond c)
     _(MUL, "dab WB")  /* low half */                                                               \
     _(MULHU, "dab W") /* high half of the unsigned product */                                      \
     _(MULHS, "dab W") /* ... signed */                                                             \
-    _(SHL, "dab WB")  /* counts are taken modulo the width */                                      \
+    _(DIVU, "dabc W") /* (c:a) / b, unsigned; the quotient must fit */                             \
+    _(REMU, "dabc W") /* ... the remainder of that */                                              \
+    _(DIVS, "dabc W") /* signed */                                                                 \
+    _(REMS, "dabc W")                                                                              \
+    _(SHL, "dab WB") /* counts are taken modulo the width */                                       \
     _(SHR, "dab WB")                                                                               \
     _(SAR, "dab WB")                                                                               \
     _(ROTL, "dab WB")                                                                              \
@@ -244,6 +248,8 @@ void ir_extract(struct ir *ir, ir_reg d, ir_reg a, unsigned pos, unsigned len);
 void ir_deposit(struct ir *ir, ir_reg d, ir_reg a, ir_reg b, unsigned pos, unsigned len);
 void ir_setcond(struct ir *ir, enum ir_cond c, enum ir_width w, ir_reg d, ir_reg a, ir_reg b);
 void ir_setcondi(struct ir *ir, enum ir_cond c, enum ir_width w, ir_reg d, ir_reg a, int64_t imm);
+void ir_divide(struct ir *ir, enum ir_opc o, enum ir_width w, ir_reg d, ir_reg low, ir_reg divisor,
+               ir_reg high); /* DIVU, REMU, DIVS, REMS */
 void ir_movcond(struct ir *ir, enum ir_cond c, enum ir_width w, ir_reg d, ir_reg a, ir_reg b,
                 ir_reg yes, ir_reg no);
 void ir_addx(struct ir *ir, enum ir_opc o, enum ir_width w, ir_reg d, ir_reg a, ir_reg b,

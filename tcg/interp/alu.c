@@ -260,6 +260,31 @@ HANDLER(addx64)
     R(ip->d) = R(ip->a) + R(ip->b) + (R(ip->c) & 1);
     NEXT(1);
 }
+
+/* DIVU and the like: (c:a) / b. Whoever makes them sees to it that the quotient fits. */
+#define WIDE(half, type, ctype)                                                                    \
+    ((type)(((ctype)(half)R(ip->c) << (4 * sizeof(type))) | (half)R(ip->a)))
+#define DIVIDE(name, op, half, type, ctype)                                                        \
+    HANDLER(name)                                                                                  \
+    {                                                                                              \
+        R(ip->d) = (half)(WIDE(half, type, ctype) op(type)(half) R(ip->b));                        \
+        NEXT(1);                                                                                   \
+    }
+#define DIVIDE_SIGNED(name, op, half, shalf, type, ctype)                                          \
+    HANDLER(name)                                                                                  \
+    {                                                                                              \
+        R(ip->d) = (half)(WIDE(half, type, ctype) op(type)(shalf) R(ip->b));                       \
+        NEXT(1);                                                                                   \
+    }
+DIVIDE(divu32, /, uint32_t, uint64_t, uint64_t)
+DIVIDE(remu32, %, uint32_t, uint64_t, uint64_t)
+DIVIDE(divu64, /, uint64_t, unsigned __int128, unsigned __int128)
+DIVIDE(remu64, %, uint64_t, unsigned __int128, unsigned __int128)
+DIVIDE_SIGNED(divs32, /, uint32_t, int32_t, int64_t, uint64_t)
+DIVIDE_SIGNED(rems32, %, uint32_t, int32_t, int64_t, uint64_t)
+DIVIDE_SIGNED(divs64, /, uint64_t, int64_t, __int128, unsigned __int128)
+DIVIDE_SIGNED(rems64, %, uint64_t, int64_t, __int128, unsigned __int128)
+
 HANDLER(subx32)
 {
     R(ip->d) = (uint32_t)(R(ip->a) - R(ip->b) - (R(ip->c) & 1));
@@ -361,6 +386,7 @@ const struct iop_misc iop_misc = {
     .deposit0_8 = deposit0_8,
     .deposit8_8 = deposit8_8,
     .deposit0_16 = deposit0_16,
+    .divide = {{divu32, divu64}, {remu32, remu64}, {divs32, divs64}, {rems32, rems64}},
     .addx = {addx32, addx64},
     .subx = {subx32, subx64},
     .cc_a = cc_a,

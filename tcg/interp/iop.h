@@ -160,6 +160,7 @@ extern const iop_fn iop_alu_cc[IR_NOPS][2][NCCF]; /* [opc][w][form] */
 extern const iop_fn iop_mov_mov;                  /* d = a, b = c */
 struct iop_misc {
     iop_fn movi32, movi64, bit, extract, deposit, deposit0_8, deposit8_8, deposit0_16;
+    iop_fn divide[4][2]; /* by IR op from DIVU on, and width */
     iop_fn addx[2], subx[2];
     iop_fn cc_a, cc_ab, cc_abc, cc_ai;
     iop_fn ldenv[9], stenv[4], stenvi[4];

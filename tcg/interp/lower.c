@@ -113,6 +113,13 @@ static unsigned lower_op(struct lower *l, unsigned i)
     case IR_MOVCOND:
         lower_movcond(l, op);
         break;
+    case IR_DIVU:
+    case IR_REMU:
+    case IR_DIVS:
+    case IR_REMS:
+        emit(l, iop_misc.divide[op->opc - IR_DIVU][op->w], off(op->d), off(op->a), off(op->b),
+             off(op->c));
+        break;
     case IR_ADDX:
     case IR_SUBX:
         lower_addx(l, op);

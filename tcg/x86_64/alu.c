@@ -532,8 +532,8 @@ static bool is_cc_b(const struct gen *g, ir_reg r)
     return r == TCG_REG_CC_B || (b->kind == COMP_REG && b->r == r);
 }
 
-static unsigned compare_values(struct gen *g, enum ir_cond cond, unsigned w, ir_reg ra, ir_reg rb,
-                               bool bimm, int64_t imm)
+unsigned x64_compare_values(struct gen *g, enum ir_cond cond, unsigned w, ir_reg ra, ir_reg rb,
+                            bool bimm, int64_t imm)
 {
     bool test = cond == IR_TSTNE || cond == IR_TSTEQ;
     unsigned a, b;
@@ -602,8 +602,8 @@ static unsigned compare_values(struct gen *g, enum ir_cond cond, unsigned w, ir_
 
 unsigned x64_compare(struct gen *g, const struct ir_op *op)
 {
-    return compare_values(g, op->aux, W(op), op->a, op->b, op->opc != IR_MOVCOND && is_bimm(op),
-                          op->opc == IR_MOVCOND ? 0 : op->imm);
+    return x64_compare_values(g, op->aux, W(op), op->a, op->b, op->opc != IR_MOVCOND && is_bimm(op),
+                              op->opc == IR_MOVCOND ? 0 : op->imm);
 }
 
 static void gen_setcond(struct gen *g, const struct ir_op *op)
@@ -611,25 +611,20 @@ static void gen_setcond(struct gen *g, const struct ir_op *op)
     unsigned cond = x64_compare(g, op), reg;
 
     x64_unlock(g);
-    reg = is_home(op->d) ? x64_alloc(g) : x64_def(g, op->d);
+    reg = x64_def(g, op->d);
+    mov_ri(&g->c, reg, 0); /* the flags stay, and the byte does not wait for the register */
     x_rr(&g->c, 0x90 | cond | X_0F | X_RMBYTE, 0, reg);
-    if (is_home(op->d)) {
-        x_rr(&g->c, 0xb6 | X_0F | X_RMBYTE, home_of(op->d), reg);
-        x64_done(g, op->d, home_of(op->d));
-    } else {
-        x_rr(&g->c, 0xb6 | X_0F | X_RMBYTE, reg, reg);
-        x64_done(g, op->d, reg);
-    }
-    if (g->zf_reg == reg || (is_home(op->d) && g->zf_reg == home_of(op->d))) {
+    x64_done(g, op->d, reg);
+    if (g->zf_reg == reg) {
         g->zf_reg = NO_REG;
     }
 }
 
 /* d = cond ? c : imm's register */
-static void gen_movcond(struct gen *g, const struct ir_op *op)
+void x64_gen_select(struct gen *g, const struct ir_op *op, unsigned cond)
 {
     ir_reg yes = op->c, no = (ir_reg)op->imm, d = op->d;
-    unsigned cond = x64_compare(g, op), reg, src;
+    unsigned reg, src;
 
     x64_unlock(g);
     /* The flags must live until the move: nothing below changes them. */
@@ -817,7 +812,7 @@ bool x64_gen_alu(struct gen *g, const struct ir_op *op)
         gen_setcond(g, op);
         return true;
     case IR_MOVCOND:
-        gen_movcond(g, op);
+        x64_gen_select(g, op, x64_compare(g, op));
         return true;
     case IR_ADDX:
     case IR_SUBX:

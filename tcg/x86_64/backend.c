@@ -33,6 +33,73 @@ unsigned x64_helper_index(struct gen *g, const void *fn)
 
 enum { USES_REGISTERS = IRA_A | IRA_B | IRA_C | IRA_VA | IRA_VB | IRA_VC };
 
+static void want_until(struct gen *g, uint32_t *last, const struct label *l)
+{
+    if (l->nlive > LABEL_LIVE) { /* who knows */
+        for (unsigned r = TCG_REG_TEMP; r < g->nregs; r++) {
+            last[r] = UINT32_MAX;
+        }
+        return;
+    }
+    for (unsigned k = 0; k < l->nlive; k++) {
+        uint32_t *at = &last[l->live[k].r];
+        *at = l->live[k].last > *at ? l->live[k].last : *at;
+    }
+}
+
+static void note_live(struct gen *g, const uint32_t *last, struct label *l)
+{
+    l->nlive = 0;
+    for (unsigned r = TCG_REG_TEMP; r < g->nregs; r++) {
+        if (last[r] && l->nlive++ < LABEL_LIVE) {
+            l->live[l->nlive - 1].r = (ir_reg)r;
+            l->live[l->nlive - 1].last = last[r];
+        }
+    }
+}
+
+/* def_last, by a walk backward (a block without loops). Numbers of temporaries are used again: a
+ * value is dead, and worth no store, long before the last use of its number. */
+static void count_defs(struct gen *g)
+{
+    uint32_t last[TCG_NREGS]; /* use of the value that is in the register now; 0: none */
+    const struct ir *ir = g->ir;
+
+    memset(last, 0, g->nregs * sizeof(last[0]));
+    for (unsigned i = ir->nops; i-- > 0;) {
+        const struct ir_op *op = &ir->ops[i];
+        uint16_t attr = ir_opinfo[op->opc].attr;
+        const ir_reg reg[3] = {op->a, op->b, op->c};
+
+        if (op->opc == IR_INSN) {
+            continue;
+        }
+        if (op->opc == IR_LABEL) {
+            note_live(g, last, &g->label[op->imm]);
+            continue;
+        }
+        if ((attr & IRA_EXIT) || op->opc == IR_BR) { /* what follows is not reached from here */
+            memset(&last[TCG_REG_TEMP], 0, (g->nregs - TCG_REG_TEMP) * sizeof(last[0]));
+        }
+        if (op->opc == IR_BR || op->opc == IR_BRCOND) {
+            want_until(g, last, &g->label[op->opc == IR_BR ? op->imm : op->d]);
+        }
+        if ((attr & IRA_D) && op->d != IR_NONE && is_temp(op->d)) {
+            g->def_last[i] = last[op->d];
+            last[op->d] = 0;
+        }
+        for (unsigned k = 0; k < 3 && (attr & USES_REGISTERS); k++) {
+            if ((attr & (IRA_A << k)) && reg[k] < TCG_NREGS && !last[reg[k]] &&
+                !(k == 1 && (op->flags & IR_BIMM) && (attr & IRA_BIMM))) {
+                last[reg[k]] = i;
+            }
+        }
+        if (op->opc == IR_MOVCOND && !last[(ir_reg)op->imm]) {
+            last[(ir_reg)op->imm] = i;
+        }
+    }
+}
+
 static void count_uses(struct gen *g)
 {
     const struct ir *ir = g->ir;
@@ -136,6 +203,9 @@ static void count_uses(struct gen *g)
         for (unsigned r = TCG_VREG_TEMP; r < TCG_NVREGS; r++) {
             g->vlast_use[r] = UINT32_MAX;
         }
+        memset(g->def_last, 0xff, ir->nops * sizeof(g->def_last[0]));
+    } else {
+        count_defs(g);
     }
     if (g->loops && !loops && __builtin_popcount(seen) <= 12) {
         g->loop_vregs = seen;
@@ -260,6 +330,7 @@ static void gen_op(struct gen *g, const struct ir_op *op, unsigned *n)
     }
     taken = x64_gen_fp80(g, op);
     taken = taken ? taken : x64_gen_host_op(g, op);
+    taken = taken ? taken : x64_gen_fused(g, op);
     taken = taken ? taken : x64_gen_control(g, op);
     if (taken) {
         *n = taken;
@@ -322,11 +393,13 @@ static bool reserve(struct gen *g, const struct ir *ir)
         free(g->group_off);
         free(g->groups);
         free(g->apart);
+        free(g->def_last);
         g->cap_ops = ops + ops / 2;
         g->group_of = malloc(g->cap_ops * sizeof(*g->group_of));
         g->group_off = malloc(g->cap_ops * sizeof(*g->group_off));
         g->groups = malloc(g->cap_ops * sizeof(*g->groups));
         g->apart = malloc(g->cap_ops * sizeof(*g->apart));
+        g->def_last = malloc(g->cap_ops * sizeof(*g->def_last));
         g->fixup = malloc(g->cap_ops * sizeof(*g->fixup));
         g->meta = malloc(g->cap_ops * sizeof(*g->meta));
     }
@@ -335,8 +408,8 @@ static bool reserve(struct gen *g, const struct ir *ir)
         g->cap_labels = 2 * labels;
         g->label = malloc(g->cap_labels * sizeof(*g->label));
     }
-    if (!(g->label && g->fixup && g->meta && g->group_of && g->group_off && g->groups &&
-          g->apart)) {
+    if (!(g->label && g->fixup && g->meta && g->group_of && g->group_off && g->groups && g->apart &&
+          g->def_last)) {
         return false;
     }
     for (size_t i = 0; i < labels; i++) {

@@ -736,7 +736,7 @@ static bool is_kept_part(const struct gen *g, unsigned i)
            (ir_op_helper(&op[2])->flags & (HELPER_PURE | HELPER_RAISES)) == HELPER_PURE &&
            (add->opc == IR_ADD || add->opc == IR_MOVI) && is_home(add->d) && cc->opc == IR_CC &&
            cc->b == op->d && !(cc->flags & IR_BIMM) && cc->a == add->d && cc->c == IR_NONE &&
-           g->last_use[op->d] == i + 5 && x64_cc_is_memory(g);
+           g->def_last[i] == i + 5 && x64_cc_is_memory(g);
 }
 
 static void gen_kept_part(struct gen *g, const struct ir_op *op)
@@ -757,7 +757,7 @@ static bool is_canonical_check(const struct gen *g, unsigned i)
 
     if (i + 4 >= g->ir->nops || op->opc != IR_SAR || op->w != W64 || !(op->flags & IR_BIMM) ||
         op->imm != 47 || !is_temp(op->d) || op[3].opc != IR_CALL || op[3].d != IR_NONE ||
-        op[4].opc != IR_LABEL || op[4].imm != op[1].d || g->last_use[op->d] > i + 2 ||
+        op[4].opc != IR_LABEL || op[4].imm != op[1].d || g->def_last[i] > i + 2 ||
         !(ir_op_helper(&op[3])->flags & HELPER_RAISES) || g->label[op[1].d].nrefs != 3) {
         return false;
     }

@@ -85,11 +85,18 @@ struct fp_state {
     uint8_t c1_before; /* ... and this says where C1 was */
 };
 
+enum { LABEL_LIVE = 6 };
+
 struct label {
     uint8_t *at; /* NULL: not placed yet */
     bool known;  /* places are those of the first branch to it */
     bool backward;
     uint16_t nrefs;
+    uint16_t nlive; /* temporaries wanted from here on, and till when; more than fit: ask nobody */
+    struct {
+        ir_reg r;
+        uint32_t last;
+    } live[LABEL_LIVE];
     struct places places;
 };
 
@@ -192,7 +199,8 @@ struct gen {
     uint16_t locked, vlocked; /* not to be evicted during this op */
     uint32_t stamp[16], vstamp[16], clock;
     unsigned nregs; /* integer registers from here on do not occur */
-    uint32_t last_use[TCG_NREGS], vlast_use[TCG_NVREGS];
+    uint32_t last_use[TCG_NREGS], vlast_use[TCG_NVREGS]; /* of the value that a temporary has */
+    uint32_t *def_last;      /* of each op: the last that uses what it makes of a temporary */
     uint32_t cc_wide_use[3]; /* last op that reads all 64 bits of CC_A, CC_B, CC_C */
     unsigned i;              /* op */
     uint32_t insn;           /* index of the current INSN */
@@ -370,6 +378,12 @@ void x64_gen_memory(struct gen *g, const struct ir_op *op);
 unsigned x64_gen_control(struct gen *g, const struct ir_op *op); /* ops taken */
 unsigned x64_gen_fp80(struct gen *g, const struct ir_op *op);    /* ops taken; x87.c */
 unsigned x64_gen_host_op(struct gen *g, const struct ir_op *op); /* how many ops it took: 0, 1 */
+/* Several ops as one; g->i becomes the last of them. 0: not such ops, 1: done. fuse.c */
+unsigned x64_gen_fused(struct gen *g, const struct ir_op *op);
+/* a COND b, or imm, as host flags: which host condition. alu.c */
+unsigned x64_compare_values(struct gen *g, enum ir_cond cond, unsigned w, ir_reg ra, ir_reg rb,
+                            bool bimm, int64_t imm);
+void x64_gen_select(struct gen *g, const struct ir_op *op, unsigned cond); /* MOVCOND's move */
 unsigned x64_gen_fp80_load(struct gen *g, const struct ir_op *op);
 bool x64_fp_inline(const struct gen *g, const struct ir_op *op);
 bool x64_fp_skips(const struct gen *g, unsigned i);

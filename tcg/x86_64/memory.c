@@ -679,7 +679,7 @@ static void gen_atomic(struct gen *g, const struct ir_op *op)
 {
     bool lock = needs_lock(g, op);
     unsigned size = op->aux & MO_SIZE, b, d, code = atomic_size(size, lock);
-    bool wanted = op->d != IR_NONE && (!is_temp(op->d) || g->last_use[op->d] > g->i);
+    bool wanted = op->d != IR_NONE && (!is_temp(op->d) || g->def_last[g->i] > g->i);
     enum ir_atomic what = (enum ir_atomic)op->imm2;
     struct lookup l;
     bool loop = wanted && (what == IR_AT_AND || what == IR_AT_OR || what == IR_AT_XOR);

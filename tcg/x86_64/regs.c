@@ -5,6 +5,8 @@
 
 #include <assert.h>
 
+enum { MAX_TAKEN = 8 }; /* ops that are generated together */
+
 const uint8_t x64_home[NHOMES] = {RBX, R8, R9, R10, R14, R13, R11, R12};
 
 static inline bool in_pool(unsigned reg)
@@ -198,8 +200,22 @@ unsigned x64_def(struct gen *g, ir_reg r)
     return x64_alloc(g);
 }
 
+/* r has a new value. The op at hand makes it, or one that is taken together with it. */
+static void note_def(struct gen *g, ir_reg r)
+{
+    for (unsigned k = g->i; k < g->ir->nops && k < g->i + MAX_TAKEN; k++) {
+        if (g->ir->ops[k].d == r && (ir_opinfo[g->ir->ops[k].opc].attr & IRA_D)) {
+            g->last_use[r] = g->def_last[k];
+            return;
+        }
+    }
+}
+
 void x64_done(struct gen *g, ir_reg r, unsigned reg)
 {
+    if (is_temp(r)) {
+        note_def(g, r);
+    }
     if (is_home(r)) {
         if (home_of(r) != reg) {
             mov_rr(&g->c, 1, home_of(r), reg);
@@ -421,6 +437,7 @@ void x64_cc_set(struct gen *g, const struct ir_op *op)
             }
         }
     }
+    g->kept = IR_NONE; /* its number may mean something else from here on */
     /* A slot that is a source of another part must be read before it is overwritten. */
     for (unsigned n = 1; n < 4; n++) {
         if (new.comp[n].kind == COMP_REG && is_cc(new.comp[n].r)) {

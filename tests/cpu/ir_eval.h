@@ -38,6 +38,27 @@ static inline bool eval_cond(unsigned c, enum ir_width w, uint64_t a, uint64_t b
     return r[c];
 }
 
+static inline uint64_t eval_divide(unsigned opc, enum ir_width w, uint64_t high, uint64_t low,
+                                   uint64_t divisor)
+{
+    unsigned __int128 n = w == W32 ? (uint64_t)(uint32_t)high << 32 | (uint32_t)low
+                                   : (unsigned __int128)high << 64 | low;
+    __int128 s = w == W32 ? (int64_t)n : (__int128)n;
+    __int128 sd = w == W32 ? (int32_t)divisor : (int64_t)divisor;
+    uint64_t d = w == W32 ? (uint32_t)divisor : divisor;
+
+    switch (opc) {
+    case IR_DIVU:
+        return (uint64_t)(n / d);
+    case IR_REMU:
+        return (uint64_t)(n % d);
+    case IR_DIVS:
+        return (uint64_t)(s / sd);
+    default:
+        return (uint64_t)(s % sd);
+    }
+}
+
 static inline uint64_t eval_alu(unsigned opc, enum ir_width w, uint64_t a, uint64_t b)
 {
     unsigned bits = w == W32 ? 32 : 64, n = (unsigned)b & (bits - 1);
@@ -209,6 +230,12 @@ static inline void ir_eval(struct eval *e, const struct ir *ir)
             break;
         case IR_MOVCOND:
             d = eval_cond(o->aux, w, a, b) ? c : r[o->imm];
+            break;
+        case IR_DIVU:
+        case IR_REMU:
+        case IR_DIVS:
+        case IR_REMS:
+            d = eval_divide(o->opc, w, c, a, b);
             break;
         case IR_ADDX:
             d = a + b + (c & 1);

@@ -267,6 +267,93 @@ static uint64_t helper_four(struct vcpu *v, uint64_t a, uint64_t b, uint64_t c, 
 }
 static const struct ir_helper h_four = {"four", (void (*)(void))helper_four, 3, HELPER_IMM};
 
+/* Operations on 8 or 16 bits in place: what a code generator may make one instruction of. */
+static void gen_narrow(struct gen *g)
+{
+    static const uint8_t ops[] = {IR_ADD, IR_SUB, IR_AND, IR_OR, IR_XOR, IR_SHL, IR_SHR, IR_SAR};
+    static const uint8_t exts[] = {IR_EXT8U, IR_EXT16U, IR_EXT8S, IR_EXT16S};
+    struct ir *ir = &g->ir;
+    ir_reg r = dest(g), other = source(g), t = ir_temp(ir), u = ir_temp(ir);
+    unsigned ext = below(4), size = ext & 1 ? 16 : 8;
+    enum ir_opc op = (enum ir_opc)ops[below(sizeof(ops))];
+
+    ir_un(ir, (enum ir_opc)exts[ext], W32, t, r);
+    if (below(8) == 0) {
+        ir_un(ir, below(2) ? IR_NOT : IR_NEG, W32, u, t);
+    } else if (op >= IR_SHL) {
+        ir_bini(ir, op, W32, u, t, below(20));
+    } else if (below(2)) {
+        ir_bini(ir, op, W32, u, t, interesting());
+    } else if (below(2)) {
+        ir_bin(ir, op, W32, u, t, below(8) ? other : t);
+    } else {
+        ir_bin(ir, op, W32, u, other, t);
+    }
+    ir_deposit(ir, below(8) ? r : dest(g), r, u, below(8) ? 0 : 8, below(8) ? size : 8);
+    if (below(8) == 0) { /* and one of the temporaries is wanted again */
+        ir_un(ir, IR_MOV, W64, dest(g), below(2) ? t : u);
+    }
+}
+
+/* Moves on a comparison with a number, or of 32 bits. */
+static void gen_select(struct gen *g)
+{
+    struct ir *ir = &g->ir;
+    ir_reg a = source(g), b = source(g), t = ir_temp(ir), u = ir_temp(ir);
+    enum ir_cond cond = (enum ir_cond)below(IR_NCOND);
+    enum ir_opc ext = below(2) ? IR_EXT32S : IR_EXT32U;
+
+    if (below(2)) {
+        ir_movi(ir, t, (uint64_t)interesting());
+        if (below(2)) {
+            ir_un(ir, ext, W64, u, a);
+            a = u;
+        }
+    } else {
+        ir_un(ir, ext, W64, u, a);
+        ir_un(ir, below(8) ? ext : IR_EXT32S, W64, t, b);
+        a = u;
+    }
+    ir_movcond(ir, cond, below(4) ? W64 : W32,
+               below(8)   ? dest(g)
+               : below(2) ? t
+                          : u,
+               a, t, below(8) ? source(g) : t, below(8) ? source(g) : u);
+}
+
+/* Divisions whose quotient fits. */
+static void gen_divide(struct gen *g)
+{
+    struct ir *ir = &g->ir;
+    enum ir_width w = below(2) ? W64 : W32;
+    ir_reg low = source(g), divisor = ir_temp(ir), high = ir_temp(ir);
+    bool sign = below(2);
+
+    if (sign) {
+        ir_bini(ir, IR_AND, w, divisor, source(g), 0x7fff);
+        ir_bini(ir, IR_OR, w, divisor, divisor, 2);
+        ir_bini(ir, IR_SAR, w, high, low, w == W64 ? 63 : 31);
+    } else {
+        ir_bini(ir, IR_OR, w, divisor, source(g), 1);
+        if (below(2)) {
+            ir_movi(ir, high, 0);
+        } else {
+            ir_bini(ir, IR_SUB, w, high, divisor, 1);
+        }
+    }
+    unsigned which = below(4);
+    if (which != 1) {
+        ir_divide(ir, sign ? IR_DIVS : IR_DIVU, w, which ? ir_temp(ir) : dest(g), low, divisor,
+                  high);
+    }
+    if (which != 0) {
+        ir_divide(ir, sign ? IR_REMS : IR_REMU, w, dest(g), low, divisor, high);
+    }
+    if (which > 1) {
+        ir_un(ir, IR_MOV, W64, dest(g), (ir_reg)(ir_temp(ir) - 1));
+    }
+}
+
 static void gen_op(struct gen *g)
 {
     static const uint8_t bins[] = {IR_ADD, IR_ADD,  IR_SUB,  IR_SUB,   IR_AND,
@@ -280,7 +367,16 @@ static void gen_op(struct gen *g)
     ir_reg a = source(g), b = source(g), c = source(g);
     enum ir_cond cond = (enum ir_cond)below(IR_NCOND);
 
-    switch (below(16)) {
+    switch (below(19)) {
+    case 16:
+        gen_narrow(g);
+        break;
+    case 17:
+        gen_select(g);
+        break;
+    case 18:
+        gen_divide(g);
+        break;
     case 0:
     case 1:
     case 2: {
