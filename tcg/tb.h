@@ -37,7 +37,8 @@ struct tb_exit {
     struct tb_exit *next; /* in to->incoming */
     uint32_t code_off;    /* executor's: where the exit is in the code */
     bool cross_page;      /* the target may be on another page: link only with a guard */
-    bool apart;           /* the target is keyed with TB_APART */
+    atomic_bool apart; /* the target is keyed with TB_APART. Set last: who came to the exit by links
+                        * reads it to see the rest */
     struct tb_exit *more; /* in from->apart_exits */
 };
 
