@@ -183,7 +183,7 @@ struct tcg {
     atomic_uint_fast64_t invalidations; /* bumped by each; a translation in progress looks at it */
 
     atomic_uint log_bits;
-    FILE *log_out;
+    FILE *_Atomic log_out;
     const struct tcg_log_range *log_ranges;
     unsigned nlog_ranges;
 

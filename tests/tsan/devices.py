@@ -3,6 +3,7 @@ import functools
 import http.server
 import os
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -58,7 +59,7 @@ def viewer(n):
 def monitor():
     rng = random.Random(99)
     hmp = ("info jit", "info registers -a", "info network", "info mtree", "info block", "info pic", "info vnc", "info status",
-           "info chardev", "info qtree", "x /8i $pc")
+           "info chardev", "info qtree", "x /8i $pc", "log cpu_reset,trace:i8259*", "log none")
     qmp = ("query-status", "query-cpus-fast", "query-block", "query-blockstats", "query-vnc", "query-chardev", "query-pci")
     while not done.is_set():
         try:
@@ -77,7 +78,9 @@ def monitor():
                 g.qmp(rng.choice(qmp))
             counts["queries"] += 1
         except Exception as e:
-            if not done.is_set() and g.proc.poll() is None:
+            try:
+                g.proc.wait(60)  # the guest may just have ended: the socket goes before the process
+            except subprocess.TimeoutExpired:
                 trouble.append(f"monitor: {e!r}")
             return
         time.sleep(0.05)
