@@ -97,7 +97,7 @@ struct jump_entry {
 
 #define RETURN_STACK 16 /* of the interpreter */
 
-enum { TARGET_LOG = 128 };
+enum { TARGET_LOG = 512 };
 struct pc_log { /* which of v->targets are in use; more than TARGET_LOG: maybe all */
     unsigned n;
     uint16_t index[TARGET_LOG];

@@ -1,5 +1,6 @@
-# A build with ThreadSanitizer, with everything at once: virtio-blk and AHCI disks, virtio-net and e1000 on user
-# networks, VNC viewers that come and go, screen dumps, QMP and monitor queries, pauses: no report. (make check-tsan)
+# A build with ThreadSanitizer, with everything at once: virtio-blk on qcow2 and an AHCI disk, virtio-net and e1000 on
+# user networks, VNC viewers that come and go, screen dumps, QMP and monitor queries, pauses, a debugger: no report.
+# (make check-tsan)
 . "$SRC/tests/boot/lib.sh"
 seconds=${TSAN_SECONDS:-60}
 guest=$PWD/guest-tsan
@@ -27,7 +28,8 @@ echo "stress: virtio-net $(wc -l </tmp/net2), e1000 $(wc -l </tmp/net3), virtio-
 S
 guest_with "$work/extra"
 head -c 1000000 /dev/urandom >"$work/www/big"
-truncate -s 16M "$work/a.img" "$work/b.img"
+truncate -s 16M "$work/b.img"
+$DRAGOMAN img create -f qcow2 "$work/a.qcow2" 16M >/dev/null
 export TSAN_OPTIONS="log_path=$work/tsan history_size=5 suppressions=$SRC/tests/tsan/suppressions"
 python3 "$SRC/tests/tsan/devices.py" "$work" "$seconds"
 status=$?
