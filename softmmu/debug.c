@@ -580,10 +580,14 @@ void debug_paused(struct machine *m)
 
 void debug_release_holds(struct machine *m)
 {
+    machine_exclusive_begin(m); /* "cont" comes to running processors, too */
     for (unsigned i = 0; i < m->nvcpus; i++) {
         end_triple(m, i);
         forget_step(m, i);
         m->debug->cpu[i].fresh = false;
+    }
+    machine_exclusive_end(m);
+    for (unsigned i = 0; i < m->nvcpus; i++) {
         vcpu_hold(m->vcpus[i], false);
     }
     purge(m);

@@ -18,12 +18,18 @@ for n in 2 3; do
 done
 for d in vda sda; do
     while :; do
-        dd if=/dev/urandom of=/dev/$d bs=64k count=32 conv=fsync 2>/dev/null &&
-        dd if=/dev/$d of=/dev/null bs=4k count=512 iflag=direct 2>/dev/null && echo . >>/tmp/$d
+        dd if=/dev/urandom of=/dev/$d bs=64k count=8 conv=fsync 2>/dev/null &&
+        dd if=/dev/$d of=/dev/null bs=4k count=128 iflag=direct 2>/dev/null && echo . >>/tmp/$d
     done &
 done
 while :; do dmesg | tail -n 40 >/dev/tty1; sleep 0.3; done &
 sleep $end
+# On a slow host till each has done something.
+more=0
+while [ $more -lt $((5 * end)) ] && ! { [ -s /tmp/net2 ] && [ -s /tmp/net3 ] && [ -s /tmp/vda ] && [ -s /tmp/sda ]; }; do
+    sleep 1
+    more=$((more + 1))
+done
 echo "stress: virtio-net $(wc -l </tmp/net2), e1000 $(wc -l </tmp/net3), virtio-blk $(wc -l </tmp/vda), AHCI $(wc -l </tmp/sda) rounds"
 S
 guest_with "$work/extra"
