@@ -8,6 +8,7 @@
 #include "tcg/verify_internal.h"
 
 static const char *const how_text[] = {"left to the next block", "left to run an instruction alone",
+                                       "left to run without groups of accesses",
                                        "left by an exception", "stopped: see above"};
 
 static void show(FILE *out, const char *name, unsigned index, uint64_t start, uint64_t a,
@@ -67,9 +68,9 @@ static void show_states(struct verify *y, FILE *out)
     show_guest(y, out);
     if (verify_page_differs(y, &page, &at)) {
         const struct page *p = &y->page[page];
-        fprintf(out,
-                "* memory at 0x%" PRIx64 ": before %02x, interpreter %02x, code generator %02x\n",
-                p->va + at, p->before ? p->before[at] : 0, p->after[at], p->host[at]);
+        fprintf(
+            out, "* memory at 0x%" PRIx64 ": before %02x, interpreter %02x, code generator %02x\n",
+            p->va + at, p->copy[BEFORE] ? p->copy[BEFORE][at] : 0, p->copy[AFTER][at], p->host[at]);
     }
 }
 
@@ -118,9 +119,7 @@ void verify_report(struct verify *y, struct tb *tb)
     fprintf(out, "interpreter: %s; code generator: %s\n", how_text[y->first.how],
             how_text[y->second.how]);
     show_states(y, out);
-    for (size_t i = 0; i < y->npages; i++) {
-        memcpy(y->page[i].host, y->page[i].before, PAGE);
-    }
+    verify_pages_put(y, BEFORE);
     verify_state_load(y, &y->start);
     show_code(y, tb, out);
     fflush(out);
