@@ -15,14 +15,15 @@
  *
  * Blocks are not linked. What the comparison leaves out: links, the tables of targets, loops kept
  * in registers from one round of a block to the next. The slow paths of loads are reached by
- * emptying the TLB before some runs. */
+ * an empty TLB in some runs.
+ *
+ * verify_state.c and verify_memory.c have the processor's state and RAM. */
 #include "tcg/verify.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "host/error.h"
 #include "tcg/fp80.h"

@@ -120,6 +120,8 @@ static inline void verify_copy(void *to, const void *from, size_t size)
 /* ---- verify_state.c ---- */
 
 void verify_state_layout(struct verify *y);
+/* Where in state.guest the byte of struct vcpu at this offset is. */
+size_t verify_guest_at(const struct verify *y, size_t offset);
 /* All of it, to or from s. */
 void verify_state_save(const struct verify *y, struct state *s);
 void verify_state_load(const struct verify *y, const struct state *s);

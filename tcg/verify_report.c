@@ -23,9 +23,8 @@ static void show(FILE *out, const char *name, unsigned index, uint64_t start, ui
 
 static void show_guest(const struct verify *y, FILE *out)
 {
-    size_t at = 0;
-
-    for (const struct guest_state *p = y->v->ops->state; p && p->size; at += p->size, p++) {
+    for (const struct guest_state *p = y->v->ops->state; p && p->size; p++) {
+        size_t at = verify_guest_at(y, p->offset);
         const uint8_t *a = y->first.s.guest + at, *b = y->second.s.guest + at;
         for (size_t k = 0; k < p->size; k += 8) {
             size_t n = p->size - k < 8 ? p->size - k : 8;

@@ -39,6 +39,16 @@ void verify_state_layout(struct verify *y)
     assert(at <= MAX_GUEST_STATE);
 }
 
+size_t verify_guest_at(const struct verify *y, size_t offset)
+{
+    const struct part *p = &y->part[1];
+
+    while (offset - p->offset >= p->size) {
+        p++;
+    }
+    return p->saved - offsetof(struct state, guest) + (offset - p->offset);
+}
+
 void verify_guest_save(const struct verify *y, uint8_t *to)
 {
     for (unsigned n = 1; n < y->nparts; n++) {
