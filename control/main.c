@@ -6,6 +6,7 @@
 #include "cpu/cpuid.h"
 #include "host/chardev.h"
 #include "host/mainloop.h"
+#include "host/nearest.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -34,8 +35,8 @@ static int help_device(const char *arg)
     const struct device_type *t = device_type_find(name);
     if (!t) {
         const char *near = device_type_nearest(name);
-        fprintf(stderr, "dragoman: -device %s: unknown device '%s'%s%s%s\n", arg, name,
-                near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+        fprintf(stderr, "dragoman: -device %s: unknown device '%s'%s\n", arg, name,
+                nearest_hint(near, "-device help lists them").text);
         return 1;
     }
     print_and_free(device_type_help(t));

@@ -325,8 +325,7 @@ static void unknown(struct monitor_call *c, const struct monitor_row *rows, bool
             near = q->hmp;
         }
     }
-    fprintf(c->out, "unknown %s '%s'", what, word);
-    fprintf(c->out, near ? " (did you mean '%s'?)\n" : "\n", near);
+    fprintf(c->out, "unknown %s '%s'%s\n", what, word, nearest_hint(near, NULL).text);
 }
 
 static void run_line(struct monitor_call *c, const struct monitor_row *rows, bool with_qmp,

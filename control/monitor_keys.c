@@ -34,8 +34,7 @@ void monitor_sendkey(struct monitor_call *c)
         if (!code || n == MAX_HELD) {
             const char *near =
                 nearest_name(name, &keymap[0].name, keymap_count(), sizeof(keymap[0]));
-            fprintf(c->out, "unknown key '%s'", name);
-            fprintf(c->out, near ? " (did you mean '%s'?)\n" : "\n", near);
+            fprintf(c->out, "unknown key '%s'%s\n", name, nearest_hint(near, NULL).text);
             free(copy);
             return;
         }

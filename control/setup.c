@@ -511,10 +511,9 @@ static bool make_device(struct program *p, const char *text, const char *option,
             error_set(err, "device '%s' is part of the machine and cannot be added", name);
         } else if (absent) {
             error_set(err, "%s: %s", name, absent);
-        } else if (near) {
-            error_set(err, "unknown device '%s' (did you mean '%s'?)", name, near);
         } else {
-            error_set(err, "unknown device '%s' (-device help lists them)", name ? name : "");
+            error_set(err, "unknown device '%s'%s", name ? name : "",
+                      nearest_hint(near, "-device help lists them").text);
         }
     } else if (id && device_find(p->machine, id)) {
         error_set(err, "there is already a device with id '%s'", id);

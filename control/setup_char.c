@@ -162,8 +162,8 @@ static bool find_kind(struct chardev_text *t, const char *text, struct error *er
         const char *near =
             name ? nearest_name(name, kinds, sizeof(kinds) / sizeof(kinds[0]), sizeof(kinds[0]))
                  : NULL;
-        error_set(err, "unknown kind '%s'%s%s%s", name ? name : "", near ? " (did you mean '" : "",
-                  near ? near : "", near ? "'?)" : " (-chardev help lists them)");
+        error_set(err, "unknown kind '%s'%s", name ? name : "",
+                  nearest_hint(near, "-chardev help lists them").text);
     }
     free(name);
     return t->kind >= 0;

@@ -90,9 +90,8 @@ static bool display_pair(void *opaque, const char *key, const char *value, struc
         }
         const char *near =
             nearest_name(value ? value : "", &kinds[0].name, NKINDS, sizeof(kinds[0]));
-        return near ? error_set(err, "unknown display '%s' (did you mean '%s'?)", value, near)
-                    : error_set(err, "unknown display '%s' (-display help lists them)",
-                                value ? value : "");
+        return error_set(err, "unknown display '%s'%s", value ? value : "",
+                         nearest_hint(near, "-display help lists them").text);
     }
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
         if (!strcmp(key, flags[i].name)) {
@@ -319,8 +318,8 @@ static bool choose_vga(struct program *p, struct error *err)
         }
     }
     const char *near = nearest_name(vga, known, 3, sizeof(known[0]));
-    return near ? error_set(err, "-vga %s: unknown (did you mean '%s'?)", vga, near)
-                : error_set(err, "-vga %s: unknown (known: std, virtio, none)", vga);
+    return error_set(err, "-vga %s: unknown%s", vga,
+                     nearest_hint(near, "known: std, virtio, none").text);
 }
 
 /* Without a wish: a window when there is a display to open it on, else VNC, as QEMU does. */

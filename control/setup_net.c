@@ -180,13 +180,8 @@ static const struct net_backend *find_backend(const char *kind, struct error *er
         }
     }
     const char *near = nearest_name(kind, names, NBACKENDS, sizeof(names[0]));
-    if (near) {
-        error_set(err, "unknown kind of network '%s' (did you mean '%s'?)", kind, near);
-    } else {
-        error_set(err,
-                  "unknown kind of network '%s' (known: user, tap, socket, stream, dgram, hubport)",
-                  kind);
-    }
+    error_set(err, "unknown kind of network '%s'%s", kind,
+              nearest_hint(near, "known: user, tap, socket, stream, dgram, hubport").text);
     return NULL;
 }
 

@@ -140,9 +140,8 @@ static bool make_object(struct program *p, const char *text, struct error *err)
         if (absent) {
             error_set(err, "%s: %s", name, absent);
         } else {
-            error_set(err, "unknown object '%s'%s%s%s", name ? name : "",
-                      near ? " (did you mean '" : "", near ? near : "",
-                      near ? "'?)" : " (-object help lists them)");
+            error_set(err, "unknown object '%s'%s", name ? name : "",
+                      nearest_hint(near, "-object help lists them").text);
         }
     } else if (opt_foreach(text, "qom-type", object_pair, &t, err) && id_check("id", t.id, err)) {
         if (setup_find_object(p, "", t.id)) {

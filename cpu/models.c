@@ -204,8 +204,8 @@ static bool apply(struct x86_model *m, const char *name, size_t len, bool on, st
         snprintf(text, sizeof text, "%.*s", (int)len, name);
         const char *near = nearest_name(text, &feature_names[X86F_FPU], X86F_NONE - X86F_FPU,
                                         sizeof feature_names[0]);
-        return error_set(err, "-cpu: unknown feature '%s'%s%s%s", text,
-                         near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+        return error_set(err, "-cpu: unknown feature '%s'%s", text,
+                         nearest_hint(near, "-cpu help lists them").text);
     }
     if (on && !is_implemented((unsigned)f)) {
         return error_set(err, "-cpu: feature '%s' is not implemented", feature_names[f]);
@@ -268,8 +268,8 @@ struct x86_model *x86_model_parse(const char *spec, struct error *err)
         char text[64];
         snprintf(text, sizeof text, "%.*s", (int)len, spec);
         const char *near = nearest_name(text, &models[0].name, NMODELS, sizeof models[0]);
-        error_set(err, "-cpu: unknown model '%s'%s%s%s (try -cpu help)", text,
-                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        error_set(err, "-cpu: unknown model '%s'%s", text,
+                  nearest_hint(near, "-cpu help lists them").text);
         return NULL;
     }
     m = calloc(1, sizeof *m);

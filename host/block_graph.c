@@ -365,8 +365,8 @@ static bool check_rest(const struct block_node *n, json_t *options, struct error
         }
         if (!known) {
             const char *near = nearest_name(key, n->driver->options, count, sizeof(char *));
-            return error_set(err, "driver '%s' has no property '%s'%s%s%s", n->driver->name, key,
-                             near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+            return error_set(err, "driver '%s' has no property '%s'%s", n->driver->name, key,
+                             nearest_hint(near, NULL).text);
         }
     }
     return true;

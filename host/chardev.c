@@ -39,15 +39,10 @@ static struct chardev *unknown(const char *spec, struct error *err)
     }
     snprintf(word, sizeof(word), "%.*s", (int)strcspn(spec, ":,"), spec);
     const char *near = nearest_name(word, names, n, sizeof(names[0]));
-    if (near) {
-        error_set(err, "unknown character device '%s' (did you mean '%s'?)", spec, near);
-    } else {
-        error_set(
-            err,
-            "unknown character device '%s' (known: stdio, file:PATH, pipe:PATH, pty, unix:PATH, "
-            "tcp:HOST:PORT, telnet:HOST:PORT, ringbuf, null)",
-            spec);
-    }
+    error_set(err, "unknown character device '%s'%s", spec,
+              nearest_hint(near, "known: stdio, file:PATH, pipe:PATH, pty, unix:PATH, "
+                                 "tcp:HOST:PORT, telnet:HOST:PORT, ringbuf, null")
+                  .text);
     return NULL;
 }
 

@@ -76,9 +76,8 @@ static bool enable_traces(struct log *log, const char *pattern, struct error *er
     }
     const char *near =
         nearest_name(pattern, &__start_trace_points[0].name, all, sizeof(struct trace_point));
-    return error_set(err, "no trace point matches '%s'%s%s%s", pattern,
-                     near ? " (did you mean '" : "", near ? near : "",
-                     near ? "'?)" : " (-d trace:help lists them)");
+    return error_set(err, "no trace point matches '%s'%s", pattern,
+                     nearest_hint(near, "-d trace:help lists them").text);
 }
 
 char *log_trace_help(void)
@@ -120,9 +119,8 @@ bool log_parse(struct log *log, const char *list, struct error *err)
         if (!bit) {
             const char *near =
                 nearest_name(n, &categories[0].name, NCATEGORIES, sizeof(categories[0]));
-            ok =
-                error_set(err, "unknown log category '%s'%s%s%s", n, near ? " (did you mean '" : "",
-                          near ? near : "", near ? "'?)" : " (-d help lists them)");
+            ok = error_set(err, "unknown log category '%s'%s", n,
+                           nearest_hint(near, "-d help lists them").text);
         }
         log->mask |= bit;
     }

@@ -2,6 +2,7 @@
 #include "host/nearest.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_NAME = 64 };
@@ -53,4 +54,16 @@ const char *nearest_name(const char *want, const void *names, size_t n, size_t s
         }
     }
     return best;
+}
+
+struct nearest_hint nearest_hint(const char *near, const char *otherwise)
+{
+    struct nearest_hint h = {""};
+
+    if (near) {
+        snprintf(h.text, sizeof(h.text), " (did you mean '%s'?)", near);
+    } else if (otherwise) {
+        snprintf(h.text, sizeof(h.text), " (%s)", otherwise);
+    }
+    return h;
 }

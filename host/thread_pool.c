@@ -1,10 +1,14 @@
-/* A queue of work and the threads that do it: see thread_pool.h. */
+/* A queue of work and the threads that do it: see thread_pool.h. One of those that have nothing to
+ * do may wait awake for a moment (spin.h). */
 #include "host/thread_pool.h"
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+
+#include "host/spin.h"
 
 struct work {
     struct work *next;
@@ -18,18 +22,37 @@ struct thread_pool {
     void (*work)(void *item, void *opaque);
     void *opaque;
     pthread_t *threads;
-    unsigned max, n, idle, waiting;
-    bool quit;
+    unsigned max, n, idle, spinning;
+    atomic_uint waiting; /* changed with the lock */
+    bool may_spin, quit;
 };
+
+/* For work, till the time given. With the lock; it is given up meanwhile. */
+static void wait_awake(struct thread_pool *p, int64_t until)
+{
+    p->spinning++;
+    pthread_mutex_unlock(&p->lock);
+    while (!atomic_load_explicit(&p->waiting, memory_order_relaxed) && host_clock_ns() < until) {
+        spin_pause();
+    }
+    pthread_mutex_lock(&p->lock);
+    p->spinning--;
+}
 
 static void *run(void *opaque)
 {
     struct thread_pool *p = opaque;
+    struct spin spin = {0};
+    bool waited = false;
 
     pthread_mutex_lock(&p->lock);
     for (;;) {
         struct work *w = p->first;
         if (w) {
+            if (waited) {
+                spin_end(&spin);
+                waited = false;
+            }
             p->first = w->next;
             p->tail = p->first ? p->tail : &p->first;
             p->waiting--;
@@ -39,6 +62,12 @@ static void *run(void *opaque)
             pthread_mutex_lock(&p->lock);
         } else if (p->quit) {
             break;
+        } else if (!waited) {
+            int64_t until = spin_begin(&spin);
+            waited = true;
+            if (until && p->may_spin && !p->spinning) {
+                wait_awake(p, until);
+            }
         } else {
             p->idle++;
             pthread_cond_wait(&p->cond, &p->lock);
@@ -63,6 +92,7 @@ struct thread_pool *thread_pool_create(unsigned max, void (*work)(void *item, vo
     p->work = work;
     p->opaque = opaque;
     p->max = max;
+    p->may_spin = spin_host_cpus() > 1;
     return p;
 }
 
@@ -93,10 +123,10 @@ void thread_pool_push(struct thread_pool *p, void *item)
     *p->tail = w;
     p->tail = &w->next;
     p->waiting++;
-    if (p->idle < p->waiting && p->n < p->max) {
+    if (p->idle + p->spinning < p->waiting && p->n < p->max) {
         start_thread(p);
     }
-    bool wake = p->idle != 0;
+    bool wake = p->idle && p->spinning < p->waiting;
     pthread_mutex_unlock(&p->lock);
     if (wake) { /* without the lock, which the other would have to wait for */
         pthread_cond_signal(&p->cond);

@@ -88,12 +88,10 @@ static bool unknown_property(struct device *d, const char *prop, struct error *e
     if (n) {
         near = nearest_name(prop, &d->type->props[0].name, n, sizeof(struct property));
     }
-    if (near) {
-        return error_set(err, "device '%s' has no property '%s': did you mean '%s'?", d->type->name,
-                         prop, near);
-    }
-    return error_set(err, "device '%s' has no property '%s' (see -device %s,help)", d->type->name,
-                     prop, d->type->name);
+    char help[80];
+    snprintf(help, sizeof(help), "-device %s,help lists them", d->type->name);
+    return error_set(err, "device '%s' has no property '%s'%s", d->type->name, prop,
+                     nearest_hint(near, help).text);
 }
 
 static void mark_set(struct device *d, const struct property *p)

@@ -2,6 +2,7 @@
 #ifndef SOFTMMU_INTERNAL_H
 #define SOFTMMU_INTERNAL_H
 
+#include "host/spin.h"
 #include "softmmu/memory.h"
 #include "softmmu/tlb.h"
 #include "tcg/vcpu.h"
@@ -144,6 +145,7 @@ struct softmmu_cpu {
     atomic_bool inside; /* may be executing guest code */
     atomic_bool told;   /* kicked since it last looked for work */
     bool started;
+    struct spin spin; /* of its halts */
     atomic_bool held; /* by the debugger */
 };
 

@@ -1,6 +1,7 @@
 /* struct machine: creation, the device lock, requests. */
 #include "softmmu/machine.h"
 #include "host/log.h"
+#include "host/spin.h"
 #include "softmmu/debug.h"
 #include "softmmu/threads.h"
 #include "softmmu/tlb.h"
@@ -27,7 +28,7 @@ struct machine *machine_create(const char *name, uint64_t ram_size, struct error
     m->state = RUN_PAUSED;
     m->panic_action = PANIC_SHUTDOWN;
     pthread_mutex_init(&m->lock, NULL);
-    m->lock_spins = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? LOCK_SPINS : 0;
+    m->lock_spins = spin_host_cpus() > 1 ? LOCK_SPINS : 0;
     m->threads = threads_create();
     m->clock = clock_create(m);
     m->memory = memory_create(m);
@@ -62,13 +63,6 @@ static void note_owner(struct machine *m)
     atomic_store_explicit(&m->locked, true, memory_order_release);
 }
 
-static void pause_briefly(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
-}
-
 /* The lock is held for microseconds, and to sleep and to be woken costs more on some hosts. */
 static bool spin(struct machine *m)
 {
@@ -77,7 +71,7 @@ static bool spin(struct machine *m)
             !pthread_mutex_trylock(&m->lock)) {
             return true;
         }
-        pause_briefly();
+        spin_pause();
     }
     return false;
 }

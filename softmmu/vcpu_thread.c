@@ -22,6 +22,7 @@ struct vcpu_threads {
     bool running, quit;
     bool exclusive;   /* somebody is in an exclusive section */
     unsigned waiting; /* vcpus that wait to begin one, in mid-instruction */
+    unsigned host_cpus;
 };
 
 static _Thread_local struct vcpu *current; /* the one thread-local of the program */
@@ -43,6 +44,7 @@ struct vcpu_threads *threads_create(void)
     if (!t) {
         abort();
     }
+    t->host_cpus = spin_host_cpus();
     pthread_mutex_init(&t->mutex, NULL);
     pthread_cond_init(&t->go, NULL);
     pthread_cond_init(&t->idle, NULL);
@@ -98,22 +100,42 @@ static struct timespec deadline(uint64_t ns)
     return t;
 }
 
-static void wait_for_work(struct vcpu *v, struct vcpu_threads *t)
+/* Till somebody tells the vcpu something, or the time given. With the mutex; it is given up
+ * meanwhile. */
+static void wait_awake(struct vcpu *v, struct vcpu_threads *t, int64_t until)
 {
-    if (!v->wait_ns) {
-        pthread_cond_wait(&v->mmu->cond, &t->mutex);
-        return;
+    pthread_mutex_unlock(&t->mutex);
+    while (!atomic_load_explicit(&v->mmu->told, memory_order_relaxed) &&
+           !(atomic_load_explicit(&v->irq_request, memory_order_relaxed) & VCPU_REQ_STOP) &&
+           host_clock_ns() < until) {
+        spin_pause();
     }
+    pthread_mutex_lock(&t->mutex);
+}
 
-    struct timespec until = deadline(v->wait_ns);
-
-    pthread_cond_timedwait(&v->mmu->cond, &t->mutex, &until);
+/* The vcpu halts. Awake at first, if there is a host processor for those who may wake it; called
+ * again when nothing came of that. */
+static void wait_for_work(struct vcpu *v, struct vcpu_threads *t, bool *waited)
+{
+    if (!*waited) {
+        int64_t until = spin_begin(&v->mmu->spin);
+        *waited = true;
+        if (until && !v->wait_ns && v->machine->nvcpus < t->host_cpus) {
+            wait_awake(v, t, until);
+        }
+    } else if (!v->wait_ns) {
+        pthread_cond_wait(&v->mmu->cond, &t->mutex);
+    } else {
+        struct timespec until = deadline(v->wait_ns);
+        pthread_cond_timedwait(&v->mmu->cond, &t->mutex, &until);
+    }
 }
 
 static void *vcpu_main(void *opaque)
 {
     struct vcpu *v = opaque;
     struct vcpu_threads *t = v->machine->threads;
+    bool waited = false;
 
     current = v;
     atomic_store(&v->mmu->tid, gettid());
@@ -126,8 +148,12 @@ static void *vcpu_main(void *opaque)
         atomic_fetch_and(&v->irq_request, ~(unsigned)VCPU_REQ_STOP);
         atomic_store(&v->mmu->told, false);
         if (!v->ops->has_work(v)) {
-            wait_for_work(v, t);
+            wait_for_work(v, t, &waited);
             continue;
+        }
+        if (waited) {
+            spin_end(&v->mmu->spin);
+            waited = false;
         }
         v->mmu->inside = true;
         pthread_mutex_unlock(&t->mutex);

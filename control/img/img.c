@@ -60,8 +60,8 @@ int img_main(int argc, char **argv)
         }
     }
     const char *near = nearest_name(argv[1], &commands[0].name, NCOMMANDS, sizeof(commands[0]));
-    fprintf(stderr, "dragoman img: unknown command '%s'%s%s%s\n", argv[1],
-            near ? " (did you mean '" : " (try --help)", near ? near : "", near ? "'?)" : "");
+    fprintf(stderr, "dragoman img: unknown command '%s'%s\n", argv[1],
+            nearest_hint(near, "try --help").text);
     return 1;
 }
 
