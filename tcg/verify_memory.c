@@ -47,8 +47,10 @@ static struct page *add_page(struct verify *y)
 {
     size_t cap = y->cap_pages;
 
-    y->page = verify_grow(y->page, &y->cap_pages, y->npages + 1, sizeof(*y->page));
-    memset(&y->page[cap], 0, (y->cap_pages - cap) * sizeof(*y->page));
+    if (y->npages == cap) {
+        y->page = verify_grow(y->page, &y->cap_pages, cap + 1, sizeof(*y->page));
+        memset(&y->page[cap], 0, (y->cap_pages - cap) * sizeof(*y->page));
+    }
     return &y->page[y->npages++];
 }
 
