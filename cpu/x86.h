@@ -172,7 +172,6 @@ struct x86_cpu {
     struct x86_dtr gdtr, idtr;
     uint64_t cr0, cr2, cr3, cr4, xcr0;
     uint64_t pdpte[4]; /* loaded by CR3 writes in PAE mode */
-    struct page_table_cache page_table;
     uint64_t dr[8];
     uint32_t eflags; /* all but status flags and DF; bit 1 set */
     uint8_t cpl;
@@ -220,9 +219,11 @@ struct x86_cpu {
         bool noncanonical; /* #GP of the page walk: becomes #SS if the access was to the stack */
     } exc;
     uint64_t pending_dr6; /* data breakpoints hit by the running instruction: #DB at its end */
-    uint64_t interrupts[256]; /* external ones taken, for the monitor; not guest state */
     int delivering; /* vector being delivered, for #DF and triple fault; -1: none */
+    /* From seg to here is what verify=on compares (lockstep.c): the rest is not the guest's. */
 
+    struct page_table_cache page_table;
+    uint64_t interrupts[256]; /* external ones taken, for the monitor */
     const struct x86_model *model;
     const struct x86_isa *isa;
     const struct x86_platform *platform;

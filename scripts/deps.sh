@@ -10,7 +10,7 @@ tests="perl python3 luajit linux-perf gdb lldb clang libclang-rt-14-dev nasm exp
  libglib2.0-dev:arm64 libjansson-dev:arm64 zlib1g-dev:arm64 libzstd-dev:arm64 grub-pc-bin grub-common xorriso mtools e2fsprogs fdisk qemu-utils memtest86+
  debian-installer-12-netboot-amd64 debian-installer-12-netboot-i386 iperf3 fio openssl dropbear-bin openssh-client"
 ui="xvfb openbox tigervnc-viewer xdotool imagemagick novnc chromium"
-root="python3 debootstrap wget fdisk e2fsprogs grub-pc-bin grub-common qemu-utils"
+root="python3 iperf3 openssh-client debootstrap wget fdisk e2fsprogs grub-pc-bin grub-common qemu-utils"
 want="$run $guest"
 [ "${1:-}" = test ] && want="$want $tests"
 [ "${1:-}" = ui ] && want="$want $tests $ui"

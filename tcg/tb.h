@@ -73,6 +73,11 @@ struct tb {
     struct tb *page_next[2];
     struct tb_page *page[2];
     struct tb *twin; /* verify=on: the interpreter's code of the same IR */
+    bool plain;      /* verify=on: changes integer registers only, but for recorded calls */
+    bool
+        left_apart; /* verify=on: its code has led to the block keyed with TB_APART, which is ... */
+    struct tb *apart; /* ... this one, or NULL, while the translator's epoch is ... */
+    uint64_t apart_epoch;
     struct tb_exit *incoming;
     struct tb_exit
         *apart_exits; /* those to blocks keyed with TB_APART, wherever the executor laid them */
