@@ -2,7 +2,7 @@
 # user networks, VNC viewers that come and go, screen dumps, QMP and monitor queries, pauses, a debugger: no report.
 # (make check-tsan)
 . "$SRC/tests/boot/lib.sh"
-seconds=${TSAN_SECONDS:-60}
+seconds=${TSAN_SECONDS:-40}
 guest=$PWD/guest-tsan
 export GUEST_KERNEL=linux-image-amd64 GUEST_MODULES=e1000
 mkdir "$work/extra" "$work/www"

@@ -10,7 +10,7 @@ import time
 
 SRC = os.environ["SRC"]
 sys.path[:0] = [os.path.join(SRC, "tests/ui"), os.path.join(SRC, "tests/debug")]
-from guest import Guest, free_display  # noqa: E402
+from guest import Guest, free_display, until  # noqa: E402
 from rfb import Vnc  # noqa: E402
 from rsp import Client, Closed  # noqa: E402
 
@@ -25,7 +25,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=work + "/www"))
 threading.Thread(target=server.serve_forever, daemon=True).start()
 port, display = server.server_address[1], free_display()
-g = Guest("-smp", "4", "-vnc", f":{display}", "-serial", f"file:{work}/console", "-kernel", work + "/guest/bzImage",
+g = Guest("-smp", "2", "-vnc", f":{display}", "-serial", f"file:{work}/console", "-kernel", work + "/guest/bzImage",
           "-initrd", work + "/guest/initrd.img", "-append", f"console=ttyS1 panic=-1 run=stress.sh port={port} seconds={seconds}",
           "-gdb", f"unix:{work}/gdb",
           "-drive", f"file={work}/a.qcow2,format=qcow2,if=virtio", "-device", "ahci,id=ahci0",
@@ -117,9 +117,15 @@ def debugger():
 
 threads = [threading.Thread(target=viewer, args=(n,)) for n in range(3)]
 threads += [threading.Thread(target=monitor), threading.Thread(target=debugger)]
+def is_up():
+    with open(work + "/console", "rb") as f:
+        return b" is up after" in f.read() or g.proc.poll() is not None
+
+
+limit = time.monotonic() + (600 + 20 * seconds) * int(os.environ.get("SLOW", "1"))
+until(600 * int(os.environ.get("SLOW", "1")), is_up)  # booting goes on for long when it is stopped again and again
 for t in threads:
     t.start()
-limit = time.monotonic() + (600 + 20 * seconds) * int(os.environ.get("SLOW", "1"))
 while time.monotonic() < limit and g.proc.poll() is None and not trouble:
     time.sleep(0.5)
 ended = g.proc.poll()
