@@ -34,7 +34,7 @@ const struct guest_state x86_lockstep_state[] = {
     PART(pkru),
     PARTS(fpr, fp_tag_empty, "fpr, fp_top, fp_tag_empty "),
     PARTS(fp_cw, fp_ds, "fp_cw sw op cs ds "),
-    PARTS(fp_ip, fp_dp, "fp_ip, fp_dp "),
+    PARTS(fp_ip, mxcsr_mm, "fp_ip, fp_dp, mxcsr_mm "),
     PARTS(halted, sipi_vector, "halted ... sipi_vector "),
     PARTS(a20_mask, phys_mask, "a20_mask, phys_mask "),
     PART(exc),

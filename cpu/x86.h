@@ -172,7 +172,6 @@ struct x86_cpu {
     struct x86_dtr gdtr, idtr;
     uint64_t cr0, cr2, cr3, cr4, xcr0;
     uint64_t pdpte[4]; /* loaded by CR3 writes in PAE mode */
-    struct page_table_cache page_table;
     uint64_t dr[8];
     uint32_t eflags; /* all but status flags and DF; bit 1 set */
     uint8_t cpl;
@@ -204,7 +203,7 @@ struct x86_cpu {
     bool shutdown;     /* triple fault */
     bool in_smm, nmi_blocked, smi_blocked;
     uint8_t shadow;    /* interrupt shadow for the next instruction: 1 STI, 2 MOV SS */
-    uint8_t sipi_vector;
+    _Atomic uint8_t sipi_vector; /* of the last SIPI; written by who sends it */
     uint64_t a20_mask; /* and-mask of physical addresses */
     uint64_t phys_mask; /* bits below MAXPHYADDR */
 
@@ -220,9 +219,11 @@ struct x86_cpu {
         bool noncanonical; /* #GP of the page walk: becomes #SS if the access was to the stack */
     } exc;
     uint64_t pending_dr6; /* data breakpoints hit by the running instruction: #DB at its end */
-    uint64_t interrupts[256]; /* external ones taken, for the monitor; not guest state */
     int delivering; /* vector being delivered, for #DF and triple fault; -1: none */
+    /* From seg to here is what verify=on compares (lockstep.c): the rest is not the guest's. */
 
+    struct page_table_cache page_table;
+    uint64_t interrupts[256]; /* external ones taken, for the monitor */
     const struct x86_model *model;
     const struct x86_isa *isa;
     const struct x86_platform *platform;

@@ -97,7 +97,7 @@ struct tlb_ext { /* beside each tlb_entry: what the slow path knows */
     uint8_t shift; /* log2 of the guest's page size */
 };
 
-enum { TLB_LOG = 1024, TLB_SETS = 8 };
+enum { TLB_LOG = 1024, TLB_SETS = 8, TLB_ASIDE = TLB_SETS /* of verify=on */ };
 
 struct tlb_table {
     struct tlb_entry *entry;
@@ -131,8 +131,8 @@ struct ram_piece { /* a range of RAM or ROM */
 
 struct softmmu_cpu {
     struct ram_piece piece; /* of the last fill; good until everything is flushed */
-    struct tlb_set set[TLB_SETS];
-    unsigned current;
+    struct tlb_set set[TLB_SETS + 1];
+    unsigned current, beside;          /* beside: current while TLB_ASIDE is used */
     struct tlb_table *table[TLB_NCTX]; /* of the current set */
     uint64_t clock;
     unsigned view;

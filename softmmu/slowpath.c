@@ -290,13 +290,16 @@ uint8_t *softmmu_probe_write(struct vcpu *v, uint64_t va, uint64_t low, unsigned
 {
     struct tlb_ext *x = tlb_get(v, va, ACCESS_WRITE, ctx);
 
-    if (!x->ram || x->flags & (EXT_WATCH | EXT_ROM) || v->verify || v->machine->nvcpus > 1) {
+    if (!x->ram || x->flags & (EXT_WATCH | EXT_ROM) || v->machine->nvcpus > 1) {
         return softmmu_probe(v, va, ACCESS_WRITE, ctx);
     }
     if (x->ram->code_map[x->ram_page] & softmmu_granules(low & 4095, len)) {
         tcg_store_to_code(v, x->phys | (low & 4095), len);
     }
     page_written(x->ram, x->ram_page);
+    if (v->verify) {
+        verify_store(v, low, entry_of(v, va, ctx), len, !x->ram->code_map[x->ram_page]);
+    }
     return tlb_host(entry_of(v, va, ctx), va);
 }
 

@@ -114,7 +114,7 @@ void tlb_init(struct vcpu *v)
 
 void tlb_destroy(struct vcpu *v)
 {
-    for (unsigned n = 0; n < TLB_SETS; n++) {
+    for (unsigned n = 0; n <= TLB_ASIDE; n++) {
         for (unsigned c = 0; c < TLB_NCTX; c++) {
             free(v->mmu->set[n].table[c].entry);
             free(v->mmu->set[n].table[c].ext);
@@ -175,6 +175,24 @@ void tlb_flush_page(struct vcpu *v, uint64_t va)
             table_flush_page(&v->mmu->set[n].table[c], va, n != v->mmu->current);
         }
     }
+}
+
+/* verify=on runs a block again as if nothing were in the TLB, for the slow paths and for mappings
+ * of before the block, and goes on with what was there. */
+static void tlb_aside(struct vcpu *v, bool on)
+{
+    struct softmmu_cpu *s = v->mmu;
+
+    count_up(&v->walk_epoch);
+    if (!on) {
+        make_current(v, s->beside);
+        return;
+    }
+    if (s->current != TLB_ASIDE) {
+        s->beside = s->current;
+    }
+    set_flush(&s->set[TLB_ASIDE], false);
+    make_current(v, TLB_ASIDE);
 }
 
 static struct tlb_set *find_set(struct vcpu *v, unsigned asid)
@@ -465,8 +483,8 @@ static void verify_failed(struct vcpu *v)
 }
 
 const struct tcg_host_ops softmmu_tcg_ops = {
-    protect_code,          unprotect_page, machine_exclusive_begin,
-    machine_exclusive_end, tlb_flush_all,  verify_failed,
+    protect_code,  unprotect_page, machine_exclusive_begin, machine_exclusive_end,
+    tlb_flush_all, tlb_aside,      verify_failed,
 };
 
 /* ---- watchpoints ---- */

@@ -21,20 +21,22 @@ static void forget_pcs(struct vcpu *v, unsigned ctx)
 {
     struct pc_log *log = &v->tcg_cpu->target_log[ctx];
     const struct pc_entry none = {NO_PC, v->tcg->nowhere};
+    uint64_t *pc = v->targets[ctx].pc;
 
     for (unsigned i = 0; i < RETURN_ENTRIES; i++) {
         v->returns[ctx][i] = none;
     }
+    /* tb_drop of other vcpus empties entries of targets as well. */
     if (log->n <= TARGET_LOG) {
         for (unsigned i = 0; i < log->n; i++) {
-            v->targets[ctx].pc[log->index[i]] = NO_PC;
+            __atomic_store_n(&pc[log->index[i]], NO_PC, __ATOMIC_RELAXED);
         }
     } else {
         for (unsigned i = 0; i < TARGET_ENTRIES; i++) {
-            v->targets[ctx].pc[i] = NO_PC;
+            __atomic_store_n(&pc[i], NO_PC, __ATOMIC_RELAXED);
         }
     }
-    v->targets[ctx].code[target_hash(NO_PC)] = v->tcg->nowhere;
+    __atomic_store_n(&v->targets[ctx].code[target_hash(NO_PC)], v->tcg->nowhere, __ATOMIC_RELAXED);
     log->n = 0;
 }
 
@@ -421,6 +423,9 @@ static struct tb *find_block(struct vcpu *v)
     } else {
         w.host = vcpu_fetch_ptr(v, w.linear, &w.phys);
     }
+    if (unlikely(v->verify != NULL)) {
+        verify_forget(v);
+    }
     if (unlikely(!w.host || tc->single)) {
         tc->single = false;
         tc->last_exit = NULL;
@@ -457,6 +462,30 @@ static struct tb *find_block(struct vcpu *v)
     return tb;
 }
 
+/* For verify=on: the block that tb's code may lead to half way, if that has happened. False: look
+ * for tb again, which may have gone when the other was made. */
+static bool find_apart(struct vcpu *v, struct tb *tb, struct tb **apart)
+{
+    uint64_t seen = atomic_load(&v->tcg->invalidations), epoch = atomic_load(&v->tcg->epoch);
+
+    *apart = NULL;
+    if (!tb->left_apart || !tb->cached) {
+        return true;
+    }
+    if (!tb->apart || tb->apart_epoch != epoch || tb->apart->dead ||
+        tb->apart->host2 != tb->host2) {
+        v->tcg_cpu->apart = true;
+        *apart = find_block(v);
+        if (atomic_load(&v->tcg->invalidations) != seen) {
+            return false;
+        }
+        tb->apart = (*apart)->cached && (*apart)->ninsns == tb->ninsns ? *apart : NULL;
+        tb->apart_epoch = epoch;
+    }
+    *apart = tb->apart;
+    return true;
+}
+
 /* ---- the loop ---- */
 
 static void run_loop(struct vcpu *v)
@@ -475,6 +504,9 @@ static void run_loop(struct vcpu *v)
             tc->last_exit = NULL;
             tc->apart = false;
             atomic_exchange(&v->exit_request, 0);
+            if (v->verify) {
+                verify_forget(v);
+            }
             if (v->ops->poll(v)) {
                 return;
             }
@@ -496,7 +528,8 @@ static void run_loop(struct vcpu *v)
             }
         }
         if (unlikely(v->verify != NULL)) {
-            if (!verify_run(v, tb) && v->ops->poll(v)) {
+            struct tb *apart;
+            if (find_apart(v, tb, &apart) && !verify_run(v, tb, apart) && v->ops->poll(v)) {
                 return;
             }
             continue;
@@ -568,6 +601,9 @@ void tcg_run(struct vcpu *v)
         if (v->tcg_cpu->deliver) {
             v->ops->deliver(v); /* may unwind again, to here, with host_pc 0 */
         }
+    }
+    if (v->verify) {
+        verify_forget(v);
     }
     run_loop(v);
     v->in_tcg = false;

@@ -31,8 +31,11 @@ struct tcg_host_ops {
     /* Stop all vcpus outside guest code, and go on. */
     void (*exclusive_begin)(struct machine *m);
     void (*exclusive_end)(struct machine *m);
-    /* verify=on: empty v's TLB (its own thread); a difference was found, the machine is to end. */
+    /* verify=on, on v's own thread: empty its TLB; use an empty one from now on, which is emptied
+     * again by another call (true), or the one of before (false); a difference was found, the
+     * machine is to end. */
     void (*flush_tlb)(struct vcpu *v);
+    void (*tlb_aside)(struct vcpu *v, bool on);
     void (*verify_failed)(struct vcpu *v);
 };
 

@@ -15,14 +15,15 @@
  *
  * Blocks are not linked. What the comparison leaves out: links, the tables of targets, loops kept
  * in registers from one round of a block to the next. The slow paths of loads are reached by
- * emptying the TLB before some runs. */
+ * an empty TLB in some runs.
+ *
+ * verify_state.c and verify_memory.c have the processor's state and RAM. */
 #include "tcg/verify.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "host/error.h"
 #include "tcg/fp80.h"
@@ -30,205 +31,17 @@
 #include "tcg/tb.h"
 #include "tcg/verify_internal.h"
 
-static void *grow(void *at, size_t *cap, size_t need, size_t each)
-{
-    if (need > *cap) {
-        size_t n = *cap ? *cap * 2 : 64;
-        while (n < need) {
-            n *= 2;
-        }
-        at = realloc(at, n * each);
-        if (!at) {
-            abort();
-        }
-        *cap = n;
-    }
-    return at;
-}
+/* ---- events ---- */
 
-static size_t arena_take(struct verify *y, size_t size)
-{
-    size_t at = (y->used + 31) & ~(size_t)31;
-
-    y->arena = grow(y->arena, &y->cap, at + size, 1);
-    y->used = at + size;
-    return at;
-}
-
-/* ---- state ---- */
-
-static void guest_save(const struct verify *y, uint8_t *to)
-{
-    for (const struct guest_state *p = y->v->ops->state; p && p->size; p++) {
-        memcpy(to, (const uint8_t *)y->v + p->offset, p->size);
-        to += p->size;
-    }
-}
-
-static void guest_load(const struct verify *y, const uint8_t *from)
-{
-    for (const struct guest_state *p = y->v->ops->state; p && p->size; p++) {
-        memcpy((uint8_t *)y->v + p->offset, from, p->size);
-        from += p->size;
-    }
-}
-
-static void state_save(const struct verify *y, struct state *s)
-{
-    struct vcpu *v = y->v;
-
-    memcpy(s->reg, v->reg, sizeof(s->reg));
-    memcpy(s->vec, v->vec, sizeof(s->vec));
-    s->fp = v->fp;
-    s->tb_flags = v->tb_flags;
-    s->fetch_ctx = v->fetch_ctx;
-    s->flags = v->ops->flags ? v->ops->flags(v) : 0;
-    guest_save(y, s->guest);
-}
-
-void verify_state_load(const struct verify *y, const struct state *s)
-{
-    struct vcpu *v = y->v;
-
-    memcpy(v->reg, s->reg, sizeof(s->reg));
-    memcpy(v->vec, s->vec, sizeof(s->vec));
-    v->fp = s->fp;
-    v->tb_flags = s->tb_flags;
-    v->fetch_ctx = s->fetch_ctx;
-    guest_load(y, s->guest);
-}
-
-static bool state_same(const struct verify *y, const struct state *a, const struct state *b)
-{
-    return !memcmp(a->reg, b->reg, TCG_REG_CC_OP * sizeof(a->reg[0])) &&
-           !memcmp(&a->reg[TCG_REG_GUEST], &b->reg[TCG_REG_GUEST],
-                   (TCG_REG_TEMP - TCG_REG_GUEST) * sizeof(a->reg[0])) &&
-           a->flags == b->flags && !memcmp(a->vec, b->vec, sizeof(a->vec)) &&
-           a->tb_flags == b->tb_flags && a->fetch_ctx == b->fetch_ctx &&
-           a->fp.flags == b->fp.flags && a->fp.round == b->fp.round && a->fp.masks == b->fp.masks &&
-           a->fp.daz == b->fp.daz && a->fp.ftz == b->fp.ftz &&
-           !memcmp(a->guest, b->guest, y->guest_size);
-}
-
-static void effects_save(const struct verify *y, struct effects *x, bool vectors)
-{
-    const struct vcpu *v = y->v;
-
-    memcpy(x->reg, v->reg, sizeof(x->reg));
-    x->tb_flags = v->tb_flags;
-    x->fetch_ctx = v->fetch_ctx;
-    x->fp = v->fp;
-    guest_save(y, x->guest);
-    if (vectors) {
-        memcpy(x->vec, v->vec, sizeof(x->vec));
-    }
-}
-
-/* ---- memory ---- */
-
-static struct page *page_of(struct verify *y, const uint8_t *host)
-{
-    for (size_t i = y->npages; i--;) {
-        if (y->page[i].host == host) {
-            return &y->page[i];
-        }
-    }
-    return NULL;
-}
-
-__attribute__((noreturn)) static void diverge(struct verify *y, const char *why)
+void verify_diverge(struct verify *y, const char *why)
 {
     y->why = why;
     siglongjmp(y->landing, 2);
 }
 
-void verify_store(struct vcpu *v, uint64_t va, struct tlb_entry *e, unsigned size, bool direct)
-{
-    struct verify *y = v->verify;
-    struct page *p;
-    uint8_t *host;
-    struct store *s;
-
-    if (!y->active) {
-        return;
-    }
-    host = tlb_host(e, va);
-    p = page_of(y, host - (va & (PAGE - 1)));
-    if (y->replay) {
-        if (!p) {
-            snprintf(y->what, sizeof(y->what), "%u bytes at %#" PRIx64, size, va);
-            diverge(y, "a store to a page that the interpreter did not write");
-        }
-        return;
-    }
-    if (!p) {
-        size_t cap = y->cap_pages;
-        y->page = grow(y->page, &y->cap_pages, y->npages + 1, sizeof(*y->page));
-        memset(&y->page[cap], 0, (y->cap_pages - cap) * sizeof(*y->page));
-        p = &y->page[y->npages++];
-        p->host = host - (va & (PAGE - 1));
-        p->va = va & ~(uint64_t)(PAGE - 1);
-        p->entry = e;
-        p->direct = direct;
-    }
-    p->direct = p->direct && direct && p->entry == e;
-    y->store = grow(y->store, &y->cap_stores, y->nstores + 1, sizeof(*y->store));
-    s = &y->store[y->nstores++];
-    s->host = host;
-    s->size = size;
-    s->old = arena_take(y, size);
-    memcpy(y->arena + s->old, s->host, size);
-}
-
-static void copy_pages(struct verify *y, size_t which)
-{
-    for (size_t i = 0; i < y->npages; i++) {
-        uint8_t **copy = (uint8_t **)((char *)&y->page[i] + which);
-        if (!*copy && !(*copy = malloc(PAGE))) {
-            abort();
-        }
-        memcpy(*copy, y->page[i].host, PAGE);
-    }
-}
-
-static void undo(struct verify *y)
-{
-    for (size_t i = y->nstores; i--;) {
-        memcpy(y->store[i].host, y->arena + y->store[i].old, y->store[i].size);
-    }
-}
-
-bool verify_page_differs(struct verify *y, size_t *page, unsigned *at)
-{
-    for (size_t i = 0; i < y->npages; i++) {
-        if (memcmp(y->page[i].host, y->page[i].after, PAGE)) {
-            *page = i;
-            for (*at = 0; y->page[i].host[*at] == y->page[i].after[*at]; ++*at) {
-            }
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Write tags for the pages of the log, or none again. */
-static void write_tags(struct verify *y, bool on)
-{
-    for (size_t i = 0; i < y->npages; i++) {
-        struct page *p = &y->page[i];
-        if (!on) {
-            p->entry->wtag = tlb_no_tag((unsigned)(p->va >> 12 & TLB_MASK));
-        } else if (p->direct && p->entry->rtag == p->va && tlb_host(p->entry, p->va) == p->host) {
-            p->entry->wtag = p->va;
-        }
-    }
-}
-
-/* ---- events ---- */
-
 static void record(struct verify *y, const struct event *e)
 {
-    y->event = grow(y->event, &y->cap_events, y->nevents + 1, sizeof(*y->event));
+    y->event = verify_grow(y->event, &y->cap_events, y->nevents + 1, sizeof(*y->event));
     y->event[y->nevents] = *e;
     y->event[y->nevents++].mapping = y->pending_mapping;
     y->pending_mapping = false;
@@ -238,9 +51,10 @@ static struct event *next_event(struct verify *y, enum event_kind kind)
 {
     if (y->next_event >= y->nevents || y->event[y->next_event].kind != kind) {
         snprintf(y->what, sizeof(y->what), "number %zu", y->next_event);
-        diverge(y, kind == EV_CALL   ? "a helper call where the interpreter made none"
-                   : kind == EV_READ ? "a read from a device where the interpreter made none"
-                                     : "a write to a device where the interpreter made none");
+        verify_diverge(y, kind == EV_CALL ? "a helper call where the interpreter made none"
+                          : kind == EV_READ
+                              ? "a read from a device where the interpreter made none"
+                              : "a write to a device where the interpreter made none");
     }
     return &y->event[y->next_event++];
 }
@@ -248,7 +62,7 @@ static struct event *next_event(struct verify *y, enum event_kind kind)
 static void replayed(struct verify *y, const struct event *e)
 {
     if (e->mapping) {
-        y->t->host.flush_tlb(y->v);
+        y->t->host.tlb_aside(y->v, true);
     }
 }
 
@@ -275,7 +89,7 @@ bool verify_io(struct vcpu *v, bool write, uint64_t phys, unsigned size, uint64_
                  "%u bytes at %#" PRIx64 " (value %#" PRIx64 "), interpreter: %u bytes at %#" PRIx64
                  " (value %#" PRIx64 ")",
                  size, phys, write ? *value : 0, e->size, e->phys, write ? e->value : 0);
-        diverge(y, "another access to a device");
+        verify_diverge(y, "another access to a device");
     }
     *value = e->value;
     replayed(y, e);
@@ -332,6 +146,39 @@ void verify_code_note(struct vcpu *v, uint64_t phys, unsigned size, unsigned dro
 
 /* ---- helpers ---- */
 
+/* Vectors behind the guest's state, temporaries too. */
+static uint8_t *effects_vec(const struct verify *y, const struct effects *x)
+{
+    return (uint8_t *)(uintptr_t)x->rest + ((y->guest_size + 31) & ~(size_t)31);
+}
+
+static size_t effects_take(struct verify *y, bool vectors)
+{
+    return verify_arena_take(y, sizeof(struct effects) + y->guest_size + 32 +
+                                    (vectors ? sizeof(y->v->vec) : 0));
+}
+
+static struct effects *effects_at(const struct verify *y, size_t at)
+{
+    return (struct effects *)(void *)(y->arena + at);
+}
+
+static void effects_save(const struct verify *y, struct effects *x, bool guest, bool vectors)
+{
+    const struct vcpu *v = y->v;
+
+    verify_copy(x->reg, v->reg, sizeof(x->reg));
+    x->tb_flags = v->tb_flags;
+    x->fetch_ctx = v->fetch_ctx;
+    x->fp = v->fp;
+    if (guest) {
+        verify_guest_save(y, x->rest);
+    }
+    if (vectors) {
+        verify_copy(effects_vec(y, x), v->vec, sizeof(v->vec));
+    }
+}
+
 typedef uint64_t (*fn0)(struct vcpu *);
 typedef uint64_t (*fn1)(struct vcpu *, uint64_t);
 typedef uint64_t (*fn2)(struct vcpu *, uint64_t, uint64_t);
@@ -365,20 +212,23 @@ static uint64_t call_real(struct vcpu *v, const struct site *s, const uint64_t *
 static void call_done(struct verify *y, bool unwound)
 {
     struct event *e = &y->call;
+    bool vectors = e->site->real->flags & HELPER_VECTOR;
+    size_t bytes = 0;
     uint8_t *to;
 
     y->in_helper = false;
     e->unwound = unwound;
     e->deliver = y->deliver;
-    e->after = arena_take(y, sizeof(struct effects));
-    effects_save(y, (struct effects *)(void *)(y->arena + e->after),
-                 e->site->real->flags & HELPER_VECTOR);
+    e->guest_changed = !verify_guest_same(y, effects_at(y, e->before)->rest);
+    e->after = effects_take(y, vectors);
+    effects_save(y, effects_at(y, e->after), e->guest_changed, vectors);
     e->nstores = y->nstores - e->stores;
-    size_t bytes = 0;
     for (size_t i = e->stores; i < y->nstores; i++) {
         bytes += y->store[i].size;
     }
-    e->to = arena_take(y, bytes);
+    if (bytes) {
+        e->to = verify_arena_take(y, bytes);
+    }
     to = y->arena + e->to;
     for (size_t i = e->stores; i < y->nstores; i++) {
         memcpy(to, y->store[i].host, y->store[i].size);
@@ -387,9 +237,19 @@ static void call_done(struct verify *y, bool unwound)
     record(y, e);
 }
 
-static void words_changed(uint8_t *now, const uint8_t *before, const uint8_t *after, size_t size)
+/* The bytes that differ between before and after become those of after. */
+static void changes_put(uint8_t *now, const uint8_t *before, const uint8_t *after, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
+    size_t i = 0;
+
+    for (; i + 8 <= size; i += 8) {
+        if (memcmp(before + i, after + i, 8) != 0) {
+            for (size_t k = i; k < i + 8; k++) {
+                now[k] = before[k] == after[k] ? now[k] : after[k];
+            }
+        }
+    }
+    for (; i < size; i++) {
         now[i] = before[i] == after[i] ? now[i] : after[i];
     }
 }
@@ -398,8 +258,7 @@ static uint64_t call_again(struct verify *y, const struct site *s, const uint64_
 {
     struct vcpu *v = y->v;
     const struct event *e = next_event(y, EV_CALL);
-    const struct effects *b = (const void *)(y->arena + e->before),
-                         *a = (const void *)(y->arena + e->after);
+    const struct effects *b = effects_at(y, e->before), *a = effects_at(y, e->after);
     unsigned flags = s->real->flags;
     const uint8_t *bytes = y->arena + e->to;
     static const char differs[] = "another argument of a helper";
@@ -407,14 +266,14 @@ static uint64_t call_again(struct verify *y, const struct site *s, const uint64_
     if (e->site != s) {
         snprintf(y->what, sizeof(y->what), "%s, interpreter: %s", s->real->name,
                  e->site->real->name);
-        diverge(y, "another helper called");
+        verify_diverge(y, "another helper called");
     }
     for (unsigned n = 0; n < s->real->nargs; n++) {
         if (arg[n] != e->arg[n]) {
             snprintf(y->what, sizeof(y->what),
                      "%s, argument %u: %#" PRIx64 ", interpreter: %#" PRIx64, s->real->name, n,
                      arg[n], e->arg[n]);
-            diverge(y, differs);
+            verify_diverge(y, differs);
         }
     }
     for (unsigned r = 0;
@@ -425,25 +284,25 @@ static uint64_t call_again(struct verify *y, const struct site *s, const uint64_
                      "%s, register %u (%s): %#" PRIx64 ", interpreter: %#" PRIx64, s->real->name, r,
                      v->ops->reg_name && v->ops->reg_name(r) ? v->ops->reg_name(r) : "", v->reg[r],
                      b->reg[r]);
-            diverge(y, "another register at a helper call");
+            verify_diverge(y, "another register at a helper call");
         }
     }
     for (unsigned r = 0; r < TCG_REG_TEMP; r++) {
         v->reg[r] = b->reg[r] == a->reg[r] ? v->reg[r] : a->reg[r];
     }
     if (flags & HELPER_VECTOR) {
-        words_changed((uint8_t *)v->vec, b->vec, a->vec, sizeof(a->vec));
+        changes_put((uint8_t *)v->vec, effects_vec(y, b), effects_vec(y, a), sizeof(v->vec));
     }
     if (flags & HELPER_FPENV) {
         v->fp = a->fp;
     }
     v->tb_flags = a->tb_flags;
     v->fetch_ctx = a->fetch_ctx;
-    if (memcmp(b->guest, a->guest, y->guest_size)) {
+    if (e->guest_changed) {
         uint8_t now[MAX_GUEST_STATE];
-        guest_save(y, now);
-        words_changed(now, b->guest, a->guest, y->guest_size);
-        guest_load(y, now);
+        verify_guest_save(y, now);
+        changes_put(now, b->rest, a->rest, y->guest_size);
+        verify_guest_load(y, now);
     }
     for (size_t i = e->stores; i < e->stores + e->nstores; i++) {
         memcpy(y->store[i].host, bytes, y->store[i].size);
@@ -466,9 +325,8 @@ static uint64_t call(struct vcpu *v, const struct site *s, const uint64_t *arg)
     }
     y->call = (struct event){
         .kind = EV_CALL, .site = s, .arg = {arg[0], arg[1], arg[2]}, .stores = y->nstores};
-    y->call.before = arena_take(y, sizeof(struct effects));
-    effects_save(y, (struct effects *)(void *)(y->arena + y->call.before),
-                 s->real->flags & HELPER_VECTOR);
+    y->call.before = effects_take(y, s->real->flags & HELPER_VECTOR);
+    effects_save(y, effects_at(y, y->call.before), true, s->real->flags & HELPER_VECTOR);
     y->in_helper = true;
     value = call_real(v, s, arg);
     y->call.value = value;
@@ -535,6 +393,22 @@ void verify_wrap(struct vcpu *v, struct ir *ir)
 
 /* ---- blocks ---- */
 
+/* Of the processor's state, ir changes no more than integer registers and what helpers change whose
+ * calls are recorded. */
+static bool plain(const struct ir *ir)
+{
+    for (unsigned i = 0; i < ir->nops; i++) {
+        const struct ir_op *op = &ir->ops[i];
+        bool vector = ir_opinfo[op->opc].attr & IRA_VD && op->d < TCG_VREG_TEMP;
+        if (vector || op->opc == IR_STENV || op->opc == IR_VSTENV ||
+            (op->opc == IR_CALL && !(ir_op_helper(op)->flags & HELPER_PURE) &&
+             ir_op_helper(op)->flags >> HELPER_FP80)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 size_t verify_compile(struct vcpu *v, struct ir *ir, struct tb *tb, uint8_t *buf, size_t size)
 {
     unsigned exits = 1;
@@ -560,7 +434,13 @@ size_t verify_compile(struct vcpu *v, struct ir *ir, struct tb *tb, uint8_t *buf
     used = interp_executor.compile(v->tcg, ir, twin, buf + head, size - head);
     ir->no_link = no_link;
     tb->twin = twin;
+    tb->plain = plain(ir);
     return used ? head + used + 64 : 0;
+}
+
+void verify_forget(struct vcpu *v)
+{
+    v->verify->known = false;
 }
 
 struct tb *verify_running(const struct vcpu *v)
@@ -610,7 +490,6 @@ static void run_once(struct verify *y, const struct executor *exec, struct tb *t
     y->active = false;
     v->exec = y->t->exec;
     v->tcg_cpu->last_exit = NULL;
-    state_save(y, &o->s);
 }
 
 static void run_first(struct verify *y, struct tb *tb)
@@ -621,22 +500,26 @@ static void run_first(struct verify *y, struct tb *tb)
     run_once(y, &interp_executor, tb->twin, &y->first);
 }
 
+/* From start, with memory as it was before the block. */
 static void run_again(struct verify *y, const struct executor *exec, struct tb *tb)
 {
-    bool direct = !y->mapping && !y->code_hit && exec == y->t->exec;
+    bool aside = y->mapping || y->blocks % FLUSH_EVERY == 0;
+    bool direct = !aside && !y->code_hit && exec == y->t->exec;
 
-    verify_state_load(y, &y->start);
-    if (y->mapping || y->blocks % FLUSH_EVERY == 0) {
-        y->t->host.flush_tlb(y->v);
-    }
     y->replay = true;
     y->why = NULL;
+    if (aside) {
+        y->t->host.tlb_aside(y->v, true);
+    }
     if (direct) {
-        write_tags(y, true);
+        verify_write_tags(y, true);
     }
     run_once(y, exec, tb, &y->second);
     if (direct) {
-        write_tags(y, false);
+        verify_write_tags(y, false);
+    }
+    if (aside) {
+        y->t->host.tlb_aside(y->v, false);
     }
     y->replay = false;
     if (y->second.how != DIVERGED && y->second.how != RETRIED && y->second.how != APART &&
@@ -647,60 +530,37 @@ static void run_again(struct verify *y, const struct executor *exec, struct tb *
     }
 }
 
-static bool same(struct verify *y)
+static bool same(const struct verify *y)
 {
     size_t page;
     unsigned at;
 
-    return y->first.how == y->second.how && state_same(y, &y->first.s, &y->second.s) &&
+    return y->first.how == y->second.how && verify_state_is_first(y) &&
            !verify_page_differs(y, &page, &at);
 }
 
-static void put_pages(struct verify *y)
-{
-    for (size_t i = 0; i < y->npages; i++) {
-        memcpy(y->page[i].host, y->page[i].before, PAGE);
-    }
-}
-
-/* Keeps what memory is now, and makes it what it was before the block. */
-static void rewind_pages(struct verify *y)
-{
-    copy_pages(y, offsetof(struct page, now));
-    for (size_t i = 0; i < y->npages; i++) {
-        memcpy(y->page[i].host, y->page[i].after, PAGE);
-    }
-    undo(y);
-    copy_pages(y, offsetof(struct page, before));
-}
-
-/* The first run's result stands; so does what another thread has written meanwhile. */
 static void take_first(struct verify *y)
 {
-    for (size_t i = 0; i < y->npages; i++) {
-        struct page *p = &y->page[i];
-        for (unsigned k = 0; k < PAGE; k++) {
-            p->host[k] = p->after[k] == p->before[k] ? p->now[k] : p->after[k];
-        }
-    }
-    for (size_t i = 0; i < y->nstores; i++) {
-        size_t at = (uintptr_t)y->store[i].host & (PAGE - 1);
-        memcpy(y->store[i].host, page_of(y, y->store[i].host - at)->after + at, y->store[i].size);
-    }
+    verify_pages_take_first(y);
+    verify_state_complete(y);
     verify_state_load(y, &y->first.s);
     y->t->host.flush_tlb(y->v);
 }
 
-/* There was a difference. False: it is real. Else the first run's result stands. */
+/* There was a difference. False: it is real, and the processor is what the second run left. Else
+ * the first run's result stands. */
 static bool was_race(struct verify *y, struct tb *tb)
 {
     bool race;
 
-    rewind_pages(y);
+    verify_pages_rewind(y);
+    verify_state_complete(y);
+    verify_state_load(y, &y->start);
     run_again(y, &interp_executor, tb->twin);
     race = !same(y);
     if (!race) {
-        put_pages(y);
+        verify_pages_put(y, BEFORE);
+        verify_state_load(y, &y->start);
         run_again(y, y->t->exec, tb);
         race = same(y);
     }
@@ -710,9 +570,10 @@ static bool was_race(struct verify *y, struct tb *tb)
     return race;
 }
 
-bool verify_run(struct vcpu *v, struct tb *tb)
+bool verify_run(struct vcpu *v, struct tb *tb, struct tb *apart)
 {
     struct verify *y = v->verify;
+    struct tb *ran = tb;
     enum how how;
 
     if (y->failed) {
@@ -720,30 +581,48 @@ bool verify_run(struct vcpu *v, struct tb *tb)
     }
     y->blocks++;
     y->block = tb;
-    state_save(y, &y->start);
+    if (!y->known) {
+        verify_state_begin(y);
+    }
+    y->known = false;
     run_first(y, tb);
-    copy_pages(y, offsetof(struct page, after));
-    undo(y);
+    verify_pages_keep(y, AFTER);
+    verify_undo(y);
+    verify_state_again(y, tb->plain && tb->cached && !y->nevents && y->first.how == LEFT);
     run_again(y, y->t->exec, tb);
+    if (y->second.how == APART) { /* a group of accesses does not lie on one page */
+        tb->left_apart = true;
+        if (apart) {
+            verify_undo(y);
+            verify_state_load(y, &y->start);
+            ran = apart;
+            run_again(y, y->t->exec, apart);
+        }
+    }
     if ((y->second.how == RETRIED && y->first.how != RETRIED) || y->second.how == APART) {
         /* The x87 unit was not as the generated code wants it, and helpers are to run an
-         * instruction; or a group of accesses does not lie on one page. */
-        rewind_pages(y);
+         * instruction; or a block without groups is not there yet. */
+        verify_pages_rewind(y);
         take_first(y);
         if (y->second.how == RETRIED && v->ops->fp80) {
             v->ops->fp80->odd_state(v);
         }
         y->partial++;
     } else if (unlikely(!same(y))) {
-        if (!was_race(y, tb)) {
+        if (!was_race(y, ran)) {
             y->failed = true;
-            verify_report(y, tb);
+            verify_state_save(y, &y->second.s);
+            verify_report(y, ran);
             y->t->host.verify_failed(v);
             return false;
         }
         y->races++;
     }
     how = y->first.how;
+    if (how == LEFT && y->second.how == LEFT) {
+        verify_state_next(y);
+        y->known = true;
+    }
     v->host_pc = 0;
     v->cur_tb = NULL;
     if (how == FAULTED) {
@@ -761,16 +640,14 @@ bool verify_attach(struct tcg *t, struct vcpu *v, struct error *err)
     if (v->index) {
         return error_set(err, "verify=on compares one processor's code: it needs -smp 1");
     }
-    y = calloc(1, sizeof(*y));
+    y = aligned_alloc(64, (sizeof(*y) + 63) & ~(size_t)63);
     if (!y) {
         return error_set(err, "out of memory for verify=on");
     }
+    memset(y, 0, sizeof(*y));
     y->v = v;
     y->t = t;
-    for (const struct guest_state *p = v->ops->state; p && p->size; p++) {
-        y->guest_size += p->size;
-    }
-    assert(y->guest_size <= MAX_GUEST_STATE);
+    verify_state_layout(y);
     v->verify = y;
     return true;
 }
@@ -782,21 +659,14 @@ void verify_detach(struct vcpu *v)
     if (!y) {
         return;
     }
-    for (size_t i = 0; i < y->cap_pages; i++) {
-        free(y->page[i].after);
-        free(y->page[i].before);
-        free(y->page[i].now);
-    }
     for (size_t i = 0; i < sizeof(y->sites) / sizeof(y->sites[0]); i++) {
         for (struct site *s = y->sites[i], *next; s; s = next) {
             next = s->next;
             free(s);
         }
     }
-    free(y->page);
-    free(y->arena);
+    verify_memory_free(y);
     free(y->event);
-    free(y->store);
     free(y);
     v->verify = NULL;
 }

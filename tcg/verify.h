@@ -22,8 +22,12 @@ void verify_detach(struct vcpu *v);
 void verify_wrap(struct vcpu *v, struct ir *ir);
 /* The interpreter's code of tb into [buf, buf + size); returns the bytes used, 0: no room. */
 size_t verify_compile(struct vcpu *v, struct ir *ir, struct tb *tb, uint8_t *buf, size_t size);
-/* Runs tb both ways. On a difference it reports, stops the machine and returns false. */
-bool verify_run(struct vcpu *v, struct tb *tb);
+/* Runs tb both ways. apart: the same block keyed with TB_APART, for generated code that leaves tb
+ * half way to go on there; NULL: not made yet. On a difference it reports, stops the machine and
+ * returns false. */
+bool verify_run(struct vcpu *v, struct tb *tb, struct tb *apart);
+/* Something other than blocks may have changed v's state. */
+void verify_forget(struct vcpu *v);
 /* vcpu_unwind, while a block is being compared; returns when none is. */
 void verify_unwind(struct vcpu *v, bool deliver);
 /* The code that is being run (the interpreter's has a struct tb of its own), and its block. */

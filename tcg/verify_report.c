@@ -8,6 +8,7 @@
 #include "tcg/verify_internal.h"
 
 static const char *const how_text[] = {"left to the next block", "left to run an instruction alone",
+                                       "left to run without groups of accesses",
                                        "left by an exception", "stopped: see above"};
 
 static void show(FILE *out, const char *name, unsigned index, uint64_t start, uint64_t a,
@@ -22,9 +23,8 @@ static void show(FILE *out, const char *name, unsigned index, uint64_t start, ui
 
 static void show_guest(const struct verify *y, FILE *out)
 {
-    size_t at = 0;
-
-    for (const struct guest_state *p = y->v->ops->state; p && p->size; at += p->size, p++) {
+    for (const struct guest_state *p = y->v->ops->state; p && p->size; p++) {
+        size_t at = verify_guest_at(y, p->offset);
         const uint8_t *a = y->first.s.guest + at, *b = y->second.s.guest + at;
         for (size_t k = 0; k < p->size; k += 8) {
             size_t n = p->size - k < 8 ? p->size - k : 8;
@@ -67,9 +67,9 @@ static void show_states(struct verify *y, FILE *out)
     show_guest(y, out);
     if (verify_page_differs(y, &page, &at)) {
         const struct page *p = &y->page[page];
-        fprintf(out,
-                "* memory at 0x%" PRIx64 ": before %02x, interpreter %02x, code generator %02x\n",
-                p->va + at, p->before ? p->before[at] : 0, p->after[at], p->host[at]);
+        fprintf(
+            out, "* memory at 0x%" PRIx64 ": before %02x, interpreter %02x, code generator %02x\n",
+            p->va + at, p->copy[BEFORE] ? p->copy[BEFORE][at] : 0, p->copy[AFTER][at], p->host[at]);
     }
 }
 
@@ -118,9 +118,7 @@ void verify_report(struct verify *y, struct tb *tb)
     fprintf(out, "interpreter: %s; code generator: %s\n", how_text[y->first.how],
             how_text[y->second.how]);
     show_states(y, out);
-    for (size_t i = 0; i < y->npages; i++) {
-        memcpy(y->page[i].host, y->page[i].before, PAGE);
-    }
+    verify_pages_put(y, BEFORE);
     verify_state_load(y, &y->start);
     show_code(y, tb, out);
     fflush(out);

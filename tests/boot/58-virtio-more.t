@@ -12,15 +12,19 @@ wait_for 300 'is up after'
 ok $? "Linux boots"
 sleep 1
 send '\001c'
-send 'balloon 100\n'
-sleep 3
-send 'info balloon\n'
-wait_for 20 'balloon: actual=100'
+balloon() { # MEBIBYTES: waits until the guest has that much
+    send "balloon $1\n"
+    n=$((20 * slow))
+    until grep -aq "balloon: actual=$1" "$work/console" || [ "$n" = 0 ]; do
+        sleep 1
+        send 'info balloon\n'
+        n=$((n - 1))
+    done
+    [ "$n" -gt 0 ]
+}
+balloon 100
 ok $? "the guest gives memory back"
-send 'balloon 256\n'
-sleep 2
-send 'info balloon\n'
-wait_for 20 'balloon: actual=256'
+balloon 256
 ok $? "and gets it again"
 send '\001c\n'
 send 'cat /sys/class/virtio-ports/*/name; P=$(ls /dev/vport*p1); echo to the host >$P; echo to the console >/dev/hvc0; echo said=$?\n'

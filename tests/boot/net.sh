@@ -48,7 +48,7 @@ fetch() {
 fetch_from_guest() {
     bytes=$(($1 * 1048576))
     mkfifo "$work/open" # nc ends when its input does
-    start_server sh -c 'exec sleep 600 >"$0"' "$work/open"
+    start_server sh -c 'exec sleep "$1" >"$0"' "$work/open" $((600 * slow))
     hold=$server
     start_server sh -c 'exec busybox nc -l -p "$0" <"$1" >"$2"' $((port + 2)) "$work/open" "$work/out"
     nc=$server

@@ -30,11 +30,15 @@ enum plant {
     ARGUMENT,
     VECTOR,
     LOAD,
+    STRAY_VECTOR,
+    STRAY_STATE,
+    STRING_STORE,
+    APART_SUM,
     NPLANTS
 };
 static enum plant plant;
 
-static bool spoil(struct ir_op *op)
+static bool spoil(struct ir_op *op, const struct ir *ir)
 {
     switch (plant) {
     case SUM:
@@ -55,6 +59,19 @@ static bool spoil(struct ir_op *op)
         return op->opc == IR_VOP && (op->b = 5, true);
     case LOAD:
         return op->opc == IR_LD && (op->imm += 8, true);
+    case STRAY_VECTOR:
+        return op->opc == IR_INSN && (*op = (struct ir_op){.opc = IR_VZERO, .d = 3}, true);
+    case STRAY_STATE:
+        return op->opc == IR_INSN && (*op = (struct ir_op){.opc = IR_STENV,
+                                                           .aux = MO_32,
+                                                           .flags = IR_BIMM,
+                                                           .imm = offsetof(struct x86_cpu, pkru),
+                                                           .imm2 = 0x1234},
+                                      true);
+    case STRING_STORE:
+        return op->opc == IR_ST && (op->imm += 8, true);
+    case APART_SUM:
+        return ir->flags & TB_APART && op->opc == IR_ADD && (op->opc = IR_SUB);
     default:
         return false;
     }
@@ -73,7 +90,7 @@ static size_t compile(struct tcg *t, const struct ir *ir, struct tb *tb, uint8_t
     }
     memcpy(copy.ops, ir->ops, ir->nops * sizeof(*ir->ops));
     for (unsigned i = 0; i < ir->nops && !spoiled; i++) {
-        spoiled += spoil(&copy.ops[i]);
+        spoiled += spoil(&copy.ops[i], ir);
     }
     used = real->compile(t, &copy, tb, buf, size);
     free(copy.ops);
@@ -82,7 +99,7 @@ static size_t compile(struct tcg *t, const struct ir *ir, struct tb *tb, uint8_t
 
 static const struct {
     const char *name, *report;
-    uint8_t code[16];
+    uint8_t code[24];
     size_t len;
 } cases[NPLANTS] = {
     [NOTHING] = {"no error", "", {0x48, 0x01, 0xc8, 0x48, 0x89, 0x07}, 6},
@@ -101,6 +118,18 @@ static const struct {
                 {0x66, 0x0f, 0xfe, 0xca},
                 4}, /* paddd xmm1, xmm2 */
     [LOAD] = {"another load", "* rax ", {0x48, 0x8b, 0x07}, 3},
+    [STRAY_VECTOR] = {"a vector changed by integer code", "* vec3.0 ", {0x48, 0x01, 0xc8}, 3},
+    [STRAY_STATE] = {"a system register changed by integer code", "* pkru ", {0x48, 0x01, 0xc8}, 3},
+    [STRING_STORE] = {"a store behind a repeated one",
+                      "* memory at 0x",
+                      {0xf3, 0xaa, 0x48, 0x89, 0x3f},
+                      5}, /* rep stosb; mov [rdi], rdi */
+    /* 1: mov rax, [rdi+0xff8]; mov rdx, [rdi+0x1000]; add rax, rcx; dec ebx; jnz 1b */
+    [APART_SUM] = {"an error of the block without groups",
+                   "* rax ",
+                   {0x48, 0x8b, 0x87, 0xf8, 0x0f, 0,    0,    0x48, 0x8b, 0x97, 0,
+                    0x10, 0,    0,    0x48, 0x01, 0xc8, 0xff, 0xcb, 0x75, 0xeb},
+                   21},
 };
 
 static void try(struct sandbox *s, enum plant what)
@@ -115,8 +144,9 @@ static void try(struct sandbox *s, enum plant what)
         s->c->v.vec[i].q[0] = UINT64_C(0x0123456789abcdef) * (i + 1);
     }
     s->c->v.reg[X86_RAX] = UINT64_C(0xffff888877776666);
-    s->c->v.reg[X86_RCX] = 0x1111222233334444;
+    s->c->v.reg[X86_RCX] = what == STRING_STORE ? 100 : 0x1111222233334444;
     s->c->v.reg[X86_RSI] = 0x5555;
+    s->c->v.reg[X86_RBX] = 3;
     s->c->v.reg[X86_RDI] = SANDBOX_DATA;
     sandbox_put64(s, SANDBOX_DATA, 0x77);
     plant = what;
