@@ -307,8 +307,10 @@ static inline void fake_parts(struct ir *ir, const struct translate_request *req
 
 static inline struct fake_cpu *fake_create(struct guest_ops *ops, const struct tcg_options *opt)
 {
-    static const struct tcg_host_ops host = {fake_protect,   fake_unprotect, fake_exclusive,
-                                             fake_exclusive, NULL,           NULL};
+    static const struct tcg_host_ops host = {.protect_code = fake_protect,
+                                             .unprotect_page = fake_unprotect,
+                                             .exclusive_begin = fake_exclusive,
+                                             .exclusive_end = fake_exclusive};
     struct fake_cpu *c = aligned_alloc(64, (sizeof(*c) + 63) & ~(size_t)63);
     struct error err = {""};
 
