@@ -585,7 +585,7 @@ static unsigned translator_bits(const struct log *log)
     unsigned mask = 0;
 
     for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
-        mask |= log->mask & bits[i][0] ? bits[i][1] : 0;
+        mask |= log_has(log, bits[i][0]) ? bits[i][1] : 0;
     }
     return mask;
 }
@@ -601,7 +601,9 @@ bool setup_log(struct program *p, const char *list, struct error *err)
     if (wanted.mask & LOG_INT) {
         setup_kernel_symbols(p);
     }
-    memcpy(p->log.traces, wanted.traces, sizeof(wanted.traces));
+    for (size_t i = 0; i < LOG_MAX_TRACES / 64; i++) {
+        p->log.traces[i] = wanted.traces[i];
+    }
     p->log.mask = wanted.mask;
     unsigned bits = translator_bits(&p->log);
     if (bits || before) {

@@ -326,7 +326,7 @@ static void deliver_event(struct x86_cpu *c, const struct event *e)
 {
     struct log *log = c->v.machine ? c->v.machine->log : NULL;
 
-    if (__builtin_expect(log && (log->mask & LOG_INT), 0)) {
+    if (__builtin_expect(log_has(log, LOG_INT), 0)) {
         log_event(c, log, e);
     }
     if (!(c->cr0 & CR0_PE)) {

@@ -12,7 +12,8 @@ static unsigned requests(struct x86_cpu *c)
 
 static void start_by_sipi(struct x86_cpu *c)
 {
-    uint8_t vector = c->sipi_vector;
+    /* A second one, which Linux sends in any case, may be on its way. */
+    uint8_t vector = atomic_load_explicit(&c->sipi_vector, memory_order_relaxed);
 
     if (!c->wait_sipi) {
         return; /* running processors ignore it */

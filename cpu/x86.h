@@ -203,7 +203,7 @@ struct x86_cpu {
     bool shutdown;     /* triple fault */
     bool in_smm, nmi_blocked, smi_blocked;
     uint8_t shadow;    /* interrupt shadow for the next instruction: 1 STI, 2 MOV SS */
-    uint8_t sipi_vector;
+    _Atomic uint8_t sipi_vector; /* of the last SIPI; written by who sends it */
     uint64_t a20_mask; /* and-mask of physical addresses */
     uint64_t phys_mask; /* bits below MAXPHYADDR */
 

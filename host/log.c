@@ -57,7 +57,8 @@ bool log_trace_on(const struct log *log, const struct trace_point *tp)
 {
     size_t n = (size_t)(tp - __start_trace_points);
 
-    return n < LOG_MAX_TRACES && log->traces[n / 64] >> (n % 64) & 1;
+    return n < LOG_MAX_TRACES &&
+           atomic_load_explicit(&log->traces[n / 64], memory_order_relaxed) >> (n % 64) & 1;
 }
 
 static bool enable_traces(struct log *log, const char *pattern, struct error *err)

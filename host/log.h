@@ -3,6 +3,7 @@
 #ifndef HOST_LOG_H
 #define HOST_LOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -32,11 +33,16 @@ struct symbols; /* host/symbols.h */
 enum { LOG_MAX_TRACES = 512 };
 
 struct log {
-    unsigned mask;                        /* enum log_category */
-    FILE *out;                            /* stderr unless -D */
-    struct symbols *symbols;              /* of the guest's kernel, NULL: none */
-    uint64_t traces[LOG_MAX_TRACES / 64]; /* bit n: trace point n is on; with LOG_TRACE */
+    atomic_uint mask;        /* enum log_category; a monitor may change it while others look */
+    FILE *out;               /* stderr unless -D */
+    struct symbols *symbols; /* of the guest's kernel, NULL: none; there before LOG_INT */
+    _Atomic uint64_t traces[LOG_MAX_TRACES / 64]; /* bit n: trace point n is on; with LOG_TRACE */
 };
+
+static inline bool log_has(const struct log *log, unsigned category)
+{
+    return log && (atomic_load_explicit(&log->mask, memory_order_acquire) & category);
+}
 
 /* -d LIST; trace:PATTERN switches on the trace points whose names match (* and ?). */
 bool log_parse(struct log *log, const char *list, struct error *err);
@@ -47,7 +53,7 @@ void log_write(struct log *log, const char *fmt, ...) __attribute__((format(prin
 /* Costs one test when the category is off. */
 #define log_at(log, category, ...)                                                                 \
     do {                                                                                           \
-        if (__builtin_expect((log) && ((log)->mask & (category)), 0)) {                            \
+        if (__builtin_expect(log_has((log), (category)), 0)) {                                     \
             log_write((log), __VA_ARGS__);                                                         \
         }                                                                                          \
     } while (0)
@@ -65,7 +71,7 @@ char *log_trace_help(void); /* -d trace:help; free() it */
     do {                                                                                           \
         static const struct trace_point trace_point_##NAME                                         \
             __attribute__((used, section("trace_points"))) = {#NAME, FORMAT};                      \
-        if (__builtin_expect((log) && ((log)->mask & LOG_TRACE), 0) &&                             \
+        if (__builtin_expect(log_has((log), LOG_TRACE), 0) &&                                      \
             log_trace_on((log), &trace_point_##NAME)) {                                            \
             log_write((log), #NAME " " FORMAT "\n", __VA_ARGS__);                                  \
         }                                                                                          \

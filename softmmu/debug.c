@@ -103,6 +103,28 @@ void debug_destroy(struct machine *m)
     free(d);
 }
 
+/* What the processors look at without a lock changes (their watchpoints, TLBs and steps): none may
+ * run guest code, though the debugger thinks that they stand still: a monitor's "cont" may have
+ * come. Returns whether the machine lock was held, for the end. */
+static bool exclusive_begin(struct machine *m)
+{
+    bool locked = machine_lock_held(m);
+
+    if (locked) {
+        machine_unlock(m); /* a processor may wait for it */
+    }
+    machine_exclusive_begin(m);
+    return locked;
+}
+
+static void exclusive_end(struct machine *m, bool locked)
+{
+    machine_exclusive_end(m);
+    if (locked) {
+        machine_lock(m);
+    }
+}
+
 /* ---- breakpoints: the list ---- */
 
 /* Index of the first breakpoint at addr or above. */
@@ -258,18 +280,6 @@ bool debug_remove_break(struct machine *m, uint64_t addr, bool hardware)
 
 /* ---- watchpoints ---- */
 
-/* Other processors' lists and TLBs change: none may run guest code. */
-static void exclusive(struct machine *m, bool begin)
-{
-    if (begin) {
-        machine_unlock(m); /* a processor may wait for it */
-        machine_exclusive_begin(m);
-        return;
-    }
-    machine_exclusive_end(m);
-    machine_lock(m);
-}
-
 bool debug_add_watch(struct machine *m, uint64_t addr, uint64_t len, unsigned acc_mask)
 {
     struct debug *d = m->debug;
@@ -280,12 +290,12 @@ bool debug_add_watch(struct machine *m, uint64_t addr, uint64_t len, unsigned ac
         return false;
     }
     *w = (struct debug_watch){d->watches, addr, len, acc_mask};
-    exclusive(m, true);
+    bool locked = exclusive_begin(m);
     d->watches = w;
     for (unsigned i = 0; i < m->nvcpus; i++) {
         softmmu_watch_add(m->vcpus[i], addr, len, acc_mask, w);
     }
-    exclusive(m, false);
+    exclusive_end(m, locked);
     return true;
 }
 
@@ -293,7 +303,7 @@ static void remove_watch(struct machine *m, struct debug_watch **link)
 {
     struct debug_watch *w = *link;
 
-    exclusive(m, true);
+    bool locked = exclusive_begin(m);
     for (unsigned i = 0; i < m->nvcpus; i++) {
         softmmu_watch_remove(m->vcpus[i], w);
         if (m->debug->cpu[i].watch_hit) {
@@ -301,7 +311,7 @@ static void remove_watch(struct machine *m, struct debug_watch **link)
         }
     }
     *link = w->next;
-    exclusive(m, false);
+    exclusive_end(m, locked);
     free(w);
 }
 
@@ -430,7 +440,7 @@ static void prepare(struct machine *m, unsigned i, const struct debug_action *ac
 
 void debug_resume(struct machine *m, const struct debug_action *act)
 {
-    bool far = false;
+    bool far = false, locked = exclusive_begin(m);
 
     for (unsigned i = 0; i < m->nvcpus; i++) {
         struct debug_cpu *c = &m->debug->cpu[i];
@@ -440,6 +450,7 @@ void debug_resume(struct machine *m, const struct debug_action *act)
         prepare(m, i, &act[i]);
         far |= act[i].kind == DEBUG_RUN;
     }
+    exclusive_end(m, locked);
     if (far) {
         purge(m);
     }
@@ -580,10 +591,15 @@ void debug_paused(struct machine *m)
 
 void debug_release_holds(struct machine *m)
 {
+    bool locked = exclusive_begin(m);
+
     for (unsigned i = 0; i < m->nvcpus; i++) {
         end_triple(m, i);
         forget_step(m, i);
         m->debug->cpu[i].fresh = false;
+    }
+    exclusive_end(m, locked);
+    for (unsigned i = 0; i < m->nvcpus; i++) {
         vcpu_hold(m->vcpus[i], false);
     }
     purge(m);

@@ -108,13 +108,14 @@ bool machine_lock_held(struct machine *m)
 
 void machine_request(struct machine *m, enum machine_request what, const char *reason, ...)
 {
+    char text[160]; /* not the machine's: two processors may ask at once, in no lock */
     va_list ap;
 
     if (what & (REQUEST_RESET | REQUEST_SHUTDOWN | REQUEST_EXIT)) {
         va_start(ap, reason);
-        vsnprintf(m->reset_reason, sizeof(m->reset_reason), reason, ap);
+        vsnprintf(text, sizeof(text), reason, ap);
         va_end(ap);
-        log_at(m->log, LOG_RESET, "machine: %s\n", m->reset_reason);
+        log_at(m->log, LOG_RESET, "machine: %s\n", text);
     }
     atomic_fetch_or(&m->requests, what);
     if (what & (REQUEST_RESET | REQUEST_SHUTDOWN | REQUEST_EXIT)) {

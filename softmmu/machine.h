@@ -96,7 +96,6 @@ struct machine {
 
     _Atomic enum run_state state;
     atomic_uint requests;   /* enum machine_request */
-    char reset_reason[160]; /* why the last reset or shutdown was asked for */
     int exit_status;
     _Atomic enum machine_cause cause; /* set before machine_request by other than the guest */
     bool no_reboot, no_shutdown;

@@ -21,20 +21,22 @@ static void forget_pcs(struct vcpu *v, unsigned ctx)
 {
     struct pc_log *log = &v->tcg_cpu->target_log[ctx];
     const struct pc_entry none = {NO_PC, v->tcg->nowhere};
+    uint64_t *pc = v->targets[ctx].pc;
 
     for (unsigned i = 0; i < RETURN_ENTRIES; i++) {
         v->returns[ctx][i] = none;
     }
+    /* tb_drop of other vcpus empties entries of targets as well. */
     if (log->n <= TARGET_LOG) {
         for (unsigned i = 0; i < log->n; i++) {
-            v->targets[ctx].pc[log->index[i]] = NO_PC;
+            __atomic_store_n(&pc[log->index[i]], NO_PC, __ATOMIC_RELAXED);
         }
     } else {
         for (unsigned i = 0; i < TARGET_ENTRIES; i++) {
-            v->targets[ctx].pc[i] = NO_PC;
+            __atomic_store_n(&pc[i], NO_PC, __ATOMIC_RELAXED);
         }
     }
-    v->targets[ctx].code[target_hash(NO_PC)] = v->tcg->nowhere;
+    __atomic_store_n(&v->targets[ctx].code[target_hash(NO_PC)], v->tcg->nowhere, __ATOMIC_RELAXED);
     log->n = 0;
 }
 

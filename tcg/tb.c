@@ -377,6 +377,7 @@ struct tb_exit *tb_add_exit(struct tb *tb, uint32_t code_off, bool cross_page)
     struct tb_exit *e = &tb->exits[tb->nexits++];
 
     *e = (struct tb_exit){.from = tb, .code_off = code_off, .cross_page = cross_page};
+    atomic_store_explicit(&e->apart, false, memory_order_release);
     return e;
 }
 

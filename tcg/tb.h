@@ -37,7 +37,8 @@ struct tb_exit {
     struct tb_exit *next; /* in to->incoming */
     uint32_t code_off;    /* executor's: where the exit is in the code */
     bool cross_page;      /* the target may be on another page: link only with a guard */
-    bool apart;           /* the target is keyed with TB_APART */
+    atomic_bool apart; /* the target is keyed with TB_APART. Set last: who came to the exit by links
+                        * reads it to see the rest */
     struct tb_exit *more; /* in from->apart_exits */
 };
 
@@ -101,7 +102,7 @@ struct jump_entry {
 
 #define RETURN_STACK 16 /* of the interpreter */
 
-enum { TARGET_LOG = 128 };
+enum { TARGET_LOG = 512 };
 struct pc_log { /* which of v->targets are in use; more than TARGET_LOG: maybe all */
     unsigned n;
     uint16_t index[TARGET_LOG];
@@ -187,7 +188,7 @@ struct tcg {
     atomic_uint_fast64_t invalidations; /* bumped by each; a translation in progress looks at it */
 
     atomic_uint log_bits;
-    FILE *log_out;
+    FILE *_Atomic log_out;
     const struct tcg_log_range *log_ranges;
     unsigned nlog_ranges;
 

@@ -52,7 +52,7 @@ static void deliver(struct lapic *a, const struct apic_message *msg)
         vcpu_request(&a->cpu->v, X86_REQ_INIT);
         break;
     case APIC_SIPI:
-        a->cpu->sipi_vector = msg->vector;
+        atomic_store_explicit(&a->cpu->sipi_vector, msg->vector, memory_order_relaxed);
         vcpu_request(&a->cpu->v, X86_REQ_SIPI);
         break;
     case APIC_EXTINT:

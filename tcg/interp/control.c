@@ -95,6 +95,13 @@ static inline const union iop *exit_target(const union iop *exit)
     return (const union iop *)(uintptr_t)__atomic_load_n(&exit[EXIT_TARGET].q[0], __ATOMIC_ACQUIRE);
 }
 
+/* The host page of the block at to; what is in front of a stub is its exit's target, which others
+ * may be linking: no page in any case. */
+static inline uint64_t page_of(const union iop *to)
+{
+    return __atomic_load_n(&to[-1].q[0], __ATOMIC_RELAXED);
+}
+
 /* The fetch TLB says that the page of linear address lin is at host address page. */
 static inline bool page_is(struct vcpu *v, uint64_t lin, uint64_t page)
 {
@@ -111,7 +118,7 @@ static inline bool page_is(struct vcpu *v, uint64_t lin, uint64_t page)
         if (poll && polled(v)) {                                                                   \
             return NULL;                                                                           \
         }                                                                                          \
-        if (cross && unlikely(!page_is(v, LINEAR##wrap(pc), to[-1].q[0]))) {                       \
+        if (cross && unlikely(!page_is(v, LINEAR##wrap(pc), page_of(to)))) {                       \
             to = ip + EXIT_STUB;                                                                   \
         }                                                                                          \
         GO(to);                                                                                    \
@@ -185,7 +192,7 @@ const iop_fn iop_second_page[2] = {second_page_64, second_page_32};
             if (!guard || ip->a != EXIT_GUARDED) {                                                 \
                 GO(ip);                                                                            \
             }                                                                                      \
-            if (unlikely(!page_is(v, LINEAR##wrap(pc_), to_[-1].q[0]))) {                          \
+            if (unlikely(!page_is(v, LINEAR##wrap(pc_), page_of(to_)))) {                          \
                 to_ = ip + EXIT_STUB;                                                              \
             }                                                                                      \
         }                                                                                          \
@@ -377,7 +384,7 @@ const iop_fn iop_pushpc[2][2] = {{pushpc_32, pushpc_32_ind}, {pushpc_64, pushpc_
         if (likely(top->pc == pc && top->code)) { /* an empty entry's pc is 0 */                   \
             /* The block comes from the call's exit, without waiting for the load. */              \
             const union iop *to = exit_target(top->code);                                          \
-            if (likely(page_is(v, LINEAR##wrap(pc), to[-1].q[0]))) {                               \
+            if (likely(page_is(v, LINEAR##wrap(pc), page_of(to)))) {                               \
                 const struct tb *tb = (const struct tb *)(uintptr_t)to[-1].q[1];                   \
                 if (likely(tb->flags == v->tb_flags)) {                                            \
                     RPC = pc;                                                                      \

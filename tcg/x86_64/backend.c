@@ -425,7 +425,8 @@ static void x64_run(struct vcpu *v, const struct tb *tb)
     x64_fp_out(v);
     e = exit > EXIT_APART ? (struct tb_exit *)(uintptr_t)(exit - (uintptr_t)v->tcg->exec_delta)
                           : NULL;
-    v->tcg_cpu->apart = e ? e->apart : exit == EXIT_APART;
+    v->tcg_cpu->apart =
+        e ? atomic_load_explicit(&e->apart, memory_order_acquire) : exit == EXIT_APART;
     v->tcg_cpu->last_exit = e;
     if (v->apart_meta) {
         uint64_t meta = v->apart_meta;

@@ -218,8 +218,8 @@ uint8_t *x64_lay_apart_exits(struct gen *g, uint8_t *p, const uint8_t *end)
         }
         *e = (struct tb_exit){.from = g->tb,
                               .code_off = (uint32_t)(g->apart[n].disp - (uint8_t *)g->tb),
-                              .apart = true,
                               .more = g->tb->apart_exits};
+        atomic_store_explicit(&e->apart, true, memory_order_release);
         g->tb->apart_exits = e;
         patch32(&g->c, g->apart[n].stub + LEA_DISP, p);
         p += sizeof(*e);

@@ -1,7 +1,8 @@
-# A build with ThreadSanitizer, with everything at once: virtio-blk and AHCI disks, virtio-net and e1000 on user
-# networks, VNC viewers that come and go, screen dumps, QMP and monitor queries, pauses: no report. (make check-tsan)
+# A build with ThreadSanitizer, with everything at once: virtio-blk on qcow2 and an AHCI disk, virtio-net and e1000 on
+# user networks, VNC viewers that come and go, screen dumps, QMP and monitor queries, pauses, a debugger: no report.
+# (make check-tsan)
 . "$SRC/tests/boot/lib.sh"
-seconds=${TSAN_SECONDS:-60}
+seconds=${TSAN_SECONDS:-40}
 guest=$PWD/guest-tsan
 export GUEST_KERNEL=linux-image-amd64 GUEST_MODULES=e1000
 mkdir "$work/extra" "$work/www"
@@ -17,17 +18,24 @@ for n in 2 3; do
 done
 for d in vda sda; do
     while :; do
-        dd if=/dev/urandom of=/dev/$d bs=64k count=32 conv=fsync 2>/dev/null &&
-        dd if=/dev/$d of=/dev/null bs=4k count=512 iflag=direct 2>/dev/null && echo . >>/tmp/$d
+        dd if=/dev/urandom of=/dev/$d bs=64k count=8 conv=fsync 2>/dev/null &&
+        dd if=/dev/$d of=/dev/null bs=4k count=128 iflag=direct 2>/dev/null && echo . >>/tmp/$d
     done &
 done
 while :; do dmesg | tail -n 40 >/dev/tty1; sleep 0.3; done &
 sleep $end
+# On a slow host till each has done something.
+more=0
+while [ $more -lt $((5 * end)) ] && ! { [ -s /tmp/net2 ] && [ -s /tmp/net3 ] && [ -s /tmp/vda ] && [ -s /tmp/sda ]; }; do
+    sleep 1
+    more=$((more + 1))
+done
 echo "stress: virtio-net $(wc -l </tmp/net2), e1000 $(wc -l </tmp/net3), virtio-blk $(wc -l </tmp/vda), AHCI $(wc -l </tmp/sda) rounds"
 S
 guest_with "$work/extra"
 head -c 1000000 /dev/urandom >"$work/www/big"
-truncate -s 16M "$work/a.img" "$work/b.img"
+truncate -s 16M "$work/b.img"
+$DRAGOMAN img create -f qcow2 "$work/a.qcow2" 16M >/dev/null
 export TSAN_OPTIONS="log_path=$work/tsan history_size=5 suppressions=$SRC/tests/tsan/suppressions"
 python3 "$SRC/tests/tsan/devices.py" "$work" "$seconds"
 status=$?
