@@ -622,6 +622,9 @@ static bool start(struct net_user *u, const struct net_user_options *o, struct e
     }
     u->source = g_source_new(&source_funcs, sizeof(struct user_source));
     ((struct user_source *)u->source)->user = u;
+    /* Else GLib takes its files out of the poll while it is dispatched, and wakes the loop for
+     * that: it is dispatched at every turn, so the loop would never sleep. */
+    g_source_set_can_recurse(u->source, TRUE);
     g_source_attach(u->source, NULL); /* the main loop's */
     return true;
 }
