@@ -78,12 +78,16 @@ struct fdc {
 
     bool in_flight; /* the image works on the buffer */
     uint32_t generation;
+};
+
+/* A sector on its way. With a buffer of its own: after a reset of the controller the next command's
+ * may be under way before this one is back. */
+struct io {
+    struct block_request r;
+    struct fdc *fdc;
+    uint32_t generation;
     struct iovec iov;
-    struct io {
-        struct block_request r;
-        struct fdc *fdc;
-        uint32_t generation;
-    } io;
+    uint8_t data[SECTOR];
 };
 
 #define F(type, f) type(struct fdc, f)
@@ -227,8 +231,13 @@ static void image_done(struct block_request *r, int result)
     struct fdc *f = io->fdc;
 
     if (io->generation != f->generation) {
+        free(io);
         return;
     }
+    if (f->work == READING) {
+        memcpy(f->buffer, io->data, SECTOR);
+    }
+    free(io);
     f->in_flight = false;
     if (result) {
         transfer_result(f, ST0_ABNORMAL, f->work == READING ? ST1_DATA : ST1_NO_DATA, 0);
@@ -266,20 +275,25 @@ static bool submit(struct fdc *f)
         transfer_result(f, ST0_ABNORMAL, st1, st2);
         return false;
     }
-    f->iov = (struct iovec){f->buffer, SECTOR};
-    f->io.fdc = f;
-    f->io.generation = f->generation;
-    f->io.r = (struct block_request){
+    struct io *io = calloc(1, sizeof(*io));
+    if (!io) {
+        abort();
+    }
+    memcpy(io->data, f->buffer, SECTOR);
+    io->iov = (struct iovec){io->data, SECTOR};
+    io->fdc = f;
+    io->generation = f->generation;
+    io->r = (struct block_request){
         .op = f->work == READING ? BLOCK_READ : BLOCK_WRITE,
         .offset =
             (((uint64_t)f->cylinder * g->heads + f->head) * g->per_track + f->sector - 1) * SECTOR,
         .len = SECTOR,
-        .iov = &f->iov,
+        .iov = &io->iov,
         .niov = 1,
         .done = image_done,
     };
     f->in_flight = true;
-    block_submit(d->drive, &f->io.r);
+    block_submit(d->drive, &io->r);
     return true;
 }
 
@@ -574,14 +588,8 @@ static void write_command(struct fdc *f, uint8_t v)
 
 static void soft_reset(struct fdc *f)
 {
-    if (f->in_flight) {
-        for (unsigned i = 0; i < DRIVES; i++) {
-            if (f->drive[i]) {
-                block_drain(f->drive[i]->drive); /* the buffer is free afterwards */
-            }
-        }
-        f->in_flight = false;
-    }
+    f->in_flight = false;
+    /* What is under way is void from here on. */
     f->generation++;
     to_command(f);
     f->seek_status = f->reset_reports = 0;

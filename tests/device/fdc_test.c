@@ -170,6 +170,21 @@ static void test_transfers(void)
     SEND(0x66, 0, 5, 0, 18, 2, 18, 27, 255);
     tap_ok(results() == 7 && is_sector(b, BUFFER, 0xf6f6), "fills its sectors");
 
+    for (unsigned n = 0; n < 3; n++) { /* a reset, and the next command before the sector is back */
+        dma(0x46, BUFFER + 0x1000, 512);
+        for (unsigned i = 0; i < 9; i++) {
+            out8(b, FDC + 5, ((uint8_t[]){0x66, 0, 5, 0, 9, 2, 18, 27, 255})[i]);
+        }
+        out8(b, FDC + 2, 0);
+        out8(b, FDC + 2, 0x0c);
+        SEND(8);
+        results();
+    }
+    dma(0x46, BUFFER, 512);
+    SEND(0x66, 0, 5, 0, 18, 2, 18, 27, 255);
+    tap_ok(results() == 7 && result[0] == 0 && is_sector(b, BUFFER, 0xf6f6),
+           "a command after resets in the middle of others");
+
     SEND(3, 0xaf, 3); /* no DMA */
     SEND(0x66, 4, 5, 1, 1, 2, 1, 27, 255);
     bool ok = true;
